@@ -23,7 +23,7 @@ pub fn run(project: &Project, arguments: &[String]) -> Result<ExitCode, String> 
     ))
 }
 
-/// SQLite and the crypto library are C; say so before cargo prints pages about it.
+/// The store and the crypto library are built from C; say so before cargo prints pages about it.
 fn check_c_compiler() -> Result<(), String> {
     if ["cc", "gcc", "clang"].iter().any(|name| on_path(name).is_some()) {
         return Ok(());
@@ -64,6 +64,8 @@ fn folder_on_path() -> Option<PathBuf> {
         .filter(|folder| folder.starts_with(&home) && is_ours(folder, owner))
         // Version managers own their shim folders and rewrite them.
         .filter(|folder| !folder.components().any(|part| part.as_os_str() == "shims"))
+        // rustup puts its bin folder on our PATH even when the shell has not; a cargo in it means the shell has.
+        .filter(|folder| !folder.ends_with(".cargo/bin") || folder.join("cargo").exists())
         .collect();
     fitting.sort_by_key(|folder| *folder != usual);
     fitting.into_iter().next()
