@@ -2,6 +2,7 @@
 
 mod arrows;
 mod lints;
+mod pages;
 mod purity;
 mod tree;
 

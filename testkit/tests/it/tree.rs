@@ -11,7 +11,7 @@ const FILE_BYTES_MAX: u64 = 1_000_000;
 const MACHINE_PATHS: [&str; 5] = ["/root/.", "/Users/", "/work/", "/tmp/h/", "/tmp/t/"];
 
 /// The files git has, with the root they are relative to; `None` outside a git checkout (a source archive).
-fn tracked() -> Option<(PathBuf, Vec<String>)> {
+pub(crate) fn tracked() -> Option<(PathBuf, Vec<String>)> {
     let root = workspace().root;
     let output = Command::new("git")
         .current_dir(&root)
