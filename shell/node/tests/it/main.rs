@@ -1,0 +1,4 @@
+//! The node agent against the kernel: real processes, real sockets, as two unprivileged users when run as root.
+
+mod authority;
+mod workload_api;
