@@ -32,7 +32,7 @@ usage: cargo xtask COMMAND [options]
   interop [--json]       unmodified outside clients against a live `tabard dev`
   bench [--json] [--short]        the budgets of docs/promises.md, each beside its floor
   crash [--rounds N] [--json]     kill the store in the middle of commits and look at what is left
-  fuzz [--secs N] [--json]        replay the corpora, then mutate them for N seconds a target
+  fuzz [--secs N] [--json]        mutate the corpora of the parsers for N seconds a target
   dependencies [--write]          compare (or write) docs/dependencies.txt
 ";
 

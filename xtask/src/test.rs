@@ -2,12 +2,9 @@
 
 use crate::project::{Project, stdout_of, succeed};
 use crate::tally::Tally;
-use crate::{crash, dependencies, docs, fuzz, interop, outside};
+use crate::{dependencies, docs, interop, outside};
 use std::path::Path;
 use std::process::ExitCode;
-
-/// A few kills in every run; `cargo xtask crash` does more.
-const CRASH_ROUNDS: u64 = 3;
 
 /// Runs every step even after a failure, so that one run shows all that is wrong.
 pub fn run(project: &Project) -> Result<ExitCode, String> {
@@ -48,10 +45,8 @@ pub fn run(project: &Project) -> Result<ExitCode, String> {
         cargo(&[&["clippy"], &own[..], &["--all-targets", "--", "-D", "warnings"]].concat())?;
         cargo(&[&["test"], &own[..]].concat())
     });
-    // Unit, property, vector, adversary and documentation tests of everything we ship.
+    // Unit, property, vector, corpus, crash, adversary and documentation tests of everything we ship.
     tally.must("tests", || cargo(&["test", "--locked", "--no-fail-fast"]));
-    tally.must("crash", || crash::rounds_of(project, CRASH_ROUNDS, false));
-    tally.must("fuzz corpora", || fuzz::seconds(project, 0, false));
     tally.must("build", || project.build());
     docs::transcripts(project, &mut tally);
     tally.step("Python packages", || outside::python_packages(project));
