@@ -3,10 +3,13 @@
 use crate::flags::Flags;
 use crate::live::Live;
 use crate::outside;
-use crate::project::{Project, on_path, succeed};
+use crate::project::Project;
 use crate::tally::{Ended, Tally};
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
+
+/// The exit code of a script that lacks something; it says what on stderr.
+const SKIPPED: i32 = 77;
 
 /// Sets up, starts a server, runs every client.
 pub fn run(project: &Project, flags: &Flags) -> ExitCode {
@@ -25,34 +28,39 @@ pub fn clients(project: &Project, tally: &mut Tally) {
         Ok(live) => live,
         Err(why) => return tally.must("a live tabard dev", || Err(why)),
     };
-    for script in scripts(&project.root.join("interop/py"), "py") {
-        tally.step(&name(&script), || {
-            let python = outside::python(project);
-            if !python.is_file() {
-                return Ok(Ended::Skipped("no Python venv".to_owned()));
-            }
-            client(project, &live, &python, &script)
-        });
+    for script in scripts(&project.root.join("interop/agent")) {
+        tally.step(&name(&script), || client(project, &live, true, &script));
     }
-    for script in scripts(&project.root.join("interop/node"), "mjs") {
-        tally.step(&name(&script), || match on_path("node") {
-            Some(node) => client(project, &live, &node, &script),
-            None => Ok(Ended::Skipped("no node on PATH".to_owned())),
-        });
+    for script in scripts(&project.root.join("interop/auditor")) {
+        tally.step(&name(&script), || client(project, &live, false, &script));
     }
 }
 
-/// Each client runs as the demo agent does: `tabard run` gives it its identity and its environment.
-fn client(project: &Project, live: &Live, interpreter: &Path, script: &Path) -> Result<Ended, String> {
-    let mut command: Command = live.command(Path::new("tabard"));
+/// A client of the agent's side runs as the demo agent does: `tabard run` gives it its identity.
+fn client(project: &Project, live: &Live, as_agent: bool, script: &Path) -> Result<Ended, String> {
+    let python = outside::python(project);
+    if !python.is_file() {
+        return Ok(Ended::Skipped("no Python venv".to_owned()));
+    }
+    let mut command = if as_agent {
+        let mut run = live.command(Path::new("tabard"));
+        run.args(["run", "--as", "demo-billing", "--"]).arg(python);
+        run
+    } else {
+        live.command(&python)
+    };
     command
-        .args(["run", "--as", "demo-billing", "--"])
-        .arg(interpreter)
         .arg(script)
         .current_dir(&project.root)
         .stdout(std::io::stderr());
-    succeed(&mut command, &name(script))?;
-    Ok(Ended::Passed)
+    let status = command
+        .status()
+        .map_err(|why| format!("{}: {why}", name(script)))?;
+    match status.code() {
+        Some(0) => Ok(Ended::Passed),
+        Some(SKIPPED) => Ok(Ended::Skipped("it says why above".to_owned())),
+        _ => Err(status.to_string()),
+    }
 }
 
 fn name(script: &Path) -> String {
@@ -61,12 +69,12 @@ fn name(script: &Path) -> String {
 }
 
 /// The scripts of a folder in the order of their names. A file that starts with an underscore is a part, not a client.
-fn scripts(folder: &Path, ending: &str) -> Vec<PathBuf> {
+fn scripts(folder: &Path) -> Vec<PathBuf> {
     let mut found: Vec<PathBuf> = std::fs::read_dir(folder)
         .into_iter()
         .flatten()
         .filter_map(|entry| entry.ok().map(|entry| entry.path()))
-        .filter(|path| path.extension().is_some_and(|given| given == ending))
+        .filter(|path| path.extension().is_some_and(|ending| ending == "py"))
         .filter(|path| {
             !path
                 .file_name()

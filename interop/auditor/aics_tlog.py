@@ -1,0 +1,64 @@
+"""The exported log under the eyes of the unmodified aics-tlog verifier: checkpoint, inclusion, consistency, a forged byte.
+
+Runs as a person, not as an agent: it exports with `tabard`, and takes the log's key from there, not from the export.
+"""
+
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+
+
+def run(*words, **options):
+    return subprocess.run(words, capture_output=True, text=True, timeout=60, check=False, **options)
+
+
+def tabard(*words):
+    ended = run("tabard", *words)
+    assert ended.returncode == 0, f"tabard {' '.join(words)}: {ended.stderr}"
+    return ended.stdout
+
+
+def verifier(command, *words):
+    return run(sys.executable, "-m", "aics_tlog", command, *words)
+
+
+def accepts(command, *words):
+    ended = verifier(command, *words)
+    assert ended.returncode == 0, f"aics-tlog {command}: {ended.stdout}{ended.stderr}"
+
+
+def size_of(checkpoint):
+    return int(pathlib.Path(checkpoint).read_text().splitlines()[1])
+
+
+with tempfile.TemporaryDirectory(prefix="tabard-audit-") as folder:
+    key = ["--log-key", tabard("audit", "key").strip()]
+    first, second, forged = (os.path.join(folder, name) for name in ("first", "second", "forged"))
+    tabard("audit", "export", "--to", first)
+    # One more decision, so that the second export is longer.
+    run("tabard", "run", "--as", "demo-billing", "--", "true")
+    tabard("audit", "export", "--to", second)
+    older, newer = os.path.join(first, "checkpoint"), os.path.join(second, "checkpoint")
+    assert 0 < size_of(older) < size_of(newer), "the log grew"
+
+    accepts("verify-checkpoint", "--tiles", first, *key)
+    accepts("verify-checkpoint", "--tiles", second, *key)
+    for index in (0, size_of(newer) // 2, size_of(newer) - 1):
+        accepts("verify-inclusion", "--tiles", second, "--index", str(index), *key)
+    accepts("verify-consistency", "--tiles", second, "--old-checkpoint", older, *key)
+
+    # The same checks have to fail when one byte of one entry is another.
+    shutil.copytree(second, forged)
+    bundle = next(path for path in sorted(pathlib.Path(forged, "tile", "entries").rglob("*")) if path.is_file())
+    content = bytearray(bundle.read_bytes())
+    content[40] ^= 1
+    bundle.write_bytes(content)
+    ended = verifier("verify-inclusion", "--tiles", forged, "--index", "0", *key)
+    assert ended.returncode != 0, "aics-tlog did not notice a forged entry"
+    ended = run("tabard", "audit", "verify", forged, "--key", key[1])
+    assert ended.returncode == 1, f"tabard audit verify: {ended.returncode} {ended.stdout}{ended.stderr}"
+
+    print(f"aics-tlog: {size_of(newer)} entries")
