@@ -7,7 +7,8 @@
 
 use super::canonical::{self, Flaw};
 use super::{Event, Minted, VERSION};
-use identity::{EntryRef, LogId, Revision};
+use crate::merkle;
+use identity::{Digest, EntryRef, LogId, Revision};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -123,8 +124,9 @@ impl Draft {
     pub fn seal(self, stamp: WriterStamp) -> EntryBytes {
         let mut bytes = self.bytes;
         if let Some(minted) = self.minted {
+            // Only the 26 characters after the prefix: a run and its first instance share them.
             let (from, to) = (minted.to_string(), minted.at(stamp.revision).to_string());
-            replace(&mut bytes, from.as_bytes(), to.as_bytes());
+            replace(&mut bytes, body(&from).as_bytes(), body(&to).as_bytes());
         }
         bytes.pop();
         let WriterStamp {
@@ -140,6 +142,11 @@ impl Draft {
         bytes.extend_from_slice(writer.as_bytes());
         EntryBytes(bytes.into_boxed_slice())
     }
+}
+
+/// What follows an id's prefix.
+fn body(id: &str) -> &str {
+    id.split_once('_').map_or(id, |(_, body)| body)
 }
 
 /// Replaces every `from` by `to`, which is as long.
@@ -165,6 +172,10 @@ impl EntryBytes {
     /// The bytes.
     pub fn as_slice(&self) -> &[u8] {
         &self.0
+    }
+    /// Its hash in the tree.
+    pub fn leaf_hash(&self) -> Digest {
+        merkle::leaf_hash(&self.0)
     }
 }
 
