@@ -1,0 +1,132 @@
+//! Upstreams: the services that agents call, and how a plain HTTP request to one becomes an action on a resource.
+//!
+//! - [`manifest`]: the YAML an author writes, into an [`Upstream`] and a reference to its secret.
+//! - [`origin`]: where it is, in the one spelling we accept.
+//! - [`route`]: a request into the action it is, or why it is none.
+
+mod body;
+pub mod manifest;
+pub mod origin;
+pub mod route;
+pub mod target;
+
+pub use body::{BODY_BYTES_MAX, BODY_DEPTH_MAX, BodyError};
+pub use manifest::{Manifest, ManifestError, SecretReference};
+pub use origin::{Host, Origin, OriginError};
+pub use route::{ArgumentValue, CallHeaders, Found, Mapped, NotMapped, Repeated, RouteFault, Routes};
+pub use target::TargetError;
+
+use identity::{Audience, Name, OrgId, UpstreamId};
+use serde::{Deserialize, Serialize};
+
+/// A declared service. Undeclared hosts are refused.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Upstream {
+    /// Unstamped until its first Change commits; kept by later versions.
+    pub id: UpstreamId,
+    /// Its org.
+    pub org: OrgId,
+    /// Unique within the org; first segment of its base URL at the gateway.
+    pub name: Name,
+    /// What contracts and credentials call it (`aud`).
+    pub audience: Audience,
+    /// Host names under which agents address it through the forward proxy, lower case, without a port.
+    pub hosts: Vec<String>,
+    /// Where it really is: scheme, host and port, without a path.
+    pub base_url: String,
+    /// What the gateway puts into a permitted request in the agent's place.
+    pub credential: Injection,
+    /// How requests map to actions; the first that matches wins, none that matches is a refusal.
+    pub routes: Vec<Route>,
+    /// Header (lower case) that the gateway sets to the task's tenant, overwriting the agent's: then a request whose
+    /// route names no tenant touches exactly that one. Manifest key `tenant_header`.
+    pub tenant_header: Option<String>,
+    /// Version of its sealed secret, from 1; 0 when it has none yet.
+    pub secret_version: u64,
+}
+
+/// What the gateway injects. The secret itself is sealed elsewhere, under the upstream's id.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Injection {
+    /// Nothing.
+    None,
+    /// A header with the secret as its value, after an optional prefix.
+    ApiKey {
+        /// Lower-case header name.
+        header: String,
+        /// Put before the secret, e.g. `Bearer `.
+        prefix: String,
+    },
+    /// A bearer token fetched with the secret as client secret (RFC 6749 section 4.4).
+    ClientCredentials {
+        /// Token endpoint.
+        token_url: String,
+        /// Client id; the secret is the client secret, sent by HTTP Basic (RFC 6749 section 2.3.1).
+        client_id: String,
+        /// Requested scope; empty for none.
+        scope: String,
+    },
+}
+
+/// One mapping of requests to an action.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Route {
+    /// `GET`, `POST`, …
+    pub method: String,
+    /// Path template: literal segments and `{name}` for one segment each.
+    pub path: String,
+    /// The action it is, e.g. `invoices.read`.
+    pub action: Name,
+    /// What kind of thing it touches.
+    pub resource_type: Name,
+    /// Which part of the request names the thing: a path parameter; the path itself when `None`.
+    pub resource_id: Option<String>,
+    /// Arguments that contracts may bound: argument name, and where it is found.
+    pub arguments: Vec<Argument>,
+    /// Where the request names the tenant whose data it touches, if anywhere.
+    pub tenant: Option<Place>,
+}
+
+/// A named argument and its place in a request.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Argument {
+    /// As contracts call it.
+    pub name: Name,
+    /// Where it is found.
+    pub from: Place,
+    /// What it must be; a value that is not is a refusal.
+    #[serde(default)]
+    pub kind: ArgumentKind,
+}
+
+/// What an argument must be. Paths, queries and headers hold text only: the kind says how to read it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ArgumentKind {
+    /// Text; in a body a JSON string.
+    #[default]
+    Text,
+    /// A whole number without leading zeros or `+`, within 64 bits.
+    Integer,
+    /// `true` or `false`.
+    Boolean,
+    /// A JSON array of strings; in bodies only.
+    Texts,
+}
+
+/// A place in a request.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Place {
+    /// A `{name}` of the path template.
+    Path(String),
+    /// A query parameter that may stand once.
+    Query(String),
+    /// A JSON pointer into the body (RFC 6901).
+    Body(String),
+    /// A request header that may stand once.
+    Header(String),
+}
