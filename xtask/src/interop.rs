@@ -3,7 +3,7 @@
 use crate::flags::Flags;
 use crate::live::Live;
 use crate::outside;
-use crate::project::Project;
+use crate::project::{Project, succeed};
 use crate::tally::{Ended, Tally};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -28,12 +28,24 @@ pub fn clients(project: &Project, tally: &mut Tally) {
         Ok(live) => live,
         Err(why) => return tally.must("a live tabard dev", || Err(why)),
     };
+    tally.must("interop spiffe (Rust)", || rust_client(project, &live));
     for script in scripts(&project.root.join("interop/agent")) {
         tally.step(&name(&script), || client(project, &live, true, &script));
     }
     for script in scripts(&project.root.join("interop/auditor")) {
         tally.step(&name(&script), || client(project, &live, false, &script));
     }
+}
+
+/// The Rust client is built here and nowhere else: it brings crates that we do not ship.
+fn rust_client(project: &Project, live: &Live) -> Result<(), String> {
+    let mut build = project.cargo(&["build", "-p", "tabard-interop"]);
+    succeed(build.stdout(std::io::stderr()), "cargo build -p tabard-interop")?;
+    let mut run = live.command(Path::new("tabard"));
+    run.args(["run", "--as", "demo-billing", "--"])
+        .arg(project.target.join("debug/tabard-interop"))
+        .stdout(std::io::stderr());
+    succeed(&mut run, "tabard-interop")
 }
 
 /// A client of the agent's side runs as the demo agent does: `tabard run` gives it its identity.
