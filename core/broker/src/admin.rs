@@ -1,0 +1,115 @@
+//! Who administers, and what it takes: every mutation names its human.
+
+use crate::draw::Draw;
+use crate::plan::{Outcome, Plan};
+use crate::refusal::{Cause, Refusal};
+use crate::world::{Principal, Role, World};
+use audit::event::{Decision, Human, Ruling};
+use audit::{Event, EventKind};
+use identity::{OrgId, OrgScope};
+use std::sync::Arc;
+
+/// A principal that the kernel vouched for, outside every run. Made only by [`authenticate`].
+#[derive(Debug, Clone)]
+pub struct Administrator {
+    principal: Arc<Principal>,
+}
+
+/// Why a peer of the admin socket is nobody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NotAdministrator {
+    /// A process inside a run, whatever its uid.
+    #[error("a process inside a run cannot administer")]
+    InsideRun,
+    /// No principal has that uid.
+    #[error("no principal has this uid")]
+    Unknown,
+}
+
+/// What the kernel says of the peer of the admin socket.
+#[derive(Debug, Clone, Copy)]
+pub struct PeerEvidence {
+    /// Its uid.
+    pub uid: u32,
+    /// Whether it stands below a launcher in the process tree, or that could not be told.
+    pub inside_a_run: bool,
+}
+
+/// Maps a peer to its principal.
+pub fn authenticate(world: &World, peer: PeerEvidence) -> Result<Administrator, NotAdministrator> {
+    if peer.inside_a_run {
+        return Err(NotAdministrator::InsideRun);
+    }
+    let principal = world.principal(peer.uid).ok_or(NotAdministrator::Unknown)?;
+    Ok(Administrator {
+        principal: principal.clone(),
+    })
+}
+
+impl Administrator {
+    /// Who it is.
+    pub fn principal(&self) -> &Principal {
+        &self.principal
+    }
+    /// What part of the World it sees.
+    pub fn scope(&self) -> OrgScope {
+        self.principal.org.map_or(OrgScope::Every, OrgScope::Only)
+    }
+    /// Whether it has `role` over `org`.
+    pub fn may(&self, role: Role, org: OrgId) -> bool {
+        self.principal.may(role) && self.scope().holds(org)
+    }
+    /// How entries name it.
+    pub fn human(&self, role: Role, draw: &Draw<'_>) -> Human {
+        Human {
+            name: Some(draw.name(self.principal.name.as_str())),
+            uid: Some(self.principal.uid),
+            role: Some(format!("{role:?}").to_lowercase()),
+            assurance: Some(self.principal.assurance.clone()),
+            ..Human::default()
+        }
+    }
+    /// An event that names the human and the role it acted in.
+    pub(crate) fn event(&self, kind: EventKind, role: Role, world: &World, draw: &mut Draw<'_>) -> Event {
+        let mut event = draw.event(kind, world.revision());
+        event.human = Some(self.human(role, draw));
+        event
+    }
+    /// A refusal to an administrator, as a plan.
+    pub(crate) fn refuse<P>(
+        &self,
+        cause: Cause,
+        role: Role,
+        world: &World,
+        draw: &mut Draw<'_>,
+    ) -> Outcome<P> {
+        let mut event = self.event(EventKind::AdminRefused, role, world, draw);
+        let refusal = Refusal::new(draw.id(), cause);
+        let mut decision = Decision::new(refusal.decision(), Ruling::Deny);
+        decision.reasons = refusal.codes();
+        decision.nearest = Some(refusal.sentence().to_owned());
+        event.decision = Some(decision);
+        Outcome::Refused(Plan::new(world.revision(), event, refusal))
+    }
+    /// Refuses unless it has `role` over `org`.
+    pub(crate) fn check<P>(
+        &self,
+        role: Role,
+        org: Option<OrgId>,
+        world: &World,
+        draw: &mut Draw<'_>,
+    ) -> Result<(), Outcome<P>> {
+        let in_reach = org.map_or(self.scope() == OrgScope::Every, |org| self.scope().holds(org));
+        if self.principal.may(role) && in_reach {
+            return Ok(());
+        }
+        let wanted = match role {
+            Role::Viewer => "viewer",
+            Role::Auditor => "auditor",
+            Role::Operator => "operator",
+            Role::Author => "author",
+            Role::Admin => "admin",
+        };
+        Err(self.refuse(Cause::NotPermitted { wanted }, role, world, draw))
+    }
+}

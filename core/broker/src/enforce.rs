@@ -1,0 +1,392 @@
+//! Enforce: does this very request fit the credential, the contract and the state?
+//!
+//! The gateway verified the token and its proof and mapped the request; here the World and the contract have their
+//! say, with arguments and counters. A `CallPermit` lets the upstream's credential be injected, once it is recorded.
+
+use crate::draw::Draw;
+use crate::exchange::ContractInForce;
+use crate::facts;
+use crate::ledger::Taken;
+use crate::plan::{Outcome, Plan};
+use crate::refusal::{Cause, Refusal};
+use crate::replay::Fresh;
+use crate::task::who;
+use crate::upstream::{ArgumentValue, Mapped, Upstream};
+use crate::world::{Agent, Target, Task, World};
+use audit::event::{
+    Decision, Link as ChainLink, LinkVerdict, Outcome as CallOutcome, Ruling, Status, What, Who, Why,
+};
+use audit::{Event, EventKind};
+use credential::AccessTokenClaims;
+use identity::{DecisionId, EntryRef, Name, OrgScope, UpstreamId};
+use policy::{ArgValue, Denial, Facts, Reason, ResourceFacts, Stage, Verdict, WindowId};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// One request at the gateway: verified, mapped, not yet judged.
+#[derive(Debug)]
+pub struct Call<'a> {
+    /// What the verified token says.
+    pub token: &'a AccessTokenClaims,
+    /// The upstream that the request addresses.
+    pub upstream: &'a Upstream,
+    /// What the request is, in the words of contracts.
+    pub mapped: &'a Mapped,
+    /// Its method, for the entry.
+    pub method: &'a str,
+    /// Its path without query, for the entry.
+    pub path: &'a str,
+    /// Who makes the call within the run, as its node agent vouches; the run as a whole if nobody says.
+    pub caller: Option<audit::event::Caller>,
+    /// Calls already made in each window of the contract, without this one.
+    pub counters: &'a [(WindowId, i64)],
+    /// What was taken from the Ledger for this call: the entry carries it.
+    pub taken: &'a [Taken],
+}
+
+/// A request may go upstream with the upstream's own credential, once this is recorded. Made only by [`enforce`].
+#[must_use = "record it, then inject and forward"]
+#[derive(Debug)]
+pub struct CallPermit {
+    decision: DecisionId,
+    upstream: UpstreamId,
+    tenant: Option<Name>,
+    shadowed: bool,
+}
+
+impl CallPermit {
+    /// The decision.
+    pub const fn decision(&self) -> DecisionId {
+        self.decision
+    }
+    /// The upstream whose credential may be injected.
+    pub const fn upstream(&self) -> UpstreamId {
+        self.upstream
+    }
+    /// The tenant that the request has to be confined to, where the upstream takes it from a header.
+    pub const fn tenant(&self) -> Option<&Name> {
+        self.tenant.as_ref()
+    }
+    /// Whether the contract would have denied it and only watches.
+    pub const fn is_shadowed(&self) -> bool {
+        self.shadowed
+    }
+}
+
+/// What is revoked with a token: every dimension that it carries.
+pub fn targets(token: &AccessTokenClaims) -> Vec<Target> {
+    let mut targets = vec![
+        Target::Token(token.token),
+        Target::Family(token.family),
+        Target::Agent(token.agent),
+        Target::Instance(token.instance),
+        Target::Org(token.org),
+    ];
+    if let Some(task) = token.task {
+        targets.push(Target::Task(task));
+    }
+    for actor in token.chain.actors() {
+        if actor.kind == identity::ActorKind::User {
+            targets.push(Target::User(format!("{} {}", actor.issuer, actor.id)));
+        }
+    }
+    targets
+}
+
+/// Whether a token is alive by the World: nothing it carries was revoked since, its agent may act, its task is open.
+pub fn alive(world: &World, token: &AccessTokenClaims, now: identity::UnixTime) -> Result<Live, Reason> {
+    let scope = OrgScope::Only(token.org);
+    let agent = world.agent(scope, token.agent).ok_or(Reason::IdentityRevoked)?;
+    if world.revoked(&targets(token), token.revision).is_some() {
+        return Err(Reason::IdentityRevoked);
+    }
+    if !agent.is_live(now) {
+        return Err(Reason::KillSwitch);
+    }
+    let task = token
+        .task
+        .and_then(|task| world.task(scope, task))
+        .ok_or(Reason::TaskExpired)?;
+    if !task.is_open(now) {
+        return Err(Reason::TaskExpired);
+    }
+    Ok(Live {
+        agent: agent.clone(),
+        task: task.clone(),
+    })
+}
+
+/// The agent and task of a token that is alive. Made only by [`alive`].
+#[derive(Debug)]
+#[must_use = "spend it on the decision of this request"]
+pub struct Live {
+    agent: Arc<Agent>,
+    task: Arc<Task>,
+}
+
+/// Judges one call. `_fresh` is spent: the proof belongs to this request and no other.
+pub fn enforce(
+    world: &World,
+    contract: ContractInForce<'_>,
+    live: &Live,
+    _fresh: Fresh,
+    call: &Call<'_>,
+    draw: &mut Draw<'_>,
+) -> Outcome<CallPermit> {
+    let now = draw.now();
+    let Live { agent, task } = live;
+    let arguments: Vec<(&str, Held<'_>)> = call
+        .mapped
+        .arguments
+        .iter()
+        .map(|(name, value)| (name.as_str(), Held::of(value)))
+        .collect();
+    let arguments: Vec<(&str, ArgValue<'_>)> = arguments
+        .iter()
+        .map(|(name, held)| (*name, held.as_arg()))
+        .collect();
+    let confined = call
+        .upstream
+        .tenant_header
+        .is_some()
+        .then(|| task.tenant.as_ref())
+        .flatten();
+    let tenant = call.mapped.tenant.as_ref().or(confined);
+    let scope: Vec<Name> = call
+        .token
+        .details
+        .iter()
+        .filter_map(|detail| detail.actions.as_ref())
+        .flatten()
+        .cloned()
+        .collect::<BTreeSet<Name>>()
+        .into_iter()
+        .collect();
+    let caller = match &call.caller {
+        Some(caller) if caller.kind == audit::event::CallerKind::Agent => policy::Caller::Agent,
+        Some(_) | None => policy::Caller::Child,
+    };
+    let facts = Facts {
+        assurance: call.token.assurance,
+        evidence_age_secs: world
+            .instance(OrgScope::Only(agent.org), call.token.instance)
+            .map_or(u64::MAX, |instance| now.millis_since(instance.attested_at) / 1000),
+        resource: ResourceFacts {
+            kind: Some(call.mapped.resource_type.as_str()),
+            id: Some(&call.mapped.resource_id),
+            tenant,
+        },
+        stage: Stage::Call {
+            arguments: &arguments,
+        },
+        caller,
+        counters: call.counters,
+        link: policy::Link::ALONE,
+        task_scope: Some(&scope),
+        reviewed_at: contract.record.published_at,
+        ..Facts::least(
+            agent.org,
+            agent.id,
+            facts::of_task(task),
+            &call.mapped.action,
+            &call.upstream.audience,
+        )
+    };
+    let mut event = draw.event(EventKind::GatewayCall, world.revision());
+    describe(&mut event, agent, call, draw);
+    let mut decision = Decision::new(draw.id(), Ruling::Allow);
+    decision.contract = Some(contract.record.hash);
+    decision.contract_version = Some(contract.record.version);
+    let verdict = policy::decide(contract.compiled, &facts, now);
+    decision.facts = facts::recorded(&facts.rows(now));
+    match verdict {
+        Verdict::Allow(allowed) => {
+            facts::allowed(&mut decision, Some(&allowed));
+            let why = event.why.get_or_insert_default();
+            why.business_action = allowed.business_action().map(str::to_owned);
+            why.task_type = Some(task.kind.to_string());
+            why.tenant_actor = task.tenant.as_ref().map(ToString::to_string);
+            why.tenant_resource = tenant.map(ToString::to_string);
+            let permit = CallPermit {
+                decision: decision.id,
+                upstream: call.upstream.id,
+                tenant: confined.cloned(),
+                shadowed: allowed.would_deny().is_some(),
+            };
+            if !call.taken.is_empty() {
+                event.detail.insert(
+                    "taken".into(),
+                    serde_json::to_value(call.taken).unwrap_or_default(),
+                );
+            }
+            event.decision = Some(decision);
+            Outcome::Granted(Plan::new(world.revision(), event, permit))
+        }
+        Verdict::Deny(denial) => {
+            let why = event.why.get_or_insert_default();
+            why.task_type = Some(task.kind.to_string());
+            why.tenant_actor = task.tenant.as_ref().map(ToString::to_string);
+            why.tenant_resource = tenant.map(ToString::to_string);
+            Outcome::Refused(blocked(world, event, decision, denial))
+        }
+    }
+}
+
+/// A list of texts, held so that an [`ArgValue`] can borrow it.
+enum Held<'a> {
+    One(ArgValue<'a>),
+    Many(Vec<ArgValue<'a>>),
+}
+
+impl<'a> Held<'a> {
+    fn of(value: &'a ArgumentValue) -> Self {
+        match value {
+            ArgumentValue::Text(text) => Self::One(ArgValue::Str(text)),
+            ArgumentValue::Integer(number) => Self::One(ArgValue::Int(*number)),
+            ArgumentValue::Boolean(value) => Self::One(ArgValue::Bool(*value)),
+            ArgumentValue::Texts(texts) => Self::Many(texts.iter().map(|text| ArgValue::Str(text)).collect()),
+        }
+    }
+    fn as_arg(&self) -> ArgValue<'_> {
+        match self {
+            Self::One(value) => *value,
+            Self::Many(values) => ArgValue::List(values),
+        }
+    }
+}
+
+/// Blocks a request of a known token before any contract is asked: it is dead, or the request is no declared action.
+pub fn block(
+    world: &World,
+    token: &AccessTokenClaims,
+    upstream: Option<&Upstream>,
+    request: Option<(&str, &str)>,
+    reason: Reason,
+    draw: &mut Draw<'_>,
+) -> Plan<Refusal> {
+    let mut event = draw.event(EventKind::GatewayBlocked, world.revision());
+    event.org = Some(token.org);
+    let agent = world.agent(OrgScope::Only(token.org), token.agent);
+    event.who = Some(Who {
+        instance: Some(token.instance),
+        node: token.node,
+        ..agent.map_or_else(
+            || Who {
+                agent: Some(token.agent),
+                ..Who::default()
+            },
+            |agent| who(agent),
+        )
+    });
+    event.why = Some(Why {
+        task: token.task,
+        contract: Some(token.contract),
+        ..Why::default()
+    });
+    event.what = Some(What {
+        audience: Some(token.audience.clone()),
+        upstream: upstream.map(|upstream| upstream.name.to_string()),
+        method: request.map(|(method, _)| method.to_owned()),
+        path: request.map(|(_, path)| path.to_owned()),
+        ..What::default()
+    });
+    let refusal = Refusal::new(draw.id(), Cause::Subject(reason));
+    let mut decision = Decision::new(refusal.decision(), Ruling::Deny);
+    decision.reasons = refusal.codes();
+    event.decision = Some(decision);
+    Plan::new(world.revision(), event, refusal)
+}
+
+/// How a permitted call ended: the second entry of each call.
+#[derive(Debug, Clone, Default)]
+pub struct Ended {
+    /// The upstream's status; `None` when it did not answer.
+    pub http_status: Option<u16>,
+    /// Bytes of the response body that went to the agent.
+    pub bytes: u64,
+    /// From the decision to the last byte, in milliseconds.
+    pub duration_ms: u64,
+    /// What went wrong, as a class: `upstream_unreachable`, `cut_by_revocation`, ….
+    pub error: Option<&'static str>,
+}
+
+/// Records how a call ended.
+pub fn outcome(
+    world: &World,
+    token: &AccessTokenClaims,
+    of: EntryRef,
+    ended: &Ended,
+    draw: &mut Draw<'_>,
+) -> Plan<()> {
+    let mut event = draw.event(EventKind::GatewayOutcome, world.revision());
+    event.org = Some(token.org);
+    event.who = Some(Who {
+        agent: Some(token.agent),
+        instance: Some(token.instance),
+        ..Who::default()
+    });
+    event.why = Some(Why {
+        task: token.task,
+        ..Why::default()
+    });
+    let status = match (ended.error, ended.http_status) {
+        (None, Some(status)) if status < 400 => Status::Success,
+        _ => Status::Failure,
+    };
+    let mut record = CallOutcome::new(status);
+    record.of = Some(of);
+    record.http_status = ended.http_status;
+    record.bytes = Some(ended.bytes);
+    record.duration_ms = Some(ended.duration_ms);
+    record.error = ended.error.map(str::to_owned);
+    event.outcome = Some(record);
+    Plan::new(world.revision(), event, ())
+}
+
+fn describe(event: &mut Event, agent: &Agent, call: &Call<'_>, draw: &Draw<'_>) {
+    event.org = Some(agent.org);
+    event.who = Some(Who {
+        instance: Some(call.token.instance),
+        node: call.token.node,
+        assurance: Some(call.token.assurance.into()),
+        caller: call.caller.clone(),
+        ..who(agent)
+    });
+    let actors = call.token.chain.actors().iter();
+    event.chain = actors
+        .map(|actor| ChainLink::of(actor, Some(LinkVerdict::Allow), draw.names()))
+        .collect();
+    event.why = Some(Why {
+        task: call.token.task,
+        purpose: call
+            .token
+            .details
+            .first()
+            .and_then(|detail| detail.purpose.as_ref().map(ToString::to_string)),
+        contract: Some(call.token.contract),
+        ..Why::default()
+    });
+    event.what = Some(What {
+        action: Some(call.mapped.action.to_string()),
+        audience: Some(call.upstream.audience.clone()),
+        upstream: Some(call.upstream.name.to_string()),
+        method: Some(call.method.to_owned()),
+        path: Some(call.path.to_owned()),
+        resource_type: Some(call.mapped.resource_type.to_string()),
+        resource_id: Some(call.mapped.resource_id.clone()),
+        ..What::default()
+    });
+}
+
+fn blocked(world: &World, mut event: Event, mut decision: Decision, denial: Denial) -> Plan<Refusal> {
+    event.kind = EventKind::GatewayBlocked;
+    decision.outcome = Ruling::Deny;
+    facts::denied(&mut decision, &denial);
+    for link in &mut event.chain {
+        link.verdict = Some(LinkVerdict::Deny);
+    }
+    let refusal = Refusal::new(decision.id, Cause::Denied(Box::new(denial)));
+    decision.reasons = refusal.codes();
+    event.decision = Some(decision);
+    Plan::new(world.revision(), event, refusal)
+}

@@ -1,0 +1,94 @@
+//! From the World to the facts that a decision looks at, and from a verdict to what its entry says.
+
+use crate::world::{OpenerKind, Task};
+use audit::event::{Decision, Fact, Provenance, Ruling, Shadow};
+use policy::contract::Opener;
+use policy::{Allowed, Denial, FactRow, TaskFacts};
+
+/// A task as a decision sees it.
+pub(crate) fn of_task(task: &Task) -> TaskFacts<'_> {
+    TaskFacts {
+        id: task.id,
+        kind: &task.kind,
+        opener: match task.opener.kind {
+            OpenerKind::User => Opener::User,
+            OpenerKind::Operator => Opener::Operator,
+            OpenerKind::Trigger => Opener::Trigger,
+            OpenerKind::Agent => Opener::Itself,
+        },
+        tenant: task.tenant.as_ref(),
+        purpose: None,
+        opened_at: task.opened_at,
+        expires_at: task.expires_at,
+    }
+}
+
+/// The normalised facts as an entry keeps them, so that the decision can be replayed.
+pub(crate) fn recorded(rows: &[FactRow]) -> Vec<Fact> {
+    rows.iter()
+        .map(|row| {
+            let provenance = match row.fact.provenance() {
+                policy::Provenance::Attested => Provenance::Attested,
+                policy::Provenance::Observed => Provenance::Observed,
+                policy::Provenance::Opener => Provenance::Opener,
+                policy::Provenance::Asserted => Provenance::Asserted,
+            };
+            Fact::new(row.name.clone(), row.value.clone(), provenance)
+        })
+        .collect()
+}
+
+/// Which sentence of the contract allowed it.
+pub(crate) fn allowed(decision: &mut Decision, allowed: Option<&Allowed>) {
+    let Some(allowed) = allowed else { return };
+    decision.policies = allowed.policies().to_vec();
+    if let Some(grant) = allowed.grant() {
+        decision.grant = Some(grant.id.to_string());
+        decision.line = Some(grant.line);
+    }
+    if let Some(denial) = allowed.would_deny() {
+        decision.shadow = Some(Shadow {
+            contract: denial.contract.0,
+            outcome: Ruling::Deny,
+            reasons: denial
+                .reasons
+                .iter()
+                .map(|detail| detail.reason.code().to_owned())
+                .collect(),
+            extra: audit::event::Extra::new(),
+        });
+    }
+}
+
+/// Every reason, the limits they come from, and the nearest grant.
+pub(crate) fn denied(decision: &mut Decision, denial: &Denial) {
+    for detail in &denial.reasons {
+        let mut text = detail.limit.clone();
+        if !detail.actual.is_empty() {
+            text = format!("{text}; actual: {}", detail.actual);
+        }
+        let name = format!("reason.{}", detail.reason.code());
+        decision
+            .facts
+            .push(Fact::new(format!("{name}.limit"), text, Provenance::Observed));
+        if !detail.fix.is_empty() {
+            decision.facts.push(Fact::new(
+                format!("{name}.fix"),
+                detail.fix.clone(),
+                Provenance::Observed,
+            ));
+        }
+    }
+    decision.policies.clone_from(&denial.policies);
+    if let Some(nearest) = &denial.nearest {
+        decision.grant = Some(nearest.grant.id.to_string());
+        decision.line = Some(nearest.grant.line);
+        let failed: Vec<String> = nearest.failed.iter().map(ToString::to_string).collect();
+        decision.nearest = Some(format!(
+            "{} (line {}), which fails on: {}",
+            nearest.grant.id,
+            nearest.grant.line,
+            failed.join("; ")
+        ));
+    }
+}

@@ -1,0 +1,685 @@
+//! The inventory: founding an installation, orgs, principals, agents, contracts, upstreams, registrations.
+//!
+//! An agent without owner, purpose, contract and expiry cannot be registered. Everything here is an administrator's
+//! act, needs a role, and names its human in the entry.
+
+use crate::admin::Administrator;
+use crate::draw::Draw;
+use crate::plan::{OnceKind, Outcome, Plan, Precondition};
+use crate::refusal::Cause;
+use crate::upstream::Upstream;
+use crate::world::{
+    Agent, AgentState, Change, ContractRecord, JoinToken, LaunchSpec, MemberRole, NodeRecord, Org, Principal,
+    PublicKey, Registration, Role, World,
+};
+use audit::event::Minted;
+use audit::{Event, EventKind};
+use aws_lc_rs::digest::{SHA256, digest};
+use identity::{
+    AgentId, Digest, Name, NodeId, OrgId, OrgScope, SpiffeId, Thumbprint, TrustDomain, UnixTime, UpstreamId,
+};
+use serde_json::Value;
+
+/// An administrative act was recorded. What it made is found in the World at its revision.
+#[derive(Debug)]
+pub struct Done<T = ()> {
+    made: T,
+}
+
+impl<T: Copy> Done<T> {
+    /// The id that it made, unstamped: apply [`identity::Id::at`] with the revision of its record.
+    pub const fn made(&self) -> T {
+        self.made
+    }
+}
+
+/// The first Changes of an installation: its names, its first org, its first administrator, its public keys.
+/// There is no administrator yet who could ask; the shell calls this once, on an empty World.
+pub fn found(
+    world: &World,
+    founding: Founding,
+    draw: &mut Draw<'_>,
+) -> Result<Plan<Done<OrgId>>, AlreadyFounded> {
+    if world.founding().is_some() {
+        return Err(AlreadyFounded);
+    }
+    let org = draw.minted();
+    let mut event = draw.event(EventKind::OrgCreated, world.revision());
+    event.minted = Some(Minted::Org(org));
+    event.org = Some(org);
+    event.change_summary = vec![
+        format!(
+            "trust domain {} founded, issuer {}",
+            founding.trust_domain, founding.issuer
+        ),
+        format!("org {} created", founding.org),
+        format!(
+            "principal with uid {} is admin (assurance: {})",
+            founding.admin.uid, founding.admin.assurance
+        ),
+    ];
+    let mut plan = Plan::new(world.revision(), event, Done { made: org })
+        .expecting(Precondition::AtRevision(world.revision()))
+        .changing(Change::Founded {
+            trust_domain: founding.trust_domain,
+            issuer: founding.issuer,
+            epoch: founding.epoch,
+        })
+        .changing(Change::OrgCreated(Org {
+            id: org,
+            name: founding.org,
+        }))
+        .changing(Change::PrincipalAdded(founding.admin));
+    for key in founding.keys {
+        plan = plan.changing(Change::KeyPublished(key));
+    }
+    Ok(plan)
+}
+
+/// What an installation starts with.
+#[derive(Debug)]
+pub struct Founding {
+    /// Namespace of its SPIFFE IDs.
+    pub trust_domain: TrustDomain,
+    /// `iss` of its credentials.
+    pub issuer: String,
+    /// 1, and one more after each restore.
+    pub epoch: u64,
+    /// Its first org.
+    pub org: Name,
+    /// Its first administrator.
+    pub admin: Principal,
+    /// Public halves of its keys.
+    pub keys: Vec<PublicKey>,
+}
+
+/// The installation exists already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the installation was founded before")]
+pub struct AlreadyFounded;
+
+/// What the manifest of an agent says.
+#[derive(Debug, Clone)]
+pub struct AgentManifest {
+    /// Unique within its org.
+    pub name: Name,
+    /// Who answers for it.
+    pub owner: String,
+    /// One sentence.
+    pub purpose: String,
+    /// Hash of a published contract.
+    pub contract: Digest,
+    /// When it stops being allowed to act.
+    pub expires_at: UnixTime,
+    /// How it may be launched, if we launch it.
+    pub launch: Option<LaunchTerms>,
+}
+
+/// The launch section of a manifest. See [`LaunchSpec`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct LaunchTerms {
+    /// See [`LaunchSpec::launchers`].
+    pub launchers: Vec<u32>,
+    /// See [`LaunchSpec::argv`].
+    pub argv: crate::world::ArgvRule,
+    /// See [`LaunchSpec::executable`].
+    pub executable: Option<Digest>,
+    /// See [`LaunchSpec::cwd`].
+    pub cwd: Option<String>,
+    /// See [`LaunchSpec::env_allow`].
+    pub env_allow: Vec<String>,
+    /// See [`LaunchSpec::env_set`].
+    pub env_set: std::collections::BTreeMap<String, String>,
+    /// See [`LaunchSpec::roots`].
+    pub roots: Vec<crate::world::MeasuredRoot>,
+    /// See [`LaunchSpec::isolate`].
+    pub isolate: bool,
+}
+
+/// Registers an agent, or updates the one of that name: owner, purpose, contract, expiry, launch spec.
+pub fn apply_agent(
+    world: &World,
+    who: &Administrator,
+    org: OrgId,
+    manifest: AgentManifest,
+    draw: &mut Draw<'_>,
+) -> Outcome<Done<AgentId>> {
+    let role = Role::Author;
+    if let Err(refused) = who.check(role, Some(org), world, draw) {
+        return refused;
+    }
+    let scope = OrgScope::Only(org);
+    let spiffe_id = match agent_spiffe_id(world, org, &manifest.name) {
+        Ok(id) => id,
+        Err(message) => {
+            return who.refuse(
+                Cause::Invalid {
+                    code: "AGENT_NAME",
+                    message,
+                },
+                role,
+                world,
+                draw,
+            );
+        }
+    };
+    if manifest.owner.trim().is_empty() || manifest.purpose.trim().is_empty() {
+        let message = "an agent needs an owner and a purpose: fill in `owner` and `purpose`".to_owned();
+        return who.refuse(
+            Cause::Invalid {
+                code: "AGENT_OWNERLESS",
+                message,
+            },
+            role,
+            world,
+            draw,
+        );
+    }
+    if manifest.expires_at <= draw.now() {
+        let message = "the agent would be expired already: set `expires` to a later date".to_owned();
+        return who.refuse(
+            Cause::Invalid {
+                code: "AGENT_EXPIRED",
+                message,
+            },
+            role,
+            world,
+            draw,
+        );
+    }
+    let Some(contract) = world.contract(scope, &manifest.contract) else {
+        let message = format!(
+            "contract {} is not published: run `tabard contract apply FILE` first",
+            manifest.contract
+        );
+        return who.refuse(
+            Cause::Invalid {
+                code: "AGENT_CONTRACT_UNKNOWN",
+                message,
+            },
+            role,
+            world,
+            draw,
+        );
+    };
+    let known = world.agent_named(scope, org, &manifest.name);
+    let id = known.map_or_else(|| draw.minted(), |agent| agent.id);
+    let agent = Agent {
+        id,
+        org,
+        name: manifest.name.clone(),
+        spiffe_id,
+        owner: manifest.owner,
+        purpose: manifest.purpose,
+        contract: manifest.contract,
+        state: known.map_or(AgentState::Active, |agent| agent.state),
+        expires_at: manifest.expires_at,
+    };
+    let kind = if known.is_some() {
+        EventKind::AgentChanged
+    } else {
+        EventKind::AgentRegistered
+    };
+    let mut event = who.event(kind, role, world, draw);
+    event.org = Some(org);
+    event.minted = known.is_none().then_some(Minted::Agent(id));
+    event.who = Some(audit::event::Who {
+        agent: Some(id),
+        agent_name: Some(agent.name.clone()),
+        spiffe_id: Some(agent.spiffe_id.clone()),
+        ..audit::event::Who::default()
+    });
+    event.change_summary = vec![format!(
+        "agent {} of {}: contract {} version {}, expires {}",
+        agent.name,
+        agent.owner,
+        contract.name,
+        contract.version,
+        agent.expires_at.rfc3339()
+    )];
+    let spec = manifest.launch.map(|terms| launch_spec(id, org, terms));
+    if let Some(spec) = &spec {
+        event.change_summary.push(if spec.is_pinned() {
+            format!("launch spec of {}: pinned", agent.name)
+        } else {
+            format!("launch spec of {}: unpinned, level 1 at most", agent.name)
+        });
+    }
+    let mut plan = Plan::new(world.revision(), event, Done { made: id });
+    plan = if known.is_some() {
+        plan.expecting(Precondition::AtRevision(world.revision()))
+            .changing(Change::AgentUpdated(agent))
+    } else {
+        plan.expecting(name_taken_once("agent", org, &agent.name))
+            .changing(Change::AgentRegistered(agent))
+    };
+    if let Some(spec) = spec {
+        plan = plan.changing(Change::LaunchSpecSet(spec));
+    }
+    Outcome::Granted(plan)
+}
+
+fn launch_spec(agent: AgentId, org: OrgId, terms: LaunchTerms) -> LaunchSpec {
+    let LaunchTerms {
+        launchers,
+        argv,
+        executable,
+        cwd,
+        env_allow,
+        env_set,
+        roots,
+        isolate,
+    } = terms;
+    LaunchSpec {
+        agent,
+        org,
+        launchers,
+        argv,
+        executable,
+        cwd,
+        env_allow,
+        env_set,
+        roots,
+        isolate,
+    }
+}
+
+/// `spiffe://<trust domain>/<org>/agent/<name>`.
+pub fn agent_spiffe_id(world: &World, org: OrgId, name: &Name) -> Result<SpiffeId, String> {
+    let name = Name::unreserved(name.as_str()).map_err(|error| error.to_string())?;
+    let founding = world.founding().ok_or("the installation was not founded yet")?;
+    let org = world
+        .org(OrgScope::Only(org), org)
+        .ok_or("the org does not exist")?;
+    founding
+        .trust_domain
+        .id_of(&[org.name.as_str(), "agent", name.as_str()])
+        .map_err(|error| error.to_string())
+}
+
+/// Suspends, resumes or retires an agent. Resuming brings no old credential back: they were revoked with it.
+pub fn set_agent_state(
+    world: &World,
+    who: &Administrator,
+    agent: &Agent,
+    state: AgentState,
+    draw: &mut Draw<'_>,
+) -> Outcome<Done> {
+    let role = Role::Operator;
+    if let Err(refused) = who.check(role, Some(agent.org), world, draw) {
+        return refused;
+    }
+    if agent.state == AgentState::Retired {
+        let message = format!("{} was retired; register a new agent", agent.name);
+        return who.refuse(
+            Cause::Invalid {
+                code: "AGENT_RETIRED",
+                message,
+            },
+            role,
+            world,
+            draw,
+        );
+    }
+    let kind = match state {
+        AgentState::Active => EventKind::AgentResumed,
+        AgentState::Suspended => EventKind::AgentSuspended,
+        AgentState::Retired => EventKind::AgentRetired,
+    };
+    let mut event = who.event(kind, role, world, draw);
+    event.org = Some(agent.org);
+    event.who = Some(audit::event::Who {
+        agent: Some(agent.id),
+        agent_name: Some(agent.name.clone()),
+        spiffe_id: Some(agent.spiffe_id.clone()),
+        ..audit::event::Who::default()
+    });
+    event.change_summary = vec![format!("agent {} is now {state:?}", agent.name).to_lowercase()];
+    Outcome::Granted(
+        Plan::new(world.revision(), event, Done { made: () }).changing(Change::AgentStateSet {
+            agent: agent.id,
+            org: agent.org,
+            state,
+        }),
+    )
+}
+
+/// Publishes an immutable contract version. The shell compiled it before: what does not compile is not published.
+pub fn publish_contract(
+    world: &World,
+    who: &Administrator,
+    contract: ContractRecord,
+    draw: &mut Draw<'_>,
+) -> Outcome<Done> {
+    let role = Role::Author;
+    if let Err(refused) = who.check(role, Some(contract.org), world, draw) {
+        return refused;
+    }
+    let clash = world
+        .contracts(OrgScope::Only(contract.org))
+        .find(|known| known.name == contract.name && known.version == contract.version);
+    if let Some(known) = clash
+        && known.hash != contract.hash
+    {
+        let message = format!(
+            "{} version {} is published with other content ({}): raise `metadata.version`",
+            contract.name, contract.version, known.hash
+        );
+        return who.refuse(
+            Cause::Invalid {
+                code: "CONTRACT_VERSION_TAKEN",
+                message,
+            },
+            role,
+            world,
+            draw,
+        );
+    }
+    let mut event = who.event(EventKind::ContractPublished, role, world, draw);
+    event.org = Some(contract.org);
+    event.change_summary = vec![format!(
+        "contract {} version {} published as {}",
+        contract.name, contract.version, contract.hash
+    )];
+    Outcome::Granted(
+        Plan::new(world.revision(), event, Done { made: () })
+            .expecting(Precondition::AtRevision(world.revision()))
+            .changing(Change::ContractPublished(contract)),
+    )
+}
+
+/// Publishes an upstream, or a new version of the one of that name.
+pub fn publish_upstream(
+    world: &World,
+    who: &Administrator,
+    mut upstream: Upstream,
+    draw: &mut Draw<'_>,
+) -> Outcome<Done<UpstreamId>> {
+    let role = Role::Author;
+    if let Err(refused) = who.check(role, Some(upstream.org), world, draw) {
+        return refused;
+    }
+    let scope = OrgScope::Only(upstream.org);
+    let taken = world
+        .upstreams(OrgScope::Every)
+        .filter(|other| other.org != upstream.org || other.name != upstream.name)
+        .find(|other| other.hosts.iter().any(|host| upstream.hosts.contains(host)));
+    if let Some(other) = taken {
+        let message = format!(
+            "a host of {} belongs to the upstream {}: remove it from one",
+            upstream.name, other.name
+        );
+        return who.refuse(
+            Cause::Invalid {
+                code: "UPSTREAM_HOST_TAKEN",
+                message,
+            },
+            role,
+            world,
+            draw,
+        );
+    }
+    let known = world.upstream_named(scope, upstream.org, &upstream.name);
+    upstream.id = known.map_or_else(|| draw.minted(), |known| known.id);
+    upstream.secret_version = known.map_or(0, |known| known.secret_version);
+    let mut event = who.event(EventKind::UpstreamPublished, role, world, draw);
+    event.org = Some(upstream.org);
+    event.minted = known.is_none().then_some(Minted::Upstream(upstream.id));
+    event
+        .detail
+        .insert("upstream".into(), Value::String(upstream.id.to_string()));
+    event.change_summary = vec![format!(
+        "upstream {} at {}, {} routes",
+        upstream.name,
+        upstream.base_url,
+        upstream.routes.len()
+    )];
+    let made = upstream.id;
+    Outcome::Granted(
+        Plan::new(world.revision(), event, Done { made })
+            .expecting(Precondition::AtRevision(world.revision()))
+            .changing(Change::UpstreamPublished(upstream)),
+    )
+}
+
+/// Announces a new version of an upstream's sealed secret. The secret itself was sealed before and is not here.
+pub fn rotate_secret(
+    world: &World,
+    who: &Administrator,
+    upstream: &Upstream,
+    draw: &mut Draw<'_>,
+) -> Outcome<Done> {
+    let role = Role::Author;
+    if let Err(refused) = who.check(role, Some(upstream.org), world, draw) {
+        return refused;
+    }
+    let version = upstream.secret_version.saturating_add(1);
+    let mut event = who.event(EventKind::KeyRotated, role, world, draw);
+    event.org = Some(upstream.org);
+    event
+        .detail
+        .insert("upstream".into(), Value::String(upstream.id.to_string()));
+    event.change_summary = vec![format!(
+        "secret of upstream {} is now version {version}",
+        upstream.name
+    )];
+    Outcome::Granted(
+        Plan::new(world.revision(), event, Done { made: () })
+            .expecting(Precondition::AtRevision(world.revision()))
+            .changing(Change::UpstreamSecretRotated {
+                upstream: upstream.id,
+                org: upstream.org,
+                version,
+            }),
+    )
+}
+
+/// Adds a registration: selectors for a process that we do not launch.
+pub fn add_registration(
+    world: &World,
+    who: &Administrator,
+    registration: Registration,
+    draw: &mut Draw<'_>,
+) -> Outcome<Done> {
+    let role = Role::Author;
+    if let Err(refused) = who.check(role, Some(registration.org), world, draw) {
+        return refused;
+    }
+    if world
+        .agent(OrgScope::Only(registration.org), registration.agent)
+        .is_none()
+    {
+        let message = "no such agent in this org".to_owned();
+        return who.refuse(
+            Cause::Invalid {
+                code: "REGISTRATION_AGENT",
+                message,
+            },
+            role,
+            world,
+            draw,
+        );
+    }
+    let mut event = who.event(EventKind::RegistrationAdded, role, world, draw);
+    event.org = Some(registration.org);
+    event.change_summary = vec![format!(
+        "registration {}: uid {} {}",
+        registration.name, registration.uid, registration.executable
+    )];
+    Outcome::Granted(
+        Plan::new(world.revision(), event, Done { made: () })
+            .changing(Change::RegistrationAdded(registration)),
+    )
+}
+
+/// Removes a registration; SVIDs that it gave are redacted at the next push.
+pub fn remove_registration(
+    world: &World,
+    who: &Administrator,
+    org: OrgId,
+    name: &Name,
+    draw: &mut Draw<'_>,
+) -> Outcome<Done> {
+    let role = Role::Author;
+    if let Err(refused) = who.check(role, Some(org), world, draw) {
+        return refused;
+    }
+    let mut event = who.event(EventKind::RegistrationRemoved, role, world, draw);
+    event.org = Some(org);
+    event.change_summary = vec![format!("registration {name} removed")];
+    Outcome::Granted(Plan::new(world.revision(), event, Done { made: () }).changing(
+        Change::RegistrationRemoved {
+            name: name.clone(),
+            org,
+        },
+    ))
+}
+
+/// Adds or replaces a principal.
+pub fn add_principal(
+    world: &World,
+    who: &Administrator,
+    principal: Principal,
+    draw: &mut Draw<'_>,
+) -> Outcome<Done> {
+    let role = Role::Admin;
+    if let Err(refused) = who.check(role, principal.org, world, draw) {
+        return refused;
+    }
+    let mut event = who.event(EventKind::PrincipalAdded, role, world, draw);
+    event.org = principal.org;
+    event.change_summary = vec![format!("uid {} may: {:?}", principal.uid, principal.roles).to_lowercase()];
+    Outcome::Granted(
+        Plan::new(world.revision(), event, Done { made: () }).changing(Change::PrincipalAdded(principal)),
+    )
+}
+
+/// Creates a one-time bootstrap secret for a node agent or gateway. Only its digest comes here.
+pub fn create_join_token(
+    world: &World,
+    who: &Administrator,
+    token: JoinToken,
+    draw: &mut Draw<'_>,
+) -> Outcome<Done> {
+    let role = Role::Admin;
+    if let Err(refused) = who.check(role, token.org, world, draw) {
+        return refused;
+    }
+    let mut event = who.event(EventKind::JoinTokenCreated, role, world, draw);
+    event.org = token.org;
+    event.change_summary = vec![
+        format!(
+            "join token for a {:?}, until {}",
+            token.role,
+            token.expires_at.rfc3339()
+        )
+        .to_lowercase(),
+    ];
+    Outcome::Granted(
+        Plan::new(world.revision(), event, Done { made: () }).changing(Change::JoinTokenCreated(token)),
+    )
+}
+
+/// How a new member proved that it may join.
+#[derive(Debug)]
+pub enum Bootstrap {
+    /// It showed the secret whose digest this is; it is spent with the commit, and only with it.
+    JoinToken(Digest),
+    /// It runs in the server's own process (`tabard dev`).
+    SameProcess {
+        /// What it does there.
+        role: MemberRole,
+    },
+}
+
+/// Why a would-be member was turned away. It learns no more than that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the join token is unknown, spent or expired: create a new one with `tabard join-token create`")]
+pub struct NotAdmitted;
+
+/// Admits a node agent or gateway that proved `key`.
+pub fn join(
+    world: &World,
+    bootstrap: &Bootstrap,
+    key: Thumbprint,
+    log: u16,
+    draw: &mut Draw<'_>,
+) -> Result<Plan<Done<NodeId>>, NotAdmitted> {
+    let founding = world.founding().ok_or(NotAdmitted)?;
+    let (role, org, spent) = match bootstrap {
+        Bootstrap::JoinToken(digest) => {
+            let token = world
+                .join_token(digest)
+                .filter(|token| draw.now() < token.expires_at)
+                .ok_or(NotAdmitted)?;
+            (token.role, token.org, Some((*digest, token.expires_at)))
+        }
+        Bootstrap::SameProcess { role } => (*role, None, None),
+    };
+    let id: NodeId = draw.minted();
+    let kind = match role {
+        MemberRole::Node => "node",
+        MemberRole::Gateway => "gateway",
+    };
+    let spiffe_id = founding
+        .trust_domain
+        .id_of(&["_tabard", kind, &key.to_string()])
+        .map_err(|_| NotAdmitted)?;
+    let mut event = draw.event(EventKind::NodeJoined, world.revision());
+    event.org = org;
+    event.minted = Some(Minted::Node(id));
+    event.who = Some(audit::event::Who {
+        node: Some(id),
+        spiffe_id: Some(spiffe_id.clone()),
+        ..audit::event::Who::default()
+    });
+    event.change_summary = vec![format!("{kind} {id} joined, log {log}")];
+    let node = NodeRecord {
+        id,
+        role,
+        org,
+        spiffe_id,
+        key,
+        assurance: 1,
+        log,
+    };
+    let mut plan = Plan::new(world.revision(), event, Done { made: id }).changing(Change::NodeJoined {
+        node,
+        spent: spent.map(|(digest, _)| digest),
+    });
+    if let Some((digest, until)) = spent {
+        plan = plan.expecting(Precondition::Unused {
+            kind: OnceKind::JoinToken,
+            key: *digest.as_bytes(),
+            until,
+        });
+    }
+    Ok(plan)
+}
+
+/// Forgets revocations and tasks that nothing alive can match any more.
+pub fn forget(world: &World, until: UnixTime, draw: &mut Draw<'_>) -> Plan<Done> {
+    let mut event: Event = draw.event(EventKind::LogHeartbeat, world.revision());
+    event.change_summary = vec![format!(
+        "revocations and tasks over before {} forgotten",
+        until.rfc3339()
+    )];
+    Plan::new(world.revision(), event, Done { made: () }).changing(Change::RevocationsForgotten { until })
+}
+
+/// Says that the log is alive though nothing happened.
+pub fn heartbeat(world: &World, draw: &mut Draw<'_>) -> Plan<Done> {
+    let event = draw.event(EventKind::LogHeartbeat, world.revision());
+    Plan::new(world.revision(), event, Done { made: () })
+}
+
+fn name_taken_once(what: &str, org: OrgId, name: &Name) -> Precondition {
+    let text = format!("{what}\0{org}\0{name}");
+    let mut key = [0; 32];
+    key.copy_from_slice(digest(&SHA256, text.as_bytes()).as_ref());
+    Precondition::Unused {
+        kind: OnceKind::Name,
+        key,
+        until: UnixTime::MAX,
+    }
+}

@@ -1,0 +1,235 @@
+//! Tasks: who may open one, for which agent, how long it lasts.
+//!
+//! The id is minted here, never chosen by a caller: a history cannot be had clean by naming a new one. Task type,
+//! tenant and lifetime come from the opener's request and stay inside the contract.
+
+use crate::admin::Administrator;
+use crate::draw::Draw;
+use crate::plan::{Outcome, Plan};
+use crate::refusal::{Cause, Refusal};
+use crate::world::{Agent, Change, Opener, OpenerKind, Role, Task, World};
+use audit::EventKind;
+use audit::event::{Decision, Minted, Ruling, Who, Why};
+use identity::{Name, TaskId, UnixTime};
+use policy::contract::{Opener as MayOpen, TenantMode, Terms};
+
+/// What an opener asks for. What is left out is taken from the contract where it leaves no choice.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TaskRequest {
+    /// One of the contract's task types; its first, if left out.
+    pub kind: Option<Name>,
+    /// Whose data; needed when the contract allows several tenants.
+    pub tenant: Option<Name>,
+    /// Lifetime in seconds; the contract's maximum, if left out.
+    pub ttl_secs: Option<u64>,
+}
+
+/// A task was opened. Its id is stamped with the revision of its record.
+#[derive(Debug, Clone, Copy)]
+pub struct OpenedTask {
+    task: TaskId,
+}
+
+impl OpenedTask {
+    /// Unstamped: apply [`identity::Id::at`] with the revision of its record.
+    pub const fn task(&self) -> TaskId {
+        self.task
+    }
+}
+
+/// Opens a task for `agent` on behalf of `opener`.
+pub fn open(
+    world: &World,
+    agent: &Agent,
+    terms: &Terms,
+    opener: Opener,
+    request: &TaskRequest,
+    draw: &mut Draw<'_>,
+) -> Outcome<OpenedTask> {
+    let checked = check(agent, terms, opener.kind, request, draw.now());
+    let (kind, tenant, expires_at) = match checked {
+        Ok(checked) => checked,
+        Err((code, message)) => return refuse(world, agent, code, message, draw),
+    };
+    let id: TaskId = draw.minted();
+    let mut event = draw.event(EventKind::TaskOpened, world.revision());
+    event.org = Some(agent.org);
+    event.minted = Some(Minted::Task(id));
+    event.who = Some(who(agent));
+    event.why = Some(Why {
+        task: Some(id),
+        task_type: Some(kind.to_string()),
+        purpose: Some(terms.purpose.id.to_string()),
+        tenant_actor: tenant.as_ref().map(ToString::to_string),
+        contract: Some(agent.contract),
+        ..Why::default()
+    });
+    event.detail.insert(
+        "opener_kind".into(),
+        format!("{:?}", opener.kind).to_lowercase().into(),
+    );
+    event
+        .detail
+        .insert("opener".into(), draw.name(&opener.name).to_string().into());
+    event
+        .detail
+        .insert("expires_at".into(), expires_at.rfc3339().into());
+    let task = Task {
+        id,
+        org: agent.org,
+        agent: agent.id,
+        kind,
+        tenant,
+        opener,
+        opened_at: draw.now(),
+        expires_at,
+        parent: None,
+        closed: false,
+    };
+    Outcome::Granted(
+        Plan::new(world.revision(), event, OpenedTask { task: id }).changing(Change::TaskOpened(task)),
+    )
+}
+
+/// Ends a task: nothing is issued for it any more. What was issued dies at its own expiry, or by a revocation.
+pub fn close(world: &World, task: &Task, draw: &mut Draw<'_>) -> Plan<()> {
+    let mut event = draw.event(EventKind::TaskClosed, world.revision());
+    event.org = Some(task.org);
+    event.why = Some(Why {
+        task: Some(task.id),
+        ..Why::default()
+    });
+    Plan::new(world.revision(), event, ()).changing(Change::TaskClosed {
+        task: task.id,
+        org: task.org,
+    })
+}
+
+/// Opens a task on the word of an administrator: `tabard task open`.
+pub fn open_by_operator(
+    world: &World,
+    who: &Administrator,
+    agent: &Agent,
+    terms: &Terms,
+    request: &TaskRequest,
+    draw: &mut Draw<'_>,
+) -> Outcome<OpenedTask> {
+    if let Err(refused) = who.check(Role::Operator, Some(agent.org), world, draw) {
+        return refused;
+    }
+    let opener = Opener {
+        kind: OpenerKind::Operator,
+        name: who.principal().name.to_string(),
+    };
+    open(world, agent, terms, opener, request, draw)
+}
+
+type Checked = (Name, Option<Name>, UnixTime);
+
+fn check(
+    agent: &Agent,
+    terms: &Terms,
+    opener: OpenerKind,
+    request: &TaskRequest,
+    now: UnixTime,
+) -> Result<Checked, (&'static str, String)> {
+    if !agent.is_live(now) {
+        return Err((
+            "TASK_AGENT_NOT_LIVE",
+            format!("{} may not act now: resume it or extend its expiry", agent.name),
+        ));
+    }
+    let may_open = match opener {
+        OpenerKind::User => MayOpen::User,
+        OpenerKind::Operator => MayOpen::Operator,
+        OpenerKind::Trigger => MayOpen::Trigger,
+        OpenerKind::Agent => MayOpen::Itself,
+    };
+    if !terms.tasks.openers.contains(&may_open) {
+        return Err((
+            "TASK_OPENER",
+            format!(
+                "the contract of {} does not let this kind of party open tasks: see `tasks.openers`",
+                agent.name
+            ),
+        ));
+    }
+    let first = terms
+        .tasks
+        .types
+        .first()
+        .ok_or(("TASK_TYPE", "the contract has no task types".to_owned()))?;
+    let kind = request.kind.as_ref().unwrap_or(first);
+    if !terms.tasks.types.contains(kind) {
+        let known: Vec<&str> = terms.tasks.types.iter().map(Name::as_str).collect();
+        return Err((
+            "TASK_TYPE",
+            format!("no task type {kind}; the contract has: {}", known.join(", ")),
+        ));
+    }
+    let tenant = match &terms.tenants {
+        None => request.tenant.clone().map_or(Ok(None), |tenant| {
+            Err((
+                "TASK_TENANT",
+                format!("the contract knows no tenants, so not {tenant} either: leave it out"),
+            ))
+        })?,
+        Some(tenants) if tenants.mode == TenantMode::Fixed && request.tenant.is_none() => None,
+        Some(tenants) => {
+            let only = (tenants.allowed.len() == 1)
+                .then(|| tenants.allowed.first())
+                .flatten();
+            let known: Vec<&str> = tenants.allowed.iter().map(Name::as_str).collect();
+            let tenant = request.tenant.as_ref().or(only).ok_or_else(|| {
+                (
+                    "TASK_TENANT",
+                    format!("say whose data: --tenant, one of: {}", known.join(", ")),
+                )
+            })?;
+            if !tenants.allowed.contains(tenant) {
+                return Err((
+                    "TASK_TENANT",
+                    format!("no tenant {tenant}; the contract has: {}", known.join(", ")),
+                ));
+            }
+            Some(tenant.clone())
+        }
+    };
+    let longest = terms.tasks.max_ttl.get();
+    let ttl = request.ttl_secs.unwrap_or(longest);
+    if ttl == 0 || ttl > longest {
+        return Err((
+            "TASK_TTL",
+            format!("a task of this contract lasts 1 to {longest} seconds"),
+        ));
+    }
+    let expires_at = now.plus_secs(ttl).min(agent.expires_at);
+    Ok((kind.clone(), tenant, expires_at))
+}
+
+fn refuse<P>(
+    world: &World,
+    agent: &Agent,
+    code: &'static str,
+    message: String,
+    draw: &mut Draw<'_>,
+) -> Outcome<P> {
+    let mut event = draw.event(EventKind::TaskRefused, world.revision());
+    event.org = Some(agent.org);
+    event.who = Some(who(agent));
+    let refusal = Refusal::new(draw.id(), Cause::Invalid { code, message });
+    let mut decision = Decision::new(refusal.decision(), Ruling::Deny);
+    decision.reasons = refusal.codes();
+    decision.nearest = Some(refusal.sentence().to_owned());
+    event.decision = Some(decision);
+    Outcome::Refused(Plan::new(world.revision(), event, refusal))
+}
+
+pub(crate) fn who(agent: &Agent) -> Who {
+    Who {
+        agent: Some(agent.id),
+        agent_name: Some(agent.name.clone()),
+        spiffe_id: Some(agent.spiffe_id.clone()),
+        ..Who::default()
+    }
+}

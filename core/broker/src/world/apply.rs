@@ -1,0 +1,167 @@
+//! `World::apply`: pure and total. A Change that was committed always applies; what it names and does not find is
+//! left alone, because the decision to commit it was made on a World where it was there.
+
+use super::{Change, Founding, Revoked, World};
+use identity::{OrgScope, Revision};
+use std::sync::Arc;
+
+impl World {
+    /// The next version: `changes`, all of one commit, at `revision`. Ids that they make are stamped here and nowhere
+    /// else, so every reader of the same history has the same World.
+    #[must_use]
+    pub fn apply(&self, changes: &[Change], revision: Revision) -> Self {
+        let mut next = self.clone();
+        next.revision = revision;
+        for change in changes {
+            next.alter(change.clone().at(revision), revision);
+        }
+        next
+    }
+
+    /// What a follower of `scope` gets instead of the whole: nothing of other orgs, and no administrators, join
+    /// tokens or other members at all.
+    #[must_use]
+    pub fn within(&self, scope: OrgScope) -> Self {
+        let OrgScope::Only(org) = scope else {
+            return self.clone();
+        };
+        let mut part = self.clone();
+        part.principals.clear();
+        part.join_tokens.clear();
+        part.nodes.clear();
+        part.orgs.retain(|id, _| *id == org);
+        keep(&mut part.org_names, |_, id| *id == org);
+        part.agents.retain(|_, agent| agent.org == org);
+        keep(&mut part.agent_names, |(of, _), _| *of == org);
+        let agents = part.agents.clone();
+        keep(&mut part.agent_spiffe_ids, |_, id| agents.contains_key(id));
+        part.launch_specs.retain(|_, spec| spec.org == org);
+        keep(&mut part.registrations, |(of, _), _| *of == org);
+        keep(&mut part.contracts, |_, contract| contract.org == org);
+        part.upstreams.retain(|_, upstream| upstream.org == org);
+        keep(&mut part.upstream_names, |(of, _), _| *of == org);
+        part.tasks.retain(|_, task| task.org == org);
+        part.instances.retain(|_, instance| instance.org == org);
+        keep(&mut part.revocations, |_, revoked| {
+            revoked.org.is_none_or(|of| of == org)
+        });
+        part
+    }
+
+    fn alter(&mut self, change: Change, revision: Revision) {
+        match change {
+            Change::Founded {
+                trust_domain,
+                issuer,
+                epoch,
+            } => {
+                self.founded = Some(Founding {
+                    trust_domain,
+                    issuer,
+                    epoch,
+                });
+            }
+            Change::OrgCreated(org) => {
+                self.org_names.insert(org.name.clone(), org.id);
+                self.orgs.insert(org.id, Arc::new(org));
+            }
+            Change::PrincipalAdded(principal) => {
+                self.principals.insert(principal.uid, Arc::new(principal));
+            }
+            Change::AgentRegistered(agent) | Change::AgentUpdated(agent) => {
+                self.agent_names.insert((agent.org, agent.name.clone()), agent.id);
+                self.agent_spiffe_ids.insert(agent.spiffe_id.clone(), agent.id);
+                self.agents.insert(agent.id, Arc::new(agent));
+            }
+            Change::AgentStateSet { agent, state, .. } => {
+                if let Some(known) = self.agents.get(&agent) {
+                    let mut altered = super::Agent::clone(known);
+                    altered.state = state;
+                    self.agents.insert(agent, Arc::new(altered));
+                }
+            }
+            Change::LaunchSpecSet(spec) => {
+                self.launch_specs.insert(spec.agent, Arc::new(spec));
+            }
+            Change::RegistrationAdded(registration) => {
+                self.registrations.insert(
+                    (registration.org, registration.name.clone()),
+                    Arc::new(registration),
+                );
+            }
+            Change::RegistrationRemoved { name, org } => {
+                self.registrations.remove(&(org, name));
+            }
+            Change::ContractPublished(contract) => {
+                self.contracts.insert(contract.hash, Arc::new(contract));
+            }
+            Change::UpstreamPublished(upstream) => {
+                self.upstream_names
+                    .insert((upstream.org, upstream.name.clone()), upstream.id);
+                self.upstreams.insert(upstream.id, Arc::new(upstream));
+            }
+            Change::UpstreamSecretRotated {
+                upstream, version, ..
+            } => {
+                if let Some(known) = self.upstreams.get(&upstream) {
+                    let mut altered = crate::upstream::Upstream::clone(known);
+                    altered.secret_version = version;
+                    self.upstreams.insert(upstream, Arc::new(altered));
+                }
+            }
+            Change::TaskOpened(task) => {
+                self.tasks.insert(task.id, Arc::new(task));
+            }
+            Change::TaskClosed { task, .. } => {
+                if let Some(known) = self.tasks.get(&task) {
+                    let mut altered = super::Task::clone(known);
+                    altered.closed = true;
+                    self.tasks.insert(task, Arc::new(altered));
+                }
+            }
+            Change::InstanceOpened(instance) => {
+                self.instances.insert(instance.id, Arc::new(instance));
+            }
+            Change::InstanceClosed { instance, .. } => {
+                self.instances.remove(&instance);
+            }
+            Change::Revoked(revocation) => {
+                let revoked = Revoked {
+                    before: revision,
+                    org: revocation.org,
+                    forget_at: revocation.forget_at,
+                };
+                self.revocations.insert(revocation.target, revoked);
+            }
+            Change::RevocationsForgotten { until } => {
+                keep(&mut self.revocations, |_, revoked| revoked.forget_at > until);
+                self.tasks
+                    .retain(|_, task| task.expires_at.plus_secs(super::TASK_MEMORY_SECS) > until);
+            }
+            Change::KeyPublished(key) => {
+                self.keys.insert(key.kid.clone(), Arc::new(key));
+            }
+            Change::KeyRetired { kid } => {
+                self.keys.remove(&kid);
+            }
+            Change::JoinTokenCreated(token) => {
+                self.join_tokens.insert(token.digest, Arc::new(token));
+            }
+            Change::NodeJoined { node, spent } => {
+                if let Some(spent) = spent {
+                    self.join_tokens.remove(&spent);
+                }
+                self.nodes.insert(node.id, Arc::new(node));
+            }
+        }
+    }
+}
+
+/// `retain` for the ordered map, which has none.
+fn keep<K: Clone + Ord, V: Clone>(map: &mut super::Ordered<K, V>, wanted: impl Fn(&K, &V) -> bool) {
+    *map = map
+        .iter()
+        .filter(|(key, value)| wanted(key, value))
+        .map(|(k, v)| (k.clone(), v.clone()))
+        .collect();
+}

@@ -1,0 +1,215 @@
+//! The only way to alter the World.
+//!
+//! Changes are data: they are written with the entry that explains them, signed by the writer, sent to nodes and
+//! gateways, and applied by [`World::apply`](super::World::apply), which is pure and total. Fields may be added;
+//! a Change of an unknown kind is refused when it is read, never skipped.
+
+use super::{
+    Agent, AgentState, ContractRecord, Instance, JoinToken, LaunchSpec, NodeRecord, Org, Principal,
+    PublicKey, Registration, Revocation, Task,
+};
+use crate::upstream::Upstream;
+use identity::{
+    AgentId, Digest, InstanceId, Name, OrgId, OrgScope, Revision, TaskId, TrustDomain, UnixTime, UpstreamId,
+};
+use serde::{Deserialize, Serialize};
+
+/// One alteration. Ids inside a Change that makes the thing they name are unstamped until the commit gives the
+/// revision (see [`identity::Id::at`]).
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub enum Change {
+    /// The installation begins: its trust domain and issuer, once.
+    Founded {
+        /// Namespace of every SPIFFE ID of the installation.
+        trust_domain: TrustDomain,
+        /// `iss` of every credential.
+        issuer: String,
+        /// Raised by `restore`; credentials of an older epoch die.
+        epoch: u64,
+    },
+    /// A new org.
+    OrgCreated(Org),
+    /// A person or script who may administer, known by a uid of this host.
+    PrincipalAdded(Principal),
+    /// A new agent, with its contract already published.
+    AgentRegistered(Agent),
+    /// Owner, purpose, contract or expiry of an agent changed.
+    AgentUpdated(Agent),
+    /// Suspended, resumed or retired.
+    AgentStateSet {
+        /// Which agent.
+        agent: AgentId,
+        /// Its org.
+        org: OrgId,
+        /// The new state.
+        state: AgentState,
+    },
+    /// How an agent may be launched.
+    LaunchSpecSet(LaunchSpec),
+    /// Selectors under which a process that we did not launch gets an agent's identity.
+    RegistrationAdded(Registration),
+    /// The opposite.
+    RegistrationRemoved {
+        /// Its name.
+        name: Name,
+        /// Its org.
+        org: OrgId,
+    },
+    /// An immutable contract version.
+    ContractPublished(ContractRecord),
+    /// A service that agents call, with its mapping of requests to actions.
+    UpstreamPublished(Upstream),
+    /// An upstream's sealed secret has a new version: gateways fetch it anew.
+    UpstreamSecretRotated {
+        /// Which upstream.
+        upstream: UpstreamId,
+        /// Its org.
+        org: OrgId,
+        /// Dense, from 1.
+        version: u64,
+    },
+    /// A unit of work began.
+    TaskOpened(Task),
+    /// It ended, or was forgotten after its last credential expired.
+    TaskClosed {
+        /// Which task.
+        task: TaskId,
+        /// Its org.
+        org: OrgId,
+    },
+    /// A process was attested and bound to an agent.
+    InstanceOpened(Instance),
+    /// It ended.
+    InstanceClosed {
+        /// Which instance.
+        instance: InstanceId,
+        /// Its org.
+        org: OrgId,
+    },
+    /// Refuse everything of one kind and value that was decided before this Change.
+    Revoked(Revocation),
+    /// Revocations that no live credential can match any more.
+    RevocationsForgotten {
+        /// Those whose `forget_at` is at or before this instant.
+        until: UnixTime,
+    },
+    /// A public key that verifiers may use.
+    KeyPublished(PublicKey),
+    /// It may not be used any more.
+    KeyRetired {
+        /// Its `kid`.
+        kid: String,
+    },
+    /// A one-time bootstrap secret (only its digest).
+    JoinTokenCreated(JoinToken),
+    /// A node agent or gateway was admitted, spending a join token if `spent` is set.
+    NodeJoined {
+        /// The new member.
+        node: NodeRecord,
+        /// Digest of the join token that it spent.
+        spent: Option<Digest>,
+    },
+}
+
+impl Change {
+    /// Whether a decision made on an older World may have to be made again because of this Change: it narrows.
+    pub fn is_restrictive(&self) -> bool {
+        match self {
+            Self::AgentStateSet { state, .. } => *state != AgentState::Active,
+            Self::AgentUpdated(_)
+            | Self::LaunchSpecSet(_)
+            | Self::RegistrationRemoved { .. }
+            | Self::UpstreamPublished(_)
+            | Self::TaskClosed { .. }
+            | Self::InstanceClosed { .. }
+            | Self::Revoked(_)
+            | Self::KeyRetired { .. } => true,
+            Self::Founded { .. }
+            | Self::OrgCreated(_)
+            | Self::PrincipalAdded(_)
+            | Self::AgentRegistered(_)
+            | Self::RegistrationAdded(_)
+            | Self::ContractPublished(_)
+            | Self::UpstreamSecretRotated { .. }
+            | Self::TaskOpened(_)
+            | Self::InstanceOpened(_)
+            | Self::RevocationsForgotten { .. }
+            | Self::KeyPublished(_)
+            | Self::JoinTokenCreated(_)
+            | Self::NodeJoined { .. } => false,
+        }
+    }
+
+    /// The org whose followers need to see this Change; `None` for the installation's own matters.
+    pub fn org(&self) -> Option<OrgId> {
+        match self {
+            Self::OrgCreated(org) => Some(org.id),
+            Self::AgentRegistered(agent) | Self::AgentUpdated(agent) => Some(agent.org),
+            Self::LaunchSpecSet(spec) => Some(spec.org),
+            Self::RegistrationAdded(registration) => Some(registration.org),
+            Self::ContractPublished(contract) => Some(contract.org),
+            Self::UpstreamPublished(upstream) => Some(upstream.org),
+            Self::TaskOpened(task) => Some(task.org),
+            Self::InstanceOpened(instance) => Some(instance.org),
+            Self::AgentStateSet { org, .. }
+            | Self::RegistrationRemoved { org, .. }
+            | Self::UpstreamSecretRotated { org, .. }
+            | Self::TaskClosed { org, .. }
+            | Self::InstanceClosed { org, .. } => Some(*org),
+            Self::Revoked(revocation) => revocation.org,
+            Self::Founded { .. }
+            | Self::PrincipalAdded(_)
+            | Self::RevocationsForgotten { .. }
+            | Self::KeyPublished(_)
+            | Self::KeyRetired { .. }
+            | Self::JoinTokenCreated(_)
+            | Self::NodeJoined { .. } => None,
+        }
+    }
+
+    /// Whether a follower that sees only `scope` gets this Change. Members and administrators are the server's own.
+    pub fn is_for(&self, scope: OrgScope) -> bool {
+        match self {
+            Self::PrincipalAdded(_) | Self::JoinTokenCreated(_) | Self::NodeJoined { .. } => {
+                scope == OrgScope::Every
+            }
+            _ => self.org().is_none_or(|org| scope.holds(org)),
+        }
+    }
+
+    /// Stamps the ids that this Change makes with the revision of its commit.
+    #[must_use]
+    pub fn at(mut self, revision: Revision) -> Self {
+        match &mut self {
+            Self::OrgCreated(org) => org.id = org.id.at(revision),
+            Self::AgentRegistered(agent) => agent.id = agent.id.at(revision),
+            Self::UpstreamPublished(upstream) if upstream.id.revision() == Revision(0) => {
+                upstream.id = upstream.id.at(revision);
+            }
+            Self::TaskOpened(task) => task.id = task.id.at(revision),
+            Self::InstanceOpened(instance) => {
+                instance.id = instance.id.at(revision);
+                instance.run = instance.run.at(revision);
+            }
+            Self::NodeJoined { node, .. } => node.id = node.id.at(revision),
+            Self::Founded { .. }
+            | Self::PrincipalAdded(_)
+            | Self::AgentUpdated(_)
+            | Self::AgentStateSet { .. }
+            | Self::LaunchSpecSet(_)
+            | Self::RegistrationAdded(_)
+            | Self::RegistrationRemoved { .. }
+            | Self::ContractPublished(_)
+            | Self::UpstreamPublished(_)
+            | Self::UpstreamSecretRotated { .. }
+            | Self::TaskClosed { .. }
+            | Self::InstanceClosed { .. }
+            | Self::Revoked(_)
+            | Self::RevocationsForgotten { .. }
+            | Self::KeyPublished(_)
+            | Self::KeyRetired { .. }
+            | Self::JoinTokenCreated(_) => {}
+        }
+        self
+    }
+}

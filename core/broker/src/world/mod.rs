@@ -1,0 +1,242 @@
+//! The World: everything that changes at human or task pace, as one immutable value.
+//!
+//! A request loads it once and looks at nothing else: no lock, no I/O, no database. Every accessor takes an
+//! [`OrgScope`]; what lies outside it does not exist for the caller. [`Change`] is the only way to a new version.
+
+mod agent;
+mod apply;
+mod change;
+mod contract;
+mod key;
+mod member;
+mod org;
+mod revocation;
+mod task;
+
+pub use agent::{Agent, AgentState, ArgvRule, Instance, LaunchSpec, MeasuredRoot, Registration};
+pub use change::Change;
+pub use contract::ContractRecord;
+pub use key::{KeyClass, PublicKey};
+pub use member::{JoinToken, MemberRole, NodeRecord};
+pub use org::{Org, Principal, Role};
+pub use revocation::{Revocation, Target};
+pub use task::{Opener, OpenerKind, Task};
+
+use crate::upstream::Upstream;
+use identity::{
+    AgentId, Digest, IdHasher, InstanceId, Name, NodeId, OrgId, OrgScope, Revision, SpiffeId, TaskId,
+    TrustDomain, UnixTime, UpstreamId,
+};
+use imbl::shared_ptr::DefaultSharedPtr;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// How long after its end a task is remembered: no credential lives longer than an hour, and the story of a task
+/// is asked for soon after it ended or from the log.
+pub const TASK_MEMORY_SECS: u64 = 2 * 3600;
+
+type IdMap<K, V> = imbl::GenericHashMap<K, V, IdHasher, DefaultSharedPtr>;
+type Ordered<K, V> = imbl::OrdMap<K, V>;
+
+/// One version of the World. Cloning is cheap (shared structure).
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct World {
+    revision: Revision,
+    founded: Option<Founding>,
+    orgs: IdMap<OrgId, Arc<Org>>,
+    org_names: Ordered<Name, OrgId>,
+    principals: Ordered<u32, Arc<Principal>>,
+    agents: IdMap<AgentId, Arc<Agent>>,
+    agent_names: Ordered<(OrgId, Name), AgentId>,
+    agent_spiffe_ids: Ordered<SpiffeId, AgentId>,
+    launch_specs: IdMap<AgentId, Arc<LaunchSpec>>,
+    registrations: Ordered<(OrgId, Name), Arc<Registration>>,
+    contracts: Ordered<Digest, Arc<ContractRecord>>,
+    upstreams: IdMap<UpstreamId, Arc<Upstream>>,
+    upstream_names: Ordered<(OrgId, Name), UpstreamId>,
+    tasks: IdMap<TaskId, Arc<Task>>,
+    instances: IdMap<InstanceId, Arc<Instance>>,
+    revocations: Ordered<Target, Revoked>,
+    keys: Ordered<String, Arc<PublicKey>>,
+    join_tokens: Ordered<Digest, Arc<JoinToken>>,
+    nodes: IdMap<NodeId, Arc<NodeRecord>>,
+}
+
+/// What an installation is from its first Change on.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Founding {
+    /// Namespace of every SPIFFE ID.
+    pub trust_domain: TrustDomain,
+    /// `iss` of every credential.
+    pub issuer: String,
+    /// Raised by `restore`.
+    pub epoch: u64,
+}
+
+/// A revocation in force.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Revoked {
+    /// Credentials decided before this revision are refused.
+    pub before: Revision,
+    /// The org it belongs to; `None` for the installation.
+    pub org: Option<OrgId>,
+    /// When it can be forgotten.
+    pub forget_at: UnixTime,
+}
+
+impl World {
+    /// This version's number.
+    pub const fn revision(&self) -> Revision {
+        self.revision
+    }
+    /// The installation's trust domain, issuer and epoch; `None` before it was founded.
+    pub const fn founding(&self) -> Option<&Founding> {
+        self.founded.as_ref()
+    }
+
+    /// An org by id.
+    pub fn org(&self, scope: OrgScope, id: OrgId) -> Option<&Arc<Org>> {
+        scope.holds(id).then(|| self.orgs.get(&id)).flatten()
+    }
+    /// An org by name.
+    pub fn org_named(&self, scope: OrgScope, name: &Name) -> Option<&Arc<Org>> {
+        self.org_names.get(name).and_then(|id| self.org(scope, *id))
+    }
+    /// Every org in reach.
+    pub fn orgs(&self, scope: OrgScope) -> impl Iterator<Item = &Arc<Org>> {
+        self.orgs.values().filter(move |org| scope.holds(org.id))
+    }
+
+    /// The principal that a uid of this host maps to.
+    pub fn principal(&self, uid: u32) -> Option<&Arc<Principal>> {
+        self.principals.get(&uid)
+    }
+    /// Every principal in reach: those of the scope's org, and all for [`OrgScope::Every`].
+    pub fn principals(&self, scope: OrgScope) -> impl Iterator<Item = &Arc<Principal>> {
+        self.principals
+            .values()
+            .filter(move |p| p.org.map_or(scope == OrgScope::Every, |org| scope.holds(org)))
+    }
+
+    /// An agent by id.
+    pub fn agent(&self, scope: OrgScope, id: AgentId) -> Option<&Arc<Agent>> {
+        self.agents.get(&id).filter(|agent| scope.holds(agent.org))
+    }
+    /// An agent by its name within an org.
+    pub fn agent_named(&self, scope: OrgScope, org: OrgId, name: &Name) -> Option<&Arc<Agent>> {
+        let key = (org, name.clone());
+        self.agent_names.get(&key).and_then(|id| self.agent(scope, *id))
+    }
+    /// An agent by its SPIFFE ID.
+    pub fn agent_of(&self, scope: OrgScope, spiffe_id: &SpiffeId) -> Option<&Arc<Agent>> {
+        self.agent_spiffe_ids
+            .get(spiffe_id)
+            .and_then(|id| self.agent(scope, *id))
+    }
+    /// Every agent in reach, in no particular order.
+    pub fn agents(&self, scope: OrgScope) -> impl Iterator<Item = &Arc<Agent>> {
+        self.agents.values().filter(move |agent| scope.holds(agent.org))
+    }
+
+    /// How an agent may be launched.
+    pub fn launch_spec(&self, scope: OrgScope, agent: AgentId) -> Option<&Arc<LaunchSpec>> {
+        self.launch_specs.get(&agent).filter(|spec| scope.holds(spec.org))
+    }
+    /// Every registration in reach, by org and name.
+    pub fn registrations(&self, scope: OrgScope) -> impl Iterator<Item = &Arc<Registration>> {
+        self.registrations
+            .values()
+            .filter(move |registration| scope.holds(registration.org))
+    }
+
+    /// A contract version by hash.
+    pub fn contract(&self, scope: OrgScope, hash: &Digest) -> Option<&Arc<ContractRecord>> {
+        self.contracts
+            .get(hash)
+            .filter(|contract| scope.holds(contract.org))
+    }
+    /// Every contract version in reach.
+    pub fn contracts(&self, scope: OrgScope) -> impl Iterator<Item = &Arc<ContractRecord>> {
+        self.contracts
+            .values()
+            .filter(move |contract| scope.holds(contract.org))
+    }
+
+    /// An upstream by id.
+    pub fn upstream(&self, scope: OrgScope, id: UpstreamId) -> Option<&Arc<Upstream>> {
+        self.upstreams
+            .get(&id)
+            .filter(|upstream| scope.holds(upstream.org))
+    }
+    /// An upstream by its name within an org.
+    pub fn upstream_named(&self, scope: OrgScope, org: OrgId, name: &Name) -> Option<&Arc<Upstream>> {
+        let key = (org, name.clone());
+        self.upstream_names
+            .get(&key)
+            .and_then(|id| self.upstream(scope, *id))
+    }
+    /// Every upstream in reach.
+    pub fn upstreams(&self, scope: OrgScope) -> impl Iterator<Item = &Arc<Upstream>> {
+        self.upstreams
+            .values()
+            .filter(move |upstream| scope.holds(upstream.org))
+    }
+
+    /// A task by id, open or still remembered.
+    pub fn task(&self, scope: OrgScope, id: TaskId) -> Option<&Arc<Task>> {
+        self.tasks.get(&id).filter(|task| scope.holds(task.org))
+    }
+    /// Every task in reach.
+    pub fn tasks(&self, scope: OrgScope) -> impl Iterator<Item = &Arc<Task>> {
+        self.tasks.values().filter(move |task| scope.holds(task.org))
+    }
+
+    /// A live instance.
+    pub fn instance(&self, scope: OrgScope, id: InstanceId) -> Option<&Arc<Instance>> {
+        self.instances
+            .get(&id)
+            .filter(|instance| scope.holds(instance.org))
+    }
+    /// Every live instance in reach.
+    pub fn instances(&self, scope: OrgScope) -> impl Iterator<Item = &Arc<Instance>> {
+        self.instances
+            .values()
+            .filter(move |instance| scope.holds(instance.org))
+    }
+
+    /// The revocation that hits any of `targets` for something decided at `rev`, with the target it names.
+    pub fn revoked<'t>(&self, targets: &'t [Target], rev: Revision) -> Option<(&'t Target, Revoked)> {
+        targets.iter().find_map(|target| {
+            let hit = self.revocations.get(target)?;
+            (rev < hit.before).then_some((target, *hit))
+        })
+    }
+    /// Every revocation in force and in reach.
+    pub fn revocations(&self, scope: OrgScope) -> impl Iterator<Item = (&Target, &Revoked)> {
+        self.revocations
+            .iter()
+            .filter(move |(_, r)| r.org.is_none_or(|org| scope.holds(org)))
+    }
+
+    /// A published key by its `kid`.
+    pub fn key(&self, kid: &str) -> Option<&Arc<PublicKey>> {
+        self.keys.get(kid)
+    }
+    /// Every published key of one class.
+    pub fn keys(&self, class: KeyClass) -> impl Iterator<Item = &Arc<PublicKey>> {
+        self.keys.values().filter(move |key| key.class == class)
+    }
+
+    /// An unspent join token by the digest of its secret.
+    pub fn join_token(&self, digest: &Digest) -> Option<&Arc<JoinToken>> {
+        self.join_tokens.get(digest)
+    }
+    /// An admitted node agent or gateway.
+    pub fn node(&self, id: NodeId) -> Option<&Arc<NodeRecord>> {
+        self.nodes.get(&id)
+    }
+    /// Every admitted member.
+    pub fn nodes(&self) -> impl Iterator<Item = &Arc<NodeRecord>> {
+        self.nodes.values()
+    }
+}
