@@ -1,0 +1,422 @@
+//! From a contract to a small Cedar policy set of its own.
+//!
+//! One set per contract hash, never one global set: evaluation is linear in the set. A grant becomes a `permit`, each
+//! limit a `forbid … unless` with `@reason`, so that one evaluation returns every limit that is exceeded. Policies are
+//! built as trees and validated strictly against a schema made of exactly the attributes they read; an error that
+//! remains at run time is a refusal (`decide`), because Cedar itself skips a policy that errors.
+
+use crate::atom::Atom;
+use crate::attribute::Attribute;
+use crate::contract::{Contract, ContractError, ContractHash, DataTerms, ErrorCode, Grant, Mode};
+use crate::expression::{Reads, all, uid};
+use crate::fact::Provenance;
+use crate::facts::{Facts, WindowId};
+use crate::limit::Limit;
+use crate::reason::Reason;
+use crate::verdict::GrantRef;
+use cedar_policy::pst::{
+    ActionConstraint, Clause, Effect, LinkedHashMap, PolicySet as TreeSet, PrincipalConstraint,
+    PstConstructionError, ResourceConstraint, SmolStr, StaticPolicy, Template,
+};
+use cedar_policy::{
+    Authorizer, Context, Entities, EntityId, EntityTypeName, EntityUid, PolicyId, PolicySet, Request,
+    Response, Schema, ValidationMode, Validator,
+};
+use identity::{Audience, Name, UnixTime};
+use serde_json::json;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+/// The entity that stands for whichever agent asks: a contract may bind many, and its policies look at none of them.
+const PRINCIPAL: (&str, &str) = ("Agent", "bearer");
+/// Stands for every action or service that the contract does not name. No [`Name`] or listed audience can be spelled so.
+const UNLISTED: &str = "(not in this contract)";
+
+/// A contract, ready to be decided by. Immutable; share it in an `Arc`.
+pub struct Compiled {
+    contract: Contract,
+    policies: PolicySet,
+    authorizer: Authorizer,
+    entities: Entities,
+    principal: EntityUid,
+    actions: HashMap<Name, EntityUid>,
+    services: HashMap<Audience, EntityUid>,
+    unlisted_action: EntityUid,
+    unlisted_service: EntityUid,
+    attributes: Vec<(String, Attribute)>,
+    rules: HashMap<PolicyId, Rule>,
+    grants: Vec<CompiledGrant>,
+    limits: Vec<CompiledLimit>,
+    windows: Vec<Window>,
+}
+
+/// Which part of the contract a policy was compiled from.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) enum Rule {
+    Grant(usize),
+    Limit(usize),
+}
+
+/// A grant with what an explanation needs.
+pub(crate) struct CompiledGrant {
+    pub(crate) grant: GrantRef,
+    pub(crate) atoms: Vec<Atom>,
+    pub(crate) business_action: BTreeMap<Name, Arc<str>>,
+    pub(crate) data: Option<Arc<DataTerms>>,
+}
+
+/// A limit with what an explanation needs.
+pub(crate) struct CompiledLimit {
+    pub(crate) limit: Limit,
+    pub(crate) reason: Reason,
+    pub(crate) line: u32,
+    pub(crate) text: String,
+}
+
+/// A rate window: what to count, how long and up to where.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Window {
+    /// Names it in `Facts::counters` and in `Obligation::Count`.
+    pub id: WindowId,
+    /// The most calls within it.
+    pub max: u32,
+}
+
+impl Compiled {
+    /// Compiles and strictly validates `contract`. Takes a few milliseconds; keep the result per contract hash.
+    pub fn new(contract: &Contract) -> Result<Self, Vec<ContractError>> {
+        let asserted = asserted_conditions(contract);
+        if !asserted.is_empty() {
+            return Err(asserted);
+        }
+        Self::build(contract).map_err(|error| vec![not_compilable(contract, &error)])
+    }
+
+    fn build(contract: &Contract) -> Result<Self, CompileError> {
+        let terms = contract.terms();
+        let mut reads = Reads::default();
+        let mut policies = LinkedHashMap::new();
+        let mut rules = HashMap::new();
+        let mut add = |policy: Template, rule: Rule| -> Result<(), CompileError> {
+            rules.insert(PolicyId::new(&policy.id.0), rule);
+            policies.insert(
+                policy.id.clone(),
+                StaticPolicy::try_from(policy).map_err(CompileError::new)?,
+            );
+            Ok(())
+        };
+        let mut grants = Vec::with_capacity(terms.grants.len());
+        for (place, grant) in terms.grants.iter().enumerate() {
+            let compiled = compiled_grant(contract, grant);
+            add(permit(&compiled, grant, &mut reads)?, Rule::Grant(place))?;
+            grants.push(compiled);
+        }
+        let mut limits = Vec::new();
+        for (place, limit) in Limit::of(terms).into_iter().enumerate() {
+            let compiled = CompiledLimit {
+                reason: limit.reason(),
+                line: contract.line(&limit.path()),
+                text: limit.text(),
+                limit,
+            };
+            add(forbid(&compiled, &mut reads)?, Rule::Limit(place))?;
+            limits.push(compiled);
+        }
+        if let Some(said) = reads
+            .0
+            .iter()
+            .find(|read| read.fact().provenance() == Provenance::Asserted)
+        {
+            return Err(CompileError(format!(
+                "a policy would depend on an asserted fact: {}",
+                said.name()
+            )));
+        }
+        let policies = PolicySet::from_pst(TreeSet {
+            templates: LinkedHashMap::new(),
+            policies,
+            template_links: Vec::new(),
+        })
+        .map_err(CompileError::new)?;
+        validate(&policies, &reads.0, terms.grants.as_slice())?;
+        let named = |grants: &[Grant]| -> (BTreeSet<Name>, BTreeSet<Audience>) {
+            (
+                grants
+                    .iter()
+                    .flat_map(|grant| grant.actions.iter().cloned())
+                    .collect(),
+                grants
+                    .iter()
+                    .flat_map(|grant| grant.services.iter().cloned())
+                    .collect(),
+            )
+        };
+        let (actions, services) = named(&terms.grants);
+        Ok(Self {
+            policies,
+            authorizer: Authorizer::new(),
+            entities: Entities::empty(),
+            principal: entity_uid(PRINCIPAL.0, PRINCIPAL.1)?,
+            actions: actions
+                .into_iter()
+                .map(|name| entity_uid("Action", name.as_str()).map(|uid| (name, uid)))
+                .collect::<Result<_, _>>()?,
+            services: services
+                .into_iter()
+                .map(|name| entity_uid("Service", name.as_str()).map(|uid| (name, uid)))
+                .collect::<Result<_, _>>()?,
+            unlisted_action: entity_uid("Action", UNLISTED)?,
+            unlisted_service: entity_uid("Service", UNLISTED)?,
+            attributes: reads
+                .0
+                .into_iter()
+                .map(|attribute| (attribute.name(), attribute))
+                .collect(),
+            rules,
+            grants,
+            limits,
+            windows: terms
+                .rate
+                .iter()
+                .map(|rate| Window {
+                    id: WindowId {
+                        scope: rate.scope,
+                        per_secs: rate.per.get(),
+                    },
+                    max: rate.max,
+                })
+                .collect(),
+            contract: contract.clone(),
+        })
+    }
+
+    /// The contract.
+    pub const fn contract(&self) -> &Contract {
+        &self.contract
+    }
+    /// The contract's name in every decision.
+    pub const fn hash(&self) -> ContractHash {
+        self.contract.hash()
+    }
+    /// Whether its limits hold or are only reported.
+    pub const fn mode(&self) -> Mode {
+        self.contract.terms().mode
+    }
+    /// What has to be counted for it.
+    pub fn windows(&self) -> &[Window] {
+        &self.windows
+    }
+    /// The policies, for benchmarks and for people who read Cedar.
+    pub const fn policy_set(&self) -> &PolicySet {
+        &self.policies
+    }
+    /// The entities that every request is evaluated with.
+    pub const fn entities(&self) -> &Entities {
+        &self.entities
+    }
+
+    /// The Cedar request that `facts` become.
+    pub fn request_for(&self, facts: &Facts<'_>, now: UnixTime) -> Result<Request, CompileError> {
+        let pairs = self
+            .attributes
+            .iter()
+            .filter_map(|(name, attribute)| Some((name.clone(), attribute.value(facts, now)?)));
+        let context = Context::from_pairs(pairs).map_err(CompileError::new)?;
+        let action = self.actions.get(facts.action).unwrap_or(&self.unlisted_action);
+        let service = self
+            .services
+            .get(facts.audience)
+            .unwrap_or(&self.unlisted_service);
+        Request::new(
+            self.principal.clone(),
+            action.clone(),
+            service.clone(),
+            context,
+            None,
+        )
+        .map_err(CompileError::new)
+    }
+
+    pub(crate) fn evaluate(&self, facts: &Facts<'_>, now: UnixTime) -> Result<Response, CompileError> {
+        let request = self.request_for(facts, now)?;
+        Ok(self
+            .authorizer
+            .is_authorized(&request, &self.policies, &self.entities))
+    }
+    pub(crate) fn rule(&self, id: &PolicyId) -> Option<Rule> {
+        self.rules.get(id).copied()
+    }
+    pub(crate) fn grants(&self) -> &[CompiledGrant] {
+        &self.grants
+    }
+    pub(crate) fn limits(&self) -> &[CompiledLimit] {
+        &self.limits
+    }
+    /// Adds a policy that no contract compiles to, so that tests can see what happens when one errors.
+    #[cfg(test)]
+    pub(crate) fn with_policy(mut self, text: &str) -> Self {
+        let policy = cedar_policy::Policy::parse(Some(PolicyId::new("added")), text).unwrap();
+        self.policies.add(policy).unwrap();
+        self
+    }
+}
+
+impl fmt::Debug for Compiled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Compiled({})", self.hash())
+    }
+}
+
+/// What the policy engine refused, in its own words: a fault of ours or a value it cannot hold.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the policy engine refused: {0}")]
+pub struct CompileError(String);
+
+impl CompileError {
+    fn new(error: impl fmt::Display) -> Self {
+        Self(error.to_string())
+    }
+}
+
+impl From<PstConstructionError> for CompileError {
+    fn from(error: PstConstructionError) -> Self {
+        Self::new(error)
+    }
+}
+
+fn compiled_grant(contract: &Contract, grant: &Grant) -> CompiledGrant {
+    CompiledGrant {
+        grant: GrantRef {
+            id: grant.id.clone(),
+            line: contract.line(&format!("grants.{}", grant.id)),
+        },
+        atoms: Atom::of(grant),
+        business_action: grant
+            .business_action
+            .iter()
+            .map(|(action, words)| (action.clone(), words.as_str().into()))
+            .collect(),
+        data: grant.data.clone().map(Arc::new),
+    }
+}
+
+fn permit(compiled: &CompiledGrant, grant: &Grant, reads: &mut Reads) -> Result<Template, CompileError> {
+    let actions: Result<Vec<_>, _> = grant
+        .actions
+        .iter()
+        .map(|action| uid("Action", action.as_str()))
+        .collect();
+    let conditions: Result<Vec<_>, _> = compiled
+        .atoms
+        .iter()
+        .filter(|atom| !matches!(atom, Atom::Action(_)))
+        .map(|atom| atom.expression(reads))
+        .collect();
+    let policy = Template::new(
+        format!("grant:{}", grant.id).as_str(),
+        Effect::Permit,
+        PrincipalConstraint::Any,
+        ActionConstraint::In(actions?),
+        ResourceConstraint::Any,
+    );
+    Ok(policy
+        .try_with_clauses([Clause::When(all(conditions?))])?
+        .with_annotations(annotations([
+            ("grant", grant.id.as_str()),
+            ("line", &compiled.grant.line.to_string()),
+        ])))
+}
+
+fn forbid(compiled: &CompiledLimit, reads: &mut Reads) -> Result<Template, CompileError> {
+    let policy = Template::new(
+        format!("limit:{}", compiled.limit.path()).as_str(),
+        Effect::Forbid,
+        PrincipalConstraint::Any,
+        ActionConstraint::Any,
+        ResourceConstraint::Any,
+    );
+    let clause = Clause::Unless(compiled.limit.expression(reads));
+    Ok(policy.try_with_clauses([clause])?.with_annotations(annotations([
+        ("reason", compiled.reason.code()),
+        ("limit", &compiled.text),
+        ("line", &compiled.line.to_string()),
+    ])))
+}
+
+fn annotations<const N: usize>(pairs: [(&str, &str); N]) -> BTreeMap<String, SmolStr> {
+    pairs
+        .into_iter()
+        .map(|(key, value)| (key.to_owned(), value.into()))
+        .collect()
+}
+
+/// Strict validation against a schema of exactly the attributes that the policies read.
+fn validate(policies: &PolicySet, reads: &BTreeSet<Attribute>, grants: &[Grant]) -> Result<(), CompileError> {
+    let attributes: serde_json::Map<String, serde_json::Value> = reads
+        .iter()
+        .map(|attribute| (attribute.name(), attribute.schema()))
+        .collect();
+    let applies = json!({
+        "principalTypes": ["Agent"],
+        "resourceTypes": ["Service"],
+        "context": {"type": "Record", "attributes": attributes},
+    });
+    let actions: serde_json::Map<String, serde_json::Value> = grants
+        .iter()
+        .flat_map(|grant| &grant.actions)
+        .map(|action| (action.to_string(), json!({"appliesTo": applies})))
+        .collect();
+    let schema = Schema::from_json_value(json!({"": {
+        "entityTypes": {"Agent": {}, "Service": {}},
+        "actions": actions,
+    }}))
+    .map_err(CompileError::new)?;
+    let result = Validator::new(schema).validate(policies, ValidationMode::Strict);
+    match result.validation_errors().next() {
+        None => Ok(()),
+        Some(error) => Err(CompileError::new(error)),
+    }
+}
+
+fn entity_uid(kind: &str, id: &str) -> Result<EntityUid, CompileError> {
+    let kind = EntityTypeName::from_str(kind).map_err(CompileError::new)?;
+    Ok(EntityUid::from_type_name_and_id(kind, EntityId::new(id)))
+}
+
+/// Conditions of grants that depend on what the agent or an upstream merely says.
+fn asserted_conditions(contract: &Contract) -> Vec<ContractError> {
+    let mut errors = Vec::new();
+    for grant in &contract.terms().grants {
+        for atom in Atom::of(grant)
+            .iter()
+            .filter(|atom| atom.fact().provenance() == Provenance::Asserted)
+        {
+            errors.push(ContractError {
+                code: ErrorCode::AssertedFact,
+                file: contract.file().to_owned(),
+                line: contract.line(&format!("grants.{}", grant.id)),
+                column: 1,
+                path: format!("grants.{}.where", grant.id),
+                what: format!("the grant \"{}\" depends on: {atom}", grant.id),
+                why: "what an agent or an upstream says about itself is no ground for a right".to_owned(),
+                fix: "name an argument of the call instead".to_owned(),
+            });
+        }
+    }
+    errors
+}
+
+fn not_compilable(contract: &Contract, error: &CompileError) -> ContractError {
+    ContractError {
+        code: ErrorCode::NotCompilable,
+        file: contract.file().to_owned(),
+        line: 1,
+        column: 1,
+        path: String::new(),
+        what: error.to_string(),
+        why: "what cannot be evaluated would have to be refused every time".to_owned(),
+        fix: "simplify the part that the engine names".to_owned(),
+    }
+}

@@ -1,0 +1,617 @@
+//! From the [`Node`] tree to [`Terms`]: which keys there are, which must be there, and what they may hold.
+
+use super::constraint::{Constraint, INTEGER_MAX};
+use super::error::ErrorCode;
+use super::node::{Node, Value};
+use super::parameter::Parameter;
+use super::seconds::Seconds;
+use super::section::{Notes, Section, bad_value, duplicate, integer, items, parsed, set, text, word};
+use super::sentence::Sentence;
+use super::terms::{
+    ApiVersion, Children, DataTerms, Grant, IdentityTerms, Kind, Lifecycle, Metadata, Mode, Opener, Owner,
+    Purpose, Rate, RateScope, Sensitivity, Tasks, TenantMode, Tenants, Terms, TimeWindow,
+};
+use super::week::{Day, Offset};
+use identity::{Level, Name};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// How long a task lasts when the contract does not say.
+const TASK_TTL_SECS_DEFAULT: u64 = 30 * 60;
+/// Most entries of one list of names: what a reviewer can still read.
+const NAMES_MAX: usize = 100;
+/// Most tenants: large SaaS installations name them all.
+const TENANTS_MAX: usize = 1000;
+/// Most grants: nearest-grant search is linear in them.
+const GRANTS_MAX: usize = 200;
+/// Most services of one grant.
+const SERVICES_MAX: usize = 50;
+/// Most argument conditions of one grant.
+const CONDITIONS_MAX: usize = 50;
+/// Most allowed values of one argument.
+const VALUES_MAX: usize = 1000;
+/// Most time windows; each is compared on every decision.
+const WINDOWS_MAX: usize = 20;
+/// Most rates; each is a counter on every call.
+const RATES_MAX: usize = 8;
+/// Most calls within a rate's length of time.
+const RATE_MAX: i64 = 1_000_000_000;
+
+/// The whole contract; `None` when anything in it was noted as a mistake.
+pub(super) fn terms(notes: &mut Notes<'_>, root: &Node) -> Option<Terms> {
+    let top = Section::open(
+        notes,
+        "",
+        root,
+        &[
+            "apiVersion",
+            "kind",
+            "metadata",
+            "owner",
+            "purpose",
+            "identity",
+            "tenants",
+            "tasks",
+            "grants",
+            "windows",
+            "rate",
+            "may_launch",
+            "mode",
+            "lifecycle",
+        ],
+    )?;
+    let api_version = top.required(notes, "apiVersion", "it says how to read the rest");
+    let api_version = api_version.and_then(|node| word(notes, "apiVersion", node, ApiVersion::ALL));
+    let kind = top.required(notes, "kind", "it says what this document is");
+    let kind = kind.and_then(|node| word(notes, "kind", node, Kind::ALL));
+    let metadata = top.required(notes, "metadata", "a contract has a name and a version");
+    let metadata = metadata.and_then(|node| metadata_terms(notes, node));
+    let owner = top.required(notes, "owner", "somebody answers for every agent");
+    let owner = owner.and_then(|node| owner_terms(notes, node));
+    let purpose = top.required(notes, "purpose", "an agent without a purpose needs no rights");
+    let purpose = purpose.and_then(|node| purpose_terms(notes, node));
+    let identity = top.required(
+        notes,
+        "identity",
+        "how well an identity is proven is never assumed",
+    );
+    let identity = identity.and_then(|node| identity_terms(notes, node));
+    let tenants = top
+        .optional(notes, "tenants")
+        .map(|node| tenant_terms(notes, node));
+    let tasks = top.required(notes, "tasks", "every call belongs to a task");
+    let tasks = tasks.and_then(|node| task_terms(notes, node));
+    let grants = top.required(notes, "grants", "what is not granted is refused");
+    let grants = grants.and_then(|node| grants_terms(notes, node));
+    let windows = top
+        .optional(notes, "windows")
+        .map_or(Some(Vec::new()), |node| windows_terms(notes, node));
+    let rate = top
+        .optional(notes, "rate")
+        .map_or(Some(Vec::new()), |node| rate_terms(notes, node));
+    let may_launch = top
+        .optional(notes, "may_launch")
+        .map_or(Some(BTreeSet::new()), |node| {
+            set(notes, "may_launch", node, NAMES_MAX, parsed)
+        });
+    let mode = top
+        .optional(notes, "mode")
+        .map_or(Some(Mode::default()), |node| word(notes, "mode", node, Mode::ALL));
+    let lifecycle = top.required(
+        notes,
+        "lifecycle",
+        "a contract that never ends is never looked at again",
+    );
+    let lifecycle = lifecycle.and_then(|node| lifecycle_terms(notes, node));
+    Some(Terms {
+        api_version: api_version?,
+        kind: kind?,
+        metadata: metadata?,
+        owner: owner?,
+        purpose: purpose?,
+        identity: identity?,
+        tenants: whole(tenants)?,
+        tasks: tasks?,
+        grants: grants?,
+        windows: windows?,
+        rate: rate?,
+        may_launch: may_launch?,
+        mode: mode?,
+        lifecycle: lifecycle?,
+    })
+}
+
+fn metadata_terms(notes: &mut Notes<'_>, node: &Node) -> Option<Metadata> {
+    let section = Section::open(notes, "metadata", node, &["name", "version"])?;
+    let name = section.required(notes, "name", "people speak of contracts by name");
+    let name = name.and_then(|node| parsed(notes, "metadata.name", node));
+    let version = section.required(notes, "version", "people speak of contracts by version");
+    let version = version.and_then(|node| integer(notes, "metadata.version", node, 1..=i64::from(u32::MAX)));
+    Some(Metadata {
+        name: name?,
+        version: u32::try_from(version?).ok()?,
+    })
+}
+
+fn owner_terms(notes: &mut Notes<'_>, node: &Node) -> Option<Owner> {
+    let section = Section::open(notes, "owner", node, &["team", "person", "escalation"])?;
+    let team = section.required(notes, "team", "people leave, teams answer");
+    let team = team.and_then(|node| parsed(notes, "owner.team", node));
+    let person = section
+        .optional(notes, "person")
+        .map(|node| parsed(notes, "owner.person", node));
+    let escalation = section
+        .optional(notes, "escalation")
+        .map(|node| parsed(notes, "owner.escalation", node));
+    Some(Owner {
+        team: team?,
+        person: whole(person)?,
+        escalation: whole(escalation)?,
+    })
+}
+
+fn purpose_terms(notes: &mut Notes<'_>, node: &Node) -> Option<Purpose> {
+    let section = Section::open(notes, "purpose", node, &["id", "statement"])?;
+    let id = section.required(notes, "id", "tasks and records carry it");
+    let id = id.and_then(|node| parsed(notes, "purpose.id", node));
+    let statement = section.required(notes, "statement", "reviewers read it");
+    let statement = statement.and_then(|node| parsed(notes, "purpose.statement", node));
+    Some(Purpose {
+        id: id?,
+        statement: statement?,
+    })
+}
+
+fn identity_terms(notes: &mut Notes<'_>, node: &Node) -> Option<IdentityTerms> {
+    let section = Section::open(notes, "identity", node, &["min_assurance", "max_evidence_age"])?;
+    let level = section.required(
+        notes,
+        "min_assurance",
+        "how well an identity is proven is never assumed",
+    );
+    let level = level.and_then(|node| integer(notes, "identity.min_assurance", node, 0..=5));
+    let age = section
+        .optional(notes, "max_evidence_age")
+        .map(|node| parsed(notes, "identity.max_evidence_age", node));
+    Some(IdentityTerms {
+        min_assurance: Level::try_from(u8::try_from(level?).ok()?).ok()?,
+        max_evidence_age: whole(age)?,
+    })
+}
+
+fn tenant_terms(notes: &mut Notes<'_>, node: &Node) -> Option<Tenants> {
+    let section = Section::open(notes, "tenants", node, &["mode", "allowed"])?;
+    let mode = section.required(notes, "mode", "it says how the tenant of a call is judged");
+    let mode = mode.and_then(|node| word(notes, "tenants.mode", node, TenantMode::ALL));
+    let allowed = section.required(notes, "allowed", "tenants are named, never implied");
+    let allowed = allowed.and_then(|node| set(notes, "tenants.allowed", node, TENANTS_MAX, parsed));
+    Some(Tenants {
+        mode: mode?,
+        allowed: allowed?,
+    })
+}
+
+fn task_terms(notes: &mut Notes<'_>, node: &Node) -> Option<Tasks> {
+    let section = Section::open(notes, "tasks", node, &["types", "max_ttl", "openers"])?;
+    let types = section.required(notes, "types", "an agent works only in tasks it was made for");
+    let types = types.and_then(|node| set(notes, "tasks.types", node, NAMES_MAX, parsed));
+    let max_ttl = section.optional(notes, "max_ttl").map_or_else(
+        || Seconds::new(TASK_TTL_SECS_DEFAULT).ok(),
+        |node| parsed(notes, "tasks.max_ttl", node),
+    );
+    let openers = section.required(
+        notes,
+        "openers",
+        "who may start the agent's work is never assumed",
+    );
+    let openers = openers.and_then(|node| {
+        set(
+            notes,
+            "tasks.openers",
+            node,
+            Opener::ALL.len(),
+            |notes, path, node| word(notes, path, node, Opener::ALL),
+        )
+    });
+    Some(Tasks {
+        types: types?,
+        max_ttl: max_ttl?,
+        openers: openers?,
+    })
+}
+
+fn grants_terms(notes: &mut Notes<'_>, node: &Node) -> Option<Vec<Grant>> {
+    let mut grants: Vec<Grant> = Vec::new();
+    let mut complete = true;
+    for (path, item) in items(notes, "grants", node, GRANTS_MAX)? {
+        let Some(grant) = grant_terms(notes, &path, item) else {
+            complete = false;
+            continue;
+        };
+        notes.lines.insert(format!("grants.{}", grant.id), item.at.line);
+        if grants.iter().any(|before| before.id == grant.id) {
+            duplicate(notes, &path, item.at, &format!("the grant \"{}\"", grant.id));
+        }
+        grants.push(grant);
+    }
+    grants.sort_by(|a, b| a.id.cmp(&b.id));
+    complete.then_some(grants)
+}
+
+fn grant_terms(notes: &mut Notes<'_>, path: &str, node: &Node) -> Option<Grant> {
+    let section = Section::open(
+        notes,
+        path,
+        node,
+        &[
+            "id",
+            "services",
+            "actions",
+            "where",
+            "reason",
+            "business_action",
+            "children",
+            "data",
+        ],
+    )?;
+    let at = |key: &str| section.child(key);
+    let id = section.required(notes, "id", "decisions cite grants by id");
+    let id = id.and_then(|node| parsed::<Name>(notes, &at("id"), node));
+    let services = section.required(notes, "services", "a grant holds at named services only");
+    let services = services.and_then(|node| set(notes, &at("services"), node, SERVICES_MAX, parsed));
+    let actions = section.required(notes, "actions", "a grant permits named actions only");
+    let actions = actions.and_then(|node| set::<Name>(notes, &at("actions"), node, NAMES_MAX, parsed));
+    let conditions = section
+        .optional(notes, "where")
+        .map_or(Some(BTreeMap::new()), |node| {
+            conditions_terms(notes, &at("where"), node)
+        });
+    let reason = section.required(
+        notes,
+        "reason",
+        "a right nobody can explain is a right nobody reviews",
+    );
+    let reason = reason.and_then(|node| parsed::<Sentence>(notes, &at("reason"), node));
+    let business_action = section.required(
+        notes,
+        "business_action",
+        "approvers and auditors read it instead of the action's name",
+    );
+    let business_action = business_action
+        .and_then(|node| business_terms(notes, &at("business_action"), node, actions.as_ref()));
+    let children = section
+        .optional(notes, "children")
+        .map_or(Some(Children::default()), |node| {
+            word(notes, &at("children"), node, Children::ALL)
+        });
+    let data = section
+        .optional(notes, "data")
+        .map(|node| data_terms(notes, &at("data"), node));
+    Some(Grant {
+        id: id?,
+        services: services?,
+        actions: actions?,
+        conditions: conditions?,
+        reason: reason?,
+        business_action: business_action?,
+        children: children?,
+        data: whole(data)?,
+    })
+}
+
+fn conditions_terms(
+    notes: &mut Notes<'_>,
+    path: &str,
+    node: &Node,
+) -> Option<BTreeMap<Parameter, Constraint>> {
+    let Value::Map(entries) = &node.value else {
+        bad_value(
+            notes,
+            path,
+            node,
+            node.kind(),
+            "this key holds argument names with what they have to be",
+            "write name: [value]",
+        );
+        return None;
+    };
+    if entries.is_empty() || entries.len() > CONDITIONS_MAX {
+        let why = format!("a grant has 1 to {CONDITIONS_MAX} conditions, or no \"where\" at all");
+        bad_value(
+            notes,
+            path,
+            node,
+            &entries.len().to_string(),
+            &why,
+            "remove the key or name arguments",
+        );
+        return None;
+    }
+    let mut conditions = BTreeMap::new();
+    let mut complete = true;
+    for (key, value) in entries {
+        let path = format!("{path}.{}", key.name);
+        let name: Option<Parameter> = match key.name.parse() {
+            Ok(name) => Some(name),
+            Err(error) => {
+                notes.note(
+                    ErrorCode::BadValue,
+                    key.at,
+                    &path,
+                    format!(
+                        "{:?} is not an argument name",
+                        key.name.chars().take(80).collect::<String>()
+                    ),
+                    super::parameter::ParameterError::to_string(&error),
+                    "write the name as the upstream's definition spells it",
+                );
+                None
+            }
+        };
+        let constraint = constraint(notes, &path, value);
+        match (name, constraint) {
+            (Some(name), Some(constraint)) => {
+                notes.lines.insert(path, key.at.line);
+                conditions.insert(name, constraint);
+            }
+            _ => complete = false,
+        }
+    }
+    complete.then_some(conditions)
+}
+
+fn constraint(notes: &mut Notes<'_>, path: &str, node: &Node) -> Option<Constraint> {
+    if let Value::Map(_) = node.value {
+        let section = Section::open(notes, path, node, &["min", "max"])?;
+        let mut end = |key: &str| {
+            section
+                .optional(notes, key)
+                .map(|node| integer(notes, &section.child(key), node, -INTEGER_MAX..=INTEGER_MAX))
+        };
+        let (min, max) = (end("min"), end("max"));
+        let (min, max) = (whole(min)?, whole(max)?);
+        let empty = min.zip(max).is_some_and(|(min, max)| min > max);
+        if empty || (min.is_none() && max.is_none()) {
+            let why = "a range has a \"min\", a \"max\" or both, and min is not above max";
+            bad_value(
+                notes,
+                path,
+                node,
+                "a range that holds nothing",
+                why,
+                "write {min: 1, max: 12}",
+            );
+            return None;
+        }
+        return Some(Constraint::Range { min, max });
+    }
+    let Value::List(list) = &node.value else {
+        let why = "an argument is held to a list of values or to a range";
+        bad_value(
+            notes,
+            path,
+            node,
+            node.kind(),
+            why,
+            "write [value], even for one value, or {min: 1, max: 12}",
+        );
+        return None;
+    };
+    match list.first().map(|first| &first.value) {
+        Some(Value::Integer(_)) => {
+            let read = |notes: &mut Notes<'_>, path: &str, node: &Node| {
+                integer(notes, path, node, -INTEGER_MAX..=INTEGER_MAX)
+            };
+            set(notes, path, node, VALUES_MAX, read).map(Constraint::Integers)
+        }
+        Some(Value::Bool(_)) => {
+            let read = |notes: &mut Notes<'_>, path: &str, node: &Node| {
+                if let Value::Bool(value) = node.value {
+                    return Some(value);
+                }
+                let why = "a list holds values of one type";
+                bad_value(notes, path, node, node.kind(), why, "write true or false");
+                None
+            };
+            set(notes, path, node, VALUES_MAX, read).map(Constraint::Bools)
+        }
+        _ => set(notes, path, node, VALUES_MAX, allowed_text).map(Constraint::Texts),
+    }
+}
+
+/// One allowed text of an argument.
+fn allowed_text(notes: &mut Notes<'_>, path: &str, node: &Node) -> Option<String> {
+    let text = text(notes, path, node)?;
+    if text.is_empty() || text.len() > 255 || text.chars().any(char::is_control) {
+        let why = "an allowed text has 1 to 255 bytes and no control character";
+        bad_value(
+            notes,
+            path,
+            node,
+            text,
+            why,
+            "write the value as it appears in calls",
+        );
+        return None;
+    }
+    Some(text.to_owned())
+}
+
+fn business_terms(
+    notes: &mut Notes<'_>,
+    path: &str,
+    node: &Node,
+    actions: Option<&BTreeSet<Name>>,
+) -> Option<BTreeMap<Name, Sentence>> {
+    let actions = actions?;
+    let known: Vec<&str> = actions.iter().map(Name::as_str).collect();
+    let section = Section::open(notes, path, node, &known)?;
+    let mut words = BTreeMap::new();
+    for action in actions {
+        let value = section.required(notes, action.as_str(), "every action has words for people");
+        if let Some(sentence) = value.and_then(|node| parsed(notes, &section.child(action.as_str()), node)) {
+            words.insert(action.clone(), sentence);
+        }
+    }
+    (words.len() == actions.len()).then_some(words)
+}
+
+fn data_terms(notes: &mut Notes<'_>, path: &str, node: &Node) -> Option<DataTerms> {
+    let section = Section::open(notes, path, node, &["domains", "sensitivity"])?;
+    let domains = section.required(notes, "domains", "labels name their domains");
+    let domains = domains.and_then(|node| set(notes, &section.child("domains"), node, 20, parsed));
+    let sensitivity = section.required(notes, "sensitivity", "labels name their sensitivity");
+    let sensitivity =
+        sensitivity.and_then(|node| word(notes, &section.child("sensitivity"), node, Sensitivity::ALL));
+    Some(DataTerms {
+        domains: domains?,
+        sensitivity: sensitivity?,
+    })
+}
+
+fn windows_terms(notes: &mut Notes<'_>, node: &Node) -> Option<Vec<TimeWindow>> {
+    let mut windows = BTreeSet::new();
+    let mut complete = true;
+    for (path, item) in items(notes, "windows", node, WINDOWS_MAX)? {
+        match window_terms(notes, &path, item) {
+            Some(window) => {
+                if !windows.insert(window) {
+                    duplicate(notes, &path, item.at, "this window");
+                }
+            }
+            None => complete = false,
+        }
+    }
+    complete.then(|| windows.into_iter().collect())
+}
+
+fn window_terms(notes: &mut Notes<'_>, path: &str, node: &Node) -> Option<TimeWindow> {
+    let section = Section::open(notes, path, node, &["days", "from", "to", "tz"])?;
+    let at = |key: &str| section.child(key);
+    let days = section.required(notes, "days", "a window says on which days it begins");
+    let days = days.and_then(|node| days_terms(notes, &at("days"), node));
+    let from = section.required(notes, "from", "a window has a first minute");
+    let from = from.and_then(|node| parsed::<super::week::TimeOfDay>(notes, &at("from"), node));
+    let to = section.required(notes, "to", "a window has an end");
+    let to_node = to;
+    let to = to.and_then(|node| parsed(notes, &at("to"), node));
+    let tz = section
+        .optional(notes, "tz")
+        .map_or(Some(Offset::default()), |node| parsed(notes, &at("tz"), node));
+    if let (Some(from), Some(to), Some(node)) = (from, to, to_node)
+        && (from == to || from.minutes() == super::week::DAY_MINUTES)
+    {
+        let why = "a window begins before midnight and does not end when it begins";
+        bad_value(
+            notes,
+            &at("to"),
+            node,
+            &format!("{from} to {to}"),
+            why,
+            "for a whole day write from 00:00 to 24:00",
+        );
+        return None;
+    }
+    Some(TimeWindow {
+        days: days?,
+        from: from?,
+        to: to?,
+        tz: tz?,
+    })
+}
+
+fn days_terms(notes: &mut Notes<'_>, path: &str, node: &Node) -> Option<BTreeSet<Day>> {
+    if let Value::List(_) = node.value {
+        let mut days = BTreeSet::new();
+        for (path, item) in items(notes, path, node, Day::ALL.len())? {
+            days.extend(day_span(notes, &path, item)?);
+        }
+        return Some(days);
+    }
+    day_span(notes, path, node).map(|days| days.into_iter().collect())
+}
+
+fn day_span(notes: &mut Notes<'_>, path: &str, node: &Node) -> Option<Vec<Day>> {
+    let text = text(notes, path, node)?;
+    let days = Day::span(text);
+    if days.is_none() {
+        let why = "days are mon, tue, wed, thu, fri, sat, sun or a span of them";
+        bad_value(notes, path, node, text, why, "write mon-fri, or [mon, wed]");
+    }
+    days
+}
+
+fn rate_terms(notes: &mut Notes<'_>, node: &Node) -> Option<Vec<Rate>> {
+    let mut rates: Vec<Rate> = Vec::new();
+    let mut complete = true;
+    for (path, item) in items(notes, "rate", node, RATES_MAX)? {
+        let Some(rate) = one_rate(notes, &path, item) else {
+            complete = false;
+            continue;
+        };
+        notes
+            .lines
+            .insert(format!("rate.{}.{}", rate.scope, rate.per), item.at.line);
+        if rates
+            .iter()
+            .any(|before| (before.scope, before.per) == (rate.scope, rate.per))
+        {
+            duplicate(
+                notes,
+                &path,
+                item.at,
+                &format!("the rate per {} of one {}", rate.per, rate.scope),
+            );
+        }
+        rates.push(rate);
+    }
+    rates.sort();
+    complete.then_some(rates)
+}
+
+fn one_rate(notes: &mut Notes<'_>, path: &str, node: &Node) -> Option<Rate> {
+    let section = Section::open(notes, path, node, &["per", "max", "scope"])?;
+    let per = section.required(notes, "per", "a rate is a number of calls per length of time");
+    let per = per.and_then(|node| parsed(notes, &section.child("per"), node));
+    let max = section.required(notes, "max", "a rate is a number of calls per length of time");
+    let max = max.and_then(|node| integer(notes, &section.child("max"), node, 1..=RATE_MAX));
+    let scope = section
+        .optional(notes, "scope")
+        .map_or(Some(RateScope::default()), |node| {
+            word(notes, &section.child("scope"), node, RateScope::ALL)
+        });
+    Some(Rate {
+        per: per?,
+        max: u32::try_from(max?).ok()?,
+        scope: scope?,
+    })
+}
+
+fn lifecycle_terms(notes: &mut Notes<'_>, node: &Node) -> Option<Lifecycle> {
+    let section = Section::open(notes, "lifecycle", node, &["expires", "review_every"])?;
+    let expires = section.required(
+        notes,
+        "expires",
+        "a contract that never ends is never looked at again",
+    );
+    let expires = expires.and_then(|node| parsed(notes, "lifecycle.expires", node));
+    let review_every = section
+        .optional(notes, "review_every")
+        .map(|node| parsed(notes, "lifecycle.review_every", node));
+    Some(Lifecycle {
+        expires: expires?,
+        review_every: whole(review_every)?,
+    })
+}
+
+/// An absent key is fine; one that is there and wrong is not.
+#[expect(
+    clippy::option_option,
+    reason = "the outer one says whether the key is there, the inner whether it is right"
+)]
+fn whole<T>(value: Option<Option<T>>) -> Option<Option<T>> {
+    match value {
+        None => Some(None),
+        Some(Some(value)) => Some(Some(value)),
+        Some(None) => None,
+    }
+}
