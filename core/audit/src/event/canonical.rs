@@ -108,12 +108,13 @@ fn json_at(json: &[u8], from_end: usize, len: usize) -> &[u8] {
 
 /// What follows the string whose opening quote has just been read.
 fn after_string(mut rest: &[u8]) -> &[u8] {
-    while let [byte, tail @ ..] = rest {
-        match byte {
-            b'"' => return tail,
-            b'\\' => rest = tail.get(1..).unwrap_or_default(),
-            _ => rest = tail,
+    let special = |byte: &u8| matches!(byte, b'"' | b'\\');
+    while let Some(at) = rest.iter().position(special) {
+        match rest.get(at..) {
+            Some([b'"', after @ ..]) => return after,
+            Some([_, _, after @ ..]) => rest = after,
+            Some(_) | None => break,
         }
     }
-    rest
+    &[]
 }

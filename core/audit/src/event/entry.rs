@@ -15,6 +15,8 @@ use serde_json::Value;
 /// Longest entry in bytes. tlog-tiles allows 65,535 in an entry bundle; the rest is room for framing elsewhere.
 /// Larger evidence is referred to by its digest.
 pub const ENTRY_BYTES_MAX: usize = 60 * 1024;
+/// Room for most entries with their `writer`: a full exchange takes 1,300 bytes.
+const ENTRY_BYTES_USUAL: usize = 1536;
 /// Longest `writer` member: the names, and four integers of at most 20 digits.
 const WRITER_BYTES_MAX: usize = 160;
 /// The member the store appends. No member of an event sorts after it.
@@ -220,7 +222,9 @@ impl Event {
             return Err(EncodeError::AfterWriter(name.clone()));
         }
         let bytes = if self.is_plain() {
-            serde_json::to_vec(self)?
+            let mut bytes = Vec::with_capacity(ENTRY_BYTES_USUAL);
+            serde_json::to_writer(&mut bytes, self)?;
+            bytes
         } else {
             self.encode_with_unknown_members()?
         };

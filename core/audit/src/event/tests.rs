@@ -522,3 +522,35 @@ fn canonical_json_agrees_with_the_vectors_of_rfc_8785() {
     structures["1"]["\n"] = json!(56);
     assert_eq!(ours(&structures), output);
 }
+
+/// docs/reference/event.md: what is not described there is not part of the format.
+#[test]
+fn the_reference_page_names_every_kind_and_every_member() {
+    fn members(value: &Value, names: &mut Vec<String>) {
+        match value {
+            Value::Object(map) => map.iter().for_each(|(name, value)| {
+                names.push(name.clone());
+                members(value, names);
+            }),
+            Value::Array(items) => items.iter().for_each(|item| members(item, names)),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+        }
+    }
+    let page = include_str!("../../../../docs/reference/event.md");
+    let event = Event {
+        detail: BTreeMap::new(),
+        ..full()
+    };
+    let entry = event.encode().unwrap().seal(stamp(0));
+    let mut value: Value = serde_json::from_slice(entry.as_slice()).unwrap();
+    value["decision"]["facts"] = json!([{"name": "", "provenance": "", "value": ""}]);
+    let mut names: Vec<String> = EventKind::ALL.iter().map(|kind| kind.to_string()).collect();
+    members(&value, &mut names);
+    assert!(names.len() > 130, "{}", names.len());
+    for name in names {
+        assert!(
+            page.contains(&format!("`{name}`")),
+            "docs/reference/event.md says nothing about {name}"
+        );
+    }
+}
