@@ -544,7 +544,7 @@ fn the_reference_page_names_every_kind_and_every_member() {
     let entry = event.encode().unwrap().seal(stamp(0));
     let mut value: Value = serde_json::from_slice(entry.as_slice()).unwrap();
     value["decision"]["facts"] = json!([{"name": "", "provenance": "", "value": ""}]);
-    let mut names: Vec<String> = EventKind::ALL.iter().map(|kind| kind.to_string()).collect();
+    let mut names: Vec<String> = EventKind::ALL.iter().map(ToString::to_string).collect();
     members(&value, &mut names);
     assert!(names.len() > 130, "{}", names.len());
     for name in names {
