@@ -4,7 +4,6 @@ import base64
 import hashlib
 import os
 
-import requests
 from _identity import Identity
 from authlib.integrations.requests_client import OAuth2Session
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -23,13 +22,13 @@ session.verify = me.ca_file
 session.cert = (me.chain_file, me.key_file)
 
 
-def get(path):
-    answer = session.request("GET", me.issuer + path, withhold_token=True)
+def get(url):
+    answer = session.request("GET", url, withhold_token=True)
     answer.raise_for_status()
     return answer.json()
 
 
-metadata = get("/.well-known/oauth-authorization-server")
+metadata = get(me.issuer + "/.well-known/oauth-authorization-server")
 assert metadata["issuer"] == me.issuer, "discovery names the issuer byte for byte (RFC 8414 section 3.3)"
 assert GRANT in metadata["grant_types_supported"]
 
@@ -43,7 +42,7 @@ answer = exchange()
 assert answer["issued_token_type"] == ACCESS_TOKEN, answer["issued_token_type"]
 assert "refresh_token" not in answer, "agents get no refresh tokens"
 
-keys = KeySet.import_key_set(requests.get(metadata["jwks_uri"], verify=me.ca_file, timeout=10).json())
+keys = KeySet.import_key_set(get(metadata["jwks_uri"]))
 token = jwt.decode(answer["access_token"], keys, algorithms=["ES256"])
 assert token.header["typ"] == "at+jwt", "RFC 9068 section 2.1"
 registry = jwt.JWTClaimsRegistry(
