@@ -5,7 +5,7 @@
 
 use crate::contract::{ArgKind, DAY_MINUTES, Parameter, WEEK_MINUTES};
 use crate::fact::Fact;
-use crate::facts::{ArgValue, Caller, Facts, WindowId};
+use crate::facts::{ArgValue, Caller, Facts, Stage, WindowId};
 use cedar_policy::RestrictedExpression as Value;
 use identity::UnixTime;
 use serde_json::json;
@@ -17,6 +17,8 @@ pub(crate) enum Attribute {
     Call,
     /// Whether a child of the run makes it.
     Child,
+    /// Whether a child of the run asks for a credential.
+    ChildExchange,
     /// The assurance level.
     Assurance,
     /// Seconds since the evidence was appraised.
@@ -59,6 +61,7 @@ impl Attribute {
         match self {
             Self::Call => "call",
             Self::Child => "child",
+            Self::ChildExchange => "child_exchange",
             Self::Assurance => "assurance",
             Self::EvidenceAge => "evidence_age",
             Self::TaskType => "task_type",
@@ -84,7 +87,7 @@ impl Attribute {
     pub(crate) const fn fact(&self) -> Fact {
         match self {
             Self::Call => Fact::Stage,
-            Self::Child => Fact::Caller,
+            Self::Child | Self::ChildExchange => Fact::Caller,
             Self::Assurance => Fact::Assurance,
             Self::EvidenceAge => Fact::EvidenceAge,
             Self::TaskType => Fact::TaskType,
@@ -110,7 +113,9 @@ impl Attribute {
             Self::TaskPurpose | Self::TaskTenant | Self::ResourceTenant | Self::Argument(..)
         );
         let mut schema = match self {
-            Self::Call | Self::Child | Self::InScope | Self::LastLink => json!({"type": "Boolean"}),
+            Self::Call | Self::Child | Self::ChildExchange | Self::InScope | Self::LastLink => {
+                json!({"type": "Boolean"})
+            }
             Self::TaskType
             | Self::TaskOpener
             | Self::TaskPurpose
@@ -142,6 +147,9 @@ impl Attribute {
         Some(match self {
             Self::Call => Value::new_bool(facts.stage.is_call()),
             Self::Child => Value::new_bool(facts.caller == Caller::Child),
+            Self::ChildExchange => {
+                Value::new_bool(matches!(facts.stage, Stage::Exchange) && facts.caller == Caller::Child)
+            }
             Self::Assurance => Value::new_long(u8::from(facts.assurance.level()).into()),
             Self::EvidenceAge => long(facts.evidence_age_secs),
             Self::TaskType => text(facts.task.kind.as_str()),

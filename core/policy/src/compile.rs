@@ -86,15 +86,16 @@ pub struct Window {
 
 impl Compiled {
     /// Compiles and strictly validates `contract`. Takes a few milliseconds; keep the result per contract hash.
-    pub fn new(contract: &Contract) -> Result<Self, Vec<ContractError>> {
-        let asserted = asserted_conditions(contract);
+    pub fn new(contract: Contract) -> Result<Self, Vec<ContractError>> {
+        let asserted = asserted_conditions(&contract);
         if !asserted.is_empty() {
             return Err(asserted);
         }
-        Self::build(contract).map_err(|error| vec![not_compilable(contract, &error)])
+        let file = contract.file().to_owned();
+        Self::build(contract).map_err(|error| vec![not_compilable(file, &error)])
     }
 
-    fn build(contract: &Contract) -> Result<Self, CompileError> {
+    fn build(contract: Contract) -> Result<Self, CompileError> {
         let terms = contract.terms();
         let mut reads = Reads::default();
         let mut policies = LinkedHashMap::new();
@@ -109,7 +110,7 @@ impl Compiled {
         };
         let mut grants = Vec::with_capacity(terms.grants.len());
         for (place, grant) in terms.grants.iter().enumerate() {
-            let compiled = compiled_grant(contract, grant);
+            let compiled = compiled_grant(&contract, grant);
             add(permit(&compiled, grant, &mut reads)?, Rule::Grant(place))?;
             grants.push(compiled);
         }
@@ -188,7 +189,7 @@ impl Compiled {
                     max: rate.max,
                 })
                 .collect(),
-            contract: contract.clone(),
+            contract,
         })
     }
 
@@ -408,10 +409,10 @@ fn asserted_conditions(contract: &Contract) -> Vec<ContractError> {
     errors
 }
 
-fn not_compilable(contract: &Contract, error: &CompileError) -> ContractError {
+fn not_compilable(file: String, error: &CompileError) -> ContractError {
     ContractError {
         code: ErrorCode::NotCompilable,
-        file: contract.file().to_owned(),
+        file,
         line: 1,
         column: 1,
         path: String::new(),

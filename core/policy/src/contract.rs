@@ -14,6 +14,7 @@ mod error;
 mod node;
 mod parameter;
 mod read;
+mod read_grant;
 mod seconds;
 mod section;
 mod sentence;
@@ -39,6 +40,7 @@ pub use week::{DAY_MINUTES, Day, Offset, OffsetError, TimeOfDay, TimeOfDayError,
 
 use aws_lc_rs::digest::{SHA256, digest};
 use identity::Digest;
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -135,6 +137,30 @@ impl Contract {
 
 /// The JSON Schema of the contract format (draft 2020-12), for editors and other tools. The loader is stricter where
 /// a schema cannot say it: dates that exist, one `business_action` per action, ranges that hold something.
-pub fn json_schema() -> serde_json::Value {
-    schemars::schema_for!(Terms).to_value()
+pub fn json_schema() -> Value {
+    plain(schemars::schema_for!(Terms).to_value())
+}
+
+/// Keys sorted, so that the published text does not depend on how maps are kept; and without `null`, which schemars
+/// allows for every optional key and the loader for none.
+fn plain(value: Value) -> Value {
+    let null = serde_json::json!({"type": "null"});
+    match value {
+        Value::Object(map) => {
+            let sorted: BTreeMap<String, Value> = map
+                .into_iter()
+                .map(|(key, value)| match value {
+                    Value::Array(choices) if key == "anyOf" && choices.contains(&null) => (
+                        "allOf".to_owned(),
+                        choices.into_iter().filter(|choice| *choice != null).collect(),
+                    ),
+                    value => (key, value),
+                })
+                .map(|(key, value)| (key, plain(value)))
+                .collect();
+            sorted.into_iter().collect()
+        }
+        Value::Array(items) => items.into_iter().map(plain).collect(),
+        other => other,
+    }
 }

@@ -75,11 +75,14 @@ pub struct ResourceFacts<'a> {
     pub tenant: Option<&'a Name>,
 }
 
-/// What is decided.
+/// What is decided: a credential, a list entry or a call.
 #[derive(Clone, Copy, Debug)]
 pub enum Stage<'a> {
     /// Whether a credential may be issued: could any call be allowed? Arguments and counters are not looked at.
     Exchange,
+    /// Whether any call could be allowed, for lists of what is possible. As an exchange, but no credential is asked for,
+    /// so a child process may ask too.
+    List,
     /// Whether this very call may be made, with these arguments.
     Call {
         /// The arguments by name. One that a grant names and that is missing, there twice or of the wrong type denies.
@@ -96,6 +99,7 @@ impl Stage<'_> {
     pub const fn as_str(&self) -> &'static str {
         match self {
             Self::Exchange => "exchange",
+            Self::List => "list",
             Self::Call { .. } => "call",
         }
     }

@@ -355,7 +355,7 @@ impl Limit {
             Self::NoTenant => not(reads.has(Attribute::ResourceTenant)),
             Self::Depth(depth) => at_most(reads.get(Attribute::Depth), u64::from(*depth)),
             Self::LastLink => reads.get(Attribute::LastLink),
-            Self::OwnExchange => any([reads.get(Attribute::Call), not(reads.get(Attribute::Child))]),
+            Self::OwnExchange => not(reads.get(Attribute::ChildExchange)),
             Self::Rate(window, max) => any([
                 not(reads.get(Attribute::Call)),
                 binary(
@@ -409,7 +409,9 @@ impl Limit {
             Self::NoTenant => facts.resource.tenant.is_none(),
             Self::Depth(depth) => facts.link.depth <= *depth,
             Self::LastLink => facts.link.position == facts.link.depth,
-            Self::OwnExchange => facts.stage.is_call() || facts.caller == crate::Caller::Agent,
+            Self::OwnExchange => {
+                !matches!(facts.stage, crate::Stage::Exchange) || facts.caller == crate::Caller::Agent
+            }
             Self::Rate(window, max) => {
                 !facts.stage.is_call() || facts.counter(*window).unwrap_or(-1) < i64::from(*max)
             }

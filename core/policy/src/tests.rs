@@ -33,7 +33,7 @@ pub(crate) const MINUTE: WindowId = WindowId {
 };
 
 pub(crate) fn compiled(text: &str) -> Compiled {
-    Compiled::new(&Contract::parse("c.yaml", text.as_bytes()).unwrap()).unwrap()
+    Compiled::new(Contract::parse("c.yaml", text.as_bytes()).unwrap()).unwrap()
 }
 
 /// Names that live as long as the test, so that facts can borrow them.

@@ -27,6 +27,9 @@ pub enum SecondsError {
 }
 
 impl Seconds {
+    /// Half an hour.
+    pub const HALF_HOUR: Self = Self(30 * 60);
+
     /// From whole seconds.
     pub const fn new(secs: u64) -> Result<Self, SecondsError> {
         if secs == 0 || secs > SECS_MAX {

@@ -155,10 +155,18 @@ pub struct Tasks {
     #[schemars(with = "BTreeSet<NameText>", length(min = 1, max = 100))]
     pub types: BTreeSet<Name>,
     /// How long a task may last.
+    #[schemars(default = "Tasks::max_ttl_default")]
     pub max_ttl: Seconds,
     /// Who may open one.
     #[schemars(length(min = 1))]
     pub openers: BTreeSet<Opener>,
+}
+
+impl Tasks {
+    /// How long a task may last when the contract does not say: long enough for most work, short enough to notice.
+    pub const fn max_ttl_default() -> Seconds {
+        Seconds::HALF_HOUR
+    }
 }
 
 /// Who opened a task.

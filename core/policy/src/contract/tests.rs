@@ -304,8 +304,8 @@ fn example() -> String {
 #[test]
 fn the_reference_page_names_every_key_and_its_example_uses_them_all() {
     let contract = Contract::parse("example", example().as_bytes()).unwrap();
-    crate::Compiled::new(&contract).unwrap();
-    let canonical: serde_json::Value = serde_json::from_str(contract.canonical()).unwrap();
+    crate::Compiled::new(contract.clone()).unwrap();
+    let canonical: Value = serde_json::from_str(contract.canonical()).unwrap();
     let mut used = std::collections::BTreeSet::new();
     keys_used(&canonical, &mut used);
     let schema = json_schema();
@@ -318,22 +318,22 @@ fn the_reference_page_names_every_key_and_its_example_uses_them_all() {
     }
 }
 
-fn keys_used(value: &serde_json::Value, into: &mut std::collections::BTreeSet<String>) {
+fn keys_used(value: &Value, into: &mut std::collections::BTreeSet<String>) {
     match value {
-        serde_json::Value::Object(map) => {
+        Value::Object(map) => {
             for (key, value) in map {
                 into.insert(key.clone());
                 keys_used(value, into);
             }
         }
-        serde_json::Value::Array(items) => items.iter().for_each(|item| keys_used(item, into)),
+        Value::Array(items) => items.iter().for_each(|item| keys_used(item, into)),
         _ => {}
     }
 }
 
-fn schema_keys(schema: &serde_json::Value) -> Vec<String> {
+fn schema_keys(schema: &Value) -> Vec<String> {
     let mut keys = Vec::new();
-    let mut visit = |properties: &serde_json::Value| {
+    let mut visit = |properties: &Value| {
         keys.extend(
             properties
                 .as_object()
@@ -347,6 +347,69 @@ fn schema_keys(schema: &serde_json::Value) -> Vec<String> {
         visit(&definition["properties"]);
     }
     keys
+}
+
+/// Calls `visit` with the place of every object that the schema describes in `value`, and the object's own schema.
+fn objects<'s>(
+    root: &'s Value,
+    schema: &'s Value,
+    value: &Value,
+    place: &str,
+    visit: &mut impl FnMut(&str, &'s Value),
+) {
+    let reference = schema["$ref"]
+        .as_str()
+        .or_else(|| schema["allOf"][0]["$ref"].as_str());
+    if let Some(name) = reference.and_then(|reference| reference.strip_prefix("#/$defs/")) {
+        return objects(root, &root["$defs"][name], value, place, visit);
+    }
+    if let (Some(properties), true) = (schema["properties"].as_object(), value.is_object()) {
+        visit(place, schema);
+        for (key, property) in properties {
+            objects(root, property, &value[key], &format!("{place}/{key}"), visit);
+        }
+    }
+    if let (Some(items), Some(list)) = (schema.get("items"), value.as_array()) {
+        for (index, item) in list.iter().enumerate() {
+            objects(root, items, item, &format!("{place}/{index}"), visit);
+        }
+    }
+}
+
+#[test]
+fn the_schema_and_the_loader_agree_on_every_key() {
+    let contract = Contract::parse("example", example().as_bytes()).unwrap();
+    let whole: Value = serde_json::from_str(contract.canonical()).unwrap();
+    let schema = json_schema();
+    let accepts = |value: &Value| Contract::parse("c.json", value.to_string().as_bytes()).is_ok();
+    let mut seen = 0;
+    objects(&schema, &schema, &whole, "", &mut |place, described| {
+        let mut extra = whole.clone();
+        let object = extra.pointer_mut(place).unwrap().as_object_mut().unwrap();
+        object.insert("surplus".to_owned(), 1.into());
+        assert!(!accepts(&extra), "an unknown key at {place:?}");
+        for key in described["properties"].as_object().unwrap().keys() {
+            let mut without = whole.clone();
+            let object = without.pointer_mut(place).unwrap().as_object_mut().unwrap();
+            if object.remove(key).is_none() {
+                continue;
+            }
+            let required = described["required"]
+                .as_array()
+                .unwrap()
+                .contains(&key.as_str().into());
+            assert_eq!(accepts(&without), !required, "{place}/{key}");
+            let mut null = whole.clone();
+            null.pointer_mut(place)
+                .unwrap()
+                .as_object_mut()
+                .unwrap()
+                .insert(key.clone(), Value::Null);
+            assert!(!accepts(&null), "null at {place}/{key}");
+            seen += 1;
+        }
+    });
+    assert!(seen > 45, "{seen}");
 }
 
 #[test]

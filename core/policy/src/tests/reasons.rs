@@ -362,6 +362,27 @@ fn a_child_process_gets_no_credential_even_for_what_it_may_call() {
 }
 
 #[test]
+fn a_list_shows_a_child_what_it_may_call_and_nothing_else() {
+    let words = Words::reporter();
+    let list = |words: &Words| {
+        let facts = Facts {
+            stage: Stage::List,
+            caller: Caller::Child,
+            counters: &[],
+            ..words.call(&[])
+        };
+        codes(&decide(&compiled(REPORTER), &facts, NOW))
+    };
+    assert_eq!(list(&words), ["CHILD_NOT_ALLOWED"]);
+    let invoices = Words {
+        action: name("invoices.list"),
+        audience: "invoices".parse().unwrap(),
+        ..Words::reporter()
+    };
+    assert!(list(&invoices).is_empty());
+}
+
+#[test]
 fn chain_too_deep() {
     only(Reason::ChainTooDeep, |facts, _| {
         facts.link = Link {
@@ -525,7 +546,7 @@ fn shadow_mode_is_no_way_around_tenants_identity_or_scope() {
 fn a_right_that_an_agent_could_give_itself_is_refused_at_compile_time() {
     let text = BILLING.replacen("      status: [open, paid]", "      said.role: [admin]", 1);
     let contract = Contract::parse("c.yaml", text.as_bytes()).unwrap();
-    let errors = Compiled::new(&contract).unwrap_err();
+    let errors = Compiled::new(contract).unwrap_err();
     assert_eq!(errors.len(), 1);
     assert_eq!(errors[0].code, crate::contract::ErrorCode::AssertedFact);
     assert!(
