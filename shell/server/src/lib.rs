@@ -1,10 +1,30 @@
 //! The server: everything between the network and the core.
 //!
 //! Each request takes the five lines: gather, decide (`broker`), record (`store`), sign ([`signer`]), respond. One
-//! folder a surface, one file an endpoint.
+//! folder a surface, one file an endpoint. Start reading at `token/endpoint.rs`, then `token/errors.rs`.
 
 pub mod clock;
 pub mod config;
+pub mod connection;
+pub mod contracts;
+mod discovery;
 pub mod entropy;
+pub mod founding;
+pub mod health;
+pub mod housekeeping;
+pub mod installation;
 pub mod keys;
+mod log;
+pub mod problem;
+pub mod published;
 pub mod secrets;
+pub mod serve;
+pub mod signer;
+mod tls;
+mod token;
+
+pub use config::Config;
+pub use founding::Founder;
+pub use installation::Installation;
+pub use serve::{Opening, Running, Server, StartError};
+pub use signer::{Credential, Signer};

@@ -23,7 +23,7 @@ pub struct LocalKey {
 
 impl LocalKey {
     /// A new key, and what to seal of it.
-    pub(super) fn generate() -> Result<(Self, Zeroizing<Vec<u8>>), KeyError> {
+    pub(crate) fn generate() -> Result<(Self, Zeroizing<Vec<u8>>), KeyError> {
         let pair =
             EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).map_err(|_| KeyError::Generation)?;
         let document = pair.to_pkcs8v1().map_err(|_| KeyError::Generation)?;

@@ -95,7 +95,7 @@ pub enum SealError {
 }
 
 /// Seals `secret` into the file `path`, atomically: a crash leaves the old file or the new one.
-pub fn write(path: &Path, kek: &Kek, label: &Label, secret: &[u8]) -> Result<(), SealError> {
+pub(crate) fn write(path: &Path, kek: &Kek, label: &Label, secret: &[u8]) -> Result<(), SealError> {
     if secret.len() > SECRET_BYTES_MAX {
         return Err(SealError::TooLarge);
     }
@@ -118,7 +118,7 @@ pub fn write(path: &Path, kek: &Kek, label: &Label, secret: &[u8]) -> Result<(),
 }
 
 /// Opens the file `path`, which must be of `purpose`.
-pub fn read(path: &Path, kek: &Kek, purpose: &str) -> Result<(Label, Zeroizing<Vec<u8>>), SealError> {
+pub(crate) fn read(path: &Path, kek: &Kek, purpose: &str) -> Result<(Label, Zeroizing<Vec<u8>>), SealError> {
     let file_error = |source| SealError::File {
         path: path.to_owned(),
         source,
@@ -164,7 +164,7 @@ pub fn read(path: &Path, kek: &Kek, purpose: &str) -> Result<(Label, Zeroizing<V
 }
 
 /// Makes a folder that only its owner can enter.
-pub fn private_folder(path: &Path) -> std::io::Result<()> {
+pub(crate) fn private_folder(path: &Path) -> std::io::Result<()> {
     std::fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)

@@ -1,0 +1,36 @@
+//! What others need to know to trust and call us: metadata, keys, the trust bundle.
+
+mod bundle;
+mod jwks;
+mod metadata;
+
+use crate::installation::Installation;
+use axum::Router;
+use axum::routing::get;
+use std::sync::Arc;
+
+/// Path of the key set.
+pub(crate) const JWKS_PATH: &str = "/jwks.json";
+
+/// How long documents with keys may be cached, in seconds. A key is published at least twice this long before it
+/// is used.
+const KEYS_MAX_AGE_SECS: u64 = 300;
+
+/// `/.well-known/…` and `/jwks.json`.
+pub(crate) fn routes() -> Router<Arc<Installation>> {
+    Router::new()
+        .route("/.well-known/openid-configuration", get(metadata::answer))
+        .route("/.well-known/oauth-authorization-server", get(metadata::answer))
+        .route(JWKS_PATH, get(jwks::answer))
+        .route("/.well-known/spiffe-bundle", get(bundle::answer))
+}
+
+/// Headers of a JSON document of public keys.
+fn key_document(json: Arc<str>) -> impl axum::response::IntoResponse {
+    let cache = format!("public, max-age={KEYS_MAX_AGE_SECS}");
+    let headers = [
+        (http::header::CONTENT_TYPE, "application/json".to_owned()),
+        (http::header::CACHE_CONTROL, cache),
+    ];
+    (headers, axum::body::Body::from(json.as_bytes().to_vec()))
+}

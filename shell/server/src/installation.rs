@@ -1,0 +1,125 @@
+//! What every surface works on: configuration, clock, store, keys, and the little state of one server.
+
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::contracts::Contracts;
+use crate::entropy::random;
+use crate::health::Metrics;
+use crate::keys::{KeyError, Keys};
+use crate::published::Published;
+use crate::secrets::UpstreamSecrets;
+use crate::signer::Signer;
+use crate::token::{ProofReplays, Subjects, Unidentified};
+use arc_swap::ArcSwap;
+use audit::event::CommitmentKey;
+use broker::Draw;
+use credential::dpop::RequestTarget;
+use identity::{LogId, OrgId, UnixTime};
+use std::sync::Arc;
+use store::Store;
+use tokio::sync::Semaphore;
+
+/// One running server's state. Shared by all requests.
+#[derive(Debug)]
+pub struct Installation {
+    /// As it was read at the start.
+    pub config: Config,
+    /// The clock.
+    pub clock: Clock,
+    /// The number of this server's log.
+    pub log: LogId,
+    /// World and log.
+    pub store: Arc<Store>,
+    /// Private keys.
+    pub keys: Arc<Keys>,
+    /// The way to credentials.
+    pub signer: Signer,
+    /// Sealed upstream secrets.
+    pub secrets: UpstreamSecrets,
+    /// Compiled contracts.
+    pub contracts: Contracts,
+    /// Counters.
+    pub metrics: Metrics,
+    pub(crate) token_target: RequestTarget,
+    pub(crate) subjects: Subjects,
+    pub(crate) replays: ProofReplays,
+    pub(crate) unidentified: Unidentified,
+    pub(crate) exchanges: Semaphore,
+    published: ArcSwap<Published>,
+}
+
+/// The key of an org's names, and a seed, for one request.
+#[derive(Debug)]
+pub struct DrawSource {
+    names: Arc<CommitmentKey>,
+    seed: [u8; 32],
+    now: UnixTime,
+    log: LogId,
+}
+
+impl DrawSource {
+    /// The ids and the time of one use case. Each call begins anew with the same numbers: one source, one plan.
+    pub fn draw(&self) -> Draw<'_> {
+        Draw::new(self.now, self.log, self.seed, &self.names)
+    }
+}
+
+/// The parts of an installation that somebody else opened.
+#[derive(Debug)]
+pub struct Opened {
+    /// As it was read.
+    pub config: Config,
+    /// The clock.
+    pub clock: Clock,
+    /// The number of this server's log.
+    pub log: LogId,
+    /// The store, opened with the log key of `keys`.
+    pub store: Arc<Store>,
+    /// The keys.
+    pub keys: Arc<Keys>,
+    /// Sealed upstream secrets.
+    pub secrets: UpstreamSecrets,
+}
+
+impl Installation {
+    /// From its opened parts.
+    pub(crate) fn new(opened: Opened) -> Result<Self, credential::dpop::TargetError> {
+        let Opened { config, clock, log, store, keys, secrets } = opened;
+        let token_target = RequestTarget::parse(&config.issuer.endpoint(crate::token::TOKEN_PATH))?;
+        Ok(Self {
+            signer: Signer::new(keys.clone(), config.trust_domain.clone()),
+            published: ArcSwap::from_pointee(Published::of(&store.world(), &config.trust_domain)),
+            exchanges: Semaphore::new(config.exchanges_max),
+            contracts: Contracts::default(),
+            metrics: Metrics::default(),
+            subjects: Subjects::default(),
+            replays: ProofReplays::default(),
+            unidentified: Unidentified::default(),
+            token_target,
+            config,
+            clock,
+            log,
+            store,
+            keys,
+            secrets,
+        })
+    }
+
+    /// The public keys of the World as it is now.
+    pub fn published(&self) -> Arc<Published> {
+        let world = self.store.world();
+        let known = self.published.load_full();
+        if known.is_current(&world) {
+            return known;
+        }
+        let fresh = Arc::new(Published::of(&world, &self.config.trust_domain));
+        self.published.store(fresh.clone());
+        self.subjects.forget();
+        fresh
+    }
+
+    /// Time, randomness and name key for one use case on behalf of `org`.
+    pub fn draw_source(&self, org: Option<OrgId>, now: UnixTime) -> Result<DrawSource, KeyError> {
+        Ok(DrawSource { names: self.keys.names().of(org, now)?, seed: random()?, now, log: self.log })
+    }
+}

@@ -1,0 +1,17 @@
+//! The log as a static site (C2SP tlog-tiles): signed head and hash tiles, so that anyone can hold us to what the
+//! log said. Entries are not served: they tell what agents of all orgs did, and an auditor gets them by export.
+
+mod checkpoint;
+mod tile;
+
+use crate::installation::Installation;
+use axum::Router;
+use axum::routing::get;
+use std::sync::Arc;
+
+/// `/log/checkpoint`, `/log/tile/…`.
+pub(crate) fn routes() -> Router<Arc<Installation>> {
+    Router::new()
+        .route("/log/checkpoint", get(checkpoint::answer))
+        .route("/log/tile/{*path}", get(tile::answer))
+}

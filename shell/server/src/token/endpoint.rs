@@ -1,0 +1,194 @@
+//! `POST /oauth/token`: gather, decide, record, sign, respond.
+
+use super::answer;
+use super::errors::NotIssued;
+use super::possession::{Proven, prove};
+use super::wish::Wish;
+use crate::connection::Peer;
+use crate::health::Ending;
+use crate::installation::Installation;
+use crate::signer::Credential;
+use axum::body::Body;
+use axum::extract::{Extension, State};
+use axum::response::Response;
+use broker::exchange::{Ask, ContractInForce, exchange, refuse_subject};
+use broker::permit::{Grant, Permit};
+use broker::{Outcome, Plan, Refusal, identify};
+use credential::form::FORM_BYTES_MAX;
+use credential::{JwtSvidClaims, Verified};
+use http::{HeaderMap, Request, header};
+use identity::{OrgScope, UnixTime};
+use policy::Reason;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use store::{CommitError, Recorded};
+
+/// Longest time for a body to arrive: 16 KiB over the slowest link that is still a link.
+const BODY: Duration = Duration::from_secs(10);
+/// How often a decision is made anew because something was restricted meanwhile.
+const ATTEMPTS_MAX: usize = 3;
+
+/// Answers a token request.
+pub(super) async fn answer(
+    State(installation): State<Arc<Installation>>,
+    Extension(peer): Extension<Arc<Peer>>,
+    request: Request<Body>,
+) -> Response {
+    let begun = Instant::now();
+    let now = installation.clock.now();
+    let nonce = installation.keys.nonces().make(now);
+    let ended = serve(&installation, &peer, request, now).await;
+    let (ending, response) = match ended {
+        Ok(issued) => (Ending::Issued, answer::issued(&issued, now, &nonce)),
+        Err(why) => {
+            let ending = why.ending();
+            if ending == Ending::Unidentified {
+                installation.unidentified.count(peer.address.ip(), why.code());
+            }
+            if ending == Ending::Failed {
+                tracing::error!(code = why.code(), error = %why, "a token request failed");
+            }
+            (ending, answer::refused(&why, &nonce))
+        }
+    };
+    installation.metrics.exchange(ending, begun.elapsed());
+    response
+}
+
+/// A token, with what the answer says about it.
+pub(super) struct Issued {
+    /// The compact JWS.
+    pub(super) token: String,
+    /// When it ends.
+    pub(super) expires_at: UnixTime,
+    /// `token_type`.
+    pub(super) scheme: &'static str,
+    /// `authorization_details` as granted, as JSON.
+    pub(super) details: String,
+}
+
+async fn serve(
+    installation: &Installation,
+    peer: &Peer,
+    request: Request<Body>,
+    now: UnixTime,
+) -> Result<Issued, NotIssued> {
+    let _place = installation.exchanges.try_acquire().map_err(|_| NotIssued::Busy)?;
+    let (head, body) = request.into_parts();
+    let wish = Wish::parse(&read(&head.headers, body).await?)?;
+    let published = installation.published();
+    let issuer = &installation.config.issuer;
+    let svid = installation.subjects.verified(wish.subject.expose(), &published, issuer, now)?;
+    let proven = prove(installation, peer, &head.headers, now)?;
+    if wish.client_id.as_ref().is_some_and(|id| *id != svid.claims().spiffe_id.as_str()) {
+        return Err(NotIssued::OtherClient);
+    }
+    decide(installation, &wish, &svid, &proven, now).await
+}
+
+/// The whole body, if it is a form of bearable size that comes in bearable time.
+async fn read(headers: &HeaderMap, body: Body) -> Result<Vec<u8>, NotIssued> {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let kind = kind.split(';').next().unwrap_or_default().trim();
+    if !kind.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
+        return Err(NotIssued::NotAForm);
+    }
+    let bytes = tokio::time::timeout(BODY, axum::body::to_bytes(body, FORM_BYTES_MAX)).await;
+    match bytes {
+        Ok(Ok(bytes)) => Ok(bytes.to_vec()),
+        Ok(Err(_)) => Err(NotIssued::Body),
+        Err(_) => Err(NotIssued::Slow),
+    }
+}
+
+/// Decides and records, again when something was restricted between both.
+async fn decide(
+    installation: &Installation,
+    wish: &Wish,
+    svid: &Verified<JwtSvidClaims>,
+    proven: &Proven,
+    now: UnixTime,
+) -> Result<Issued, NotIssued> {
+    for _ in 0..ATTEMPTS_MAX {
+        let world = installation.store.world();
+        let subject = match identify::subject(&world, svid, proven.key(), now) {
+            Ok(subject) => subject,
+            Err(reason) => return Err(refuse(installation, svid, reason, now).await),
+        };
+        let agent = subject.agent().clone();
+        let record = world.contract(OrgScope::Only(agent.org), &agent.contract).ok_or(NotIssued::NoContract)?;
+        let compiled = installation.contracts.compiled(record)?;
+        let ask = Ask {
+            audience: wish.audience.clone(),
+            actions: wish.actions.clone(),
+            task: wish.task,
+            tenant: wish.tenant.clone(),
+            purpose: wish.purpose.clone(),
+            binding: proven.binding(),
+            not_after: svid.claims().expires_at.min(proven.not_after()),
+        };
+        let possession = match proven.spend(&installation.replays, now) {
+            Ok(possession) => possession,
+            Err(not_fresh) => return Err(NotIssued::NotFresh(not_fresh)),
+        };
+        let source = installation.draw_source(Some(agent.org), now)?;
+        let contract = ContractInForce { record, compiled: &compiled };
+        let outcome = exchange(&world, contract, subject, possession, ask, &mut source.draw());
+        let plan = match outcome {
+            Outcome::Granted(plan) => plan,
+            Outcome::Refused(plan) => return Err(refused(installation, plan).await),
+        };
+        match installation.store.commit(plan).await {
+            Ok(recorded) => return issue(installation, recorded),
+            Err(CommitError::Stale { .. }) => proven.withdraw(&installation.replays),
+            Err(CommitError::Conflict(_)) => {
+                return Err(refuse(installation, svid, Reason::ReplayDetected, now).await);
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(NotIssued::Contended)
+}
+
+/// Signs what was recorded.
+fn issue(installation: &Installation, recorded: Recorded<Permit>) -> Result<Issued, NotIssued> {
+    let (details, scheme) = match recorded.get().grant() {
+        Grant::AccessToken(claims) => (
+            credential::AgentTask::list_to_json(&claims.details),
+            match claims.binding {
+                credential::Binding::Key(_) => "DPoP",
+                credential::Binding::Certificate(_) => "Bearer",
+            },
+        ),
+        Grant::X509Svid(_) | Grant::JwtSvid(_) => return Err(NotIssued::OtherClass),
+    };
+    match installation.signer.sign(recorded)? {
+        Credential::AccessToken { token, expires_at } => Ok(Issued { token, expires_at, scheme, details }),
+        Credential::JwtSvid { .. } | Credential::X509Svid { .. } => Err(NotIssued::OtherClass),
+    }
+}
+
+/// Records a refusal that the broker planned, then answers with it.
+async fn refused(installation: &Installation, plan: Plan<Refusal>) -> NotIssued {
+    match installation.store.commit(plan).await {
+        Ok(recorded) => NotIssued::Refused(recorded.into_parts().0),
+        Err(error) => error.into(),
+    }
+}
+
+/// Refuses a subject that did verify.
+async fn refuse(
+    installation: &Installation,
+    svid: &Verified<JwtSvidClaims>,
+    reason: Reason,
+    now: UnixTime,
+) -> NotIssued {
+    let world = installation.store.world();
+    let agent = world.agent_of(OrgScope::Every, &svid.claims().spiffe_id);
+    let source = match installation.draw_source(agent.map(|agent| agent.org), now) {
+        Ok(source) => source,
+        Err(error) => return error.into(),
+    };
+    let plan = refuse_subject(&world, svid, reason, &mut source.draw());
+    refused(installation, plan).await
+}

@@ -1,0 +1,93 @@
+//! What a token request asks for, once its form is understood.
+//!
+//! Every restriction that a client sends is either carried into the token or refused by name: dropping one in
+//! silence would give more than was asked for.
+
+use super::errors::NotIssued;
+use credential::token_exchange::TypedToken;
+use credential::{AgentTask, Constraints, TokenExchangeForm, TokenType};
+use identity::{Audience, Name, Secret, TaskId};
+use std::collections::BTreeSet;
+
+/// A token exchange that we can decide on.
+pub(super) struct Wish {
+    /// The subject token.
+    pub(super) subject: Secret<String>,
+    /// The one audience.
+    pub(super) audience: Audience,
+    /// Actions by name; empty for all that the contract grants there.
+    pub(super) actions: BTreeSet<Name>,
+    /// The task.
+    pub(super) task: Option<TaskId>,
+    /// The tenant.
+    pub(super) tenant: Option<Name>,
+    /// The purpose.
+    pub(super) purpose: Option<Name>,
+    /// Who says to ask.
+    pub(super) client_id: Option<String>,
+}
+
+impl Wish {
+    /// Reads a body.
+    pub(super) fn parse(body: &[u8]) -> Result<Self, NotIssued> {
+        let form = TokenExchangeForm::parse(body)?;
+        let TypedToken { token: subject, kind } = form.subject;
+        if kind != TokenType::Jwt {
+            return Err(NotIssued::SubjectKind);
+        }
+        if form.actor.is_some() {
+            return Err(NotIssued::ActorToken);
+        }
+        if form.client.is_some() {
+            return Err(NotIssued::ClientAssertion);
+        }
+        if !matches!(form.requested, None | Some(TokenType::AccessToken)) {
+            return Err(NotIssued::RequestedKind);
+        }
+        let [audience] = <[Audience; 1]>::try_from(form.targets)
+            .map_err(|targets| if targets.is_empty() { NotIssued::NoTarget } else { NotIssued::ManyTargets })?;
+        let mut details = form.details.into_iter();
+        let (detail, more) = (details.next(), details.next());
+        if more.is_some() {
+            return Err(NotIssued::ManyDetails);
+        }
+        let detail = detail.unwrap_or_default();
+        if let Some(member) = not_carried(&detail) {
+            return Err(NotIssued::DetailMember(member));
+        }
+        let actions = match (form.scope, detail.actions) {
+            (Some(_), Some(_)) => return Err(NotIssued::ScopeAndActions),
+            (Some(scope), None) => names(&scope)?,
+            (None, actions) => actions.unwrap_or_default(),
+        };
+        Ok(Self {
+            subject,
+            audience,
+            actions,
+            task: detail.task,
+            tenant: detail.tenant,
+            purpose: detail.purpose,
+            client_id: form.client_id,
+        })
+    }
+}
+
+/// `scope` in terms of the contract: names of actions.
+fn names(scope: &str) -> Result<BTreeSet<Name>, NotIssued> {
+    scope.split(' ').map(|name| name.parse().map_err(|_| NotIssued::Scope)).collect()
+}
+
+/// The first member that restricts something which tokens cannot carry yet.
+fn not_carried(detail: &AgentTask) -> Option<&'static str> {
+    [
+        ("locations", detail.locations.is_some()),
+        ("datatypes", detail.datatypes.is_some()),
+        ("data_domains", detail.data_domains.is_some()),
+        ("workflow", detail.workflow.is_some()),
+        ("step", detail.step.is_some()),
+        ("constraints", detail.constraints != Constraints::default()),
+        ("approval", detail.approval.is_some()),
+    ]
+    .into_iter()
+    .find_map(|(member, given)| given.then_some(member))
+}
