@@ -10,6 +10,7 @@ use crate::rejection::Part;
 use crate::{Algorithm, Rejection, TokenClass};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -39,6 +40,13 @@ struct HeaderWire {
     kid: Option<String>,
     #[serde(default)]
     jwk: Option<Object<JwkWire>>,
+    /// Hints at certificates that large outside issuers send and nobody here looks at.
+    #[serde(default)]
+    x5t: Option<IgnoredAny>,
+    #[serde(default, rename = "x5t#S256")]
+    x5t_sha256: Option<IgnoredAny>,
+    #[serde(default)]
+    x5c: Option<IgnoredAny>,
 }
 
 /// A token that has been taken apart and not been verified.
@@ -147,6 +155,10 @@ fn parse_header(bytes: &[u8], class: TokenClass) -> Result<Header, Rejection> {
     json::check_depth(bytes).map_err(|error| in_part(error, Part::Header))?;
     let wire: HeaderWire = json::from_object(bytes).map_err(|_| refuse_header(bytes))?;
     let algorithm = Algorithm::from_name(&wire.alg).ok_or(Rejection::AlgorithmNotAllowed)?;
+    let hints = wire.x5t.is_some() || wire.x5t_sha256.is_some() || wire.x5c.is_some();
+    if hints && class != TokenClass::Foreign {
+        return Err(Rejection::HeaderNotAllowed);
+    }
     if wire.jwk.is_some() {
         if class != TokenClass::DpopProof {
             return Err(Rejection::HeaderNotAllowed);
