@@ -1,7 +1,9 @@
 //! What our certificates contain, and what an authority refuses to sign.
 
 use super::*;
-use crate::testing::{EcKey, NOW, authority, authority_template, authority_with};
+use crate::TrustRoots;
+use crate::testing::{EcKey, NOW, RsaKey, authority, authority_template, authority_with};
+use crate::x509_svid::PeerRole;
 use x509_parser::prelude::*;
 
 fn template(key: &EcKey) -> SvidTemplate {
@@ -106,12 +108,24 @@ fn an_authority_signs_only_for_its_domain_and_lifetime() {
 }
 
 #[test]
-fn keys_of_every_kind_that_we_issue_for_verify_with_openssl_rules() {
-    let root = authority_with("example.org", Arc::new(EcKey::on(Curve::P384)));
-    for key in [EcKey::new(), EcKey::on(Curve::P384)] {
-        let der = root.issue_svid(&template(&key)).unwrap();
-        let (_, leaf) = X509Certificate::from_der(&der).unwrap();
-        assert_eq!(PublicKey::from_spki(leaf.public_key()), Ok(key.public));
+fn authorities_on_both_curves_issue_verifiable_svids_for_every_kind_of_key() {
+    let keys = [
+        EcKey::new().public,
+        EcKey::on(Curve::P384).public,
+        RsaKey::new().public,
+    ];
+    for curve in [Curve::P256, Curve::P384] {
+        let root = authority_with("example.org", Arc::new(EcKey::on(curve)));
+        let roots = TrustRoots::new(root.trust_domain().clone(), &[root.certificate()]).unwrap();
+        for public_key in &keys {
+            let svid = SvidTemplate {
+                public_key: public_key.clone(),
+                ..template(&EcKey::new())
+            };
+            let leaf = CertificateDer::from(root.issue_svid(&svid).unwrap());
+            let verified = x509_svid::verify(&[leaf], |_| Some(&roots), PeerRole::Client, NOW);
+            assert_eq!(verified.unwrap().public_key(), public_key);
+        }
     }
 }
 
