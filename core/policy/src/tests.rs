@@ -8,8 +8,8 @@ use crate::contract::Opener;
 use crate::{ArgValue, Caller, Compiled, Contract, Facts, Link, ResourceFacts, Stage, TaskFacts, WindowId};
 use identity::{AgentId, Assurance, Audience, Name, OrgId, TaskId, UnixTime};
 
-pub(crate) const BILLING: &str = include_str!("../../../testdata/contracts/demo-billing.yaml");
-pub(crate) const REPORTER: &str = include_str!("../../../testdata/contracts/demo-reporter.yaml");
+pub(crate) const BILLING: &str = include_str!("../testdata/billing.yaml");
+pub(crate) const REPORTER: &str = include_str!("../testdata/reporter.yaml");
 
 /// 2026-11-23 10:00 UTC, a Monday.
 pub(crate) const NOW: UnixTime = UnixTime::from_secs(1_795_428_000);

@@ -4,8 +4,8 @@ use super::*;
 use proptest::prelude::*;
 use std::fmt::Write as _;
 
-const BILLING: &str = include_str!("../../../../testdata/contracts/demo-billing.yaml");
-const REPORTER: &str = include_str!("../../../../testdata/contracts/demo-reporter.yaml");
+const BILLING: &str = include_str!("../../testdata/billing.yaml");
+const REPORTER: &str = include_str!("../../testdata/reporter.yaml");
 const PAGE: &str = include_str!("../../../../docs/reference/contract.md");
 const SCHEMA: &str = include_str!("../../../../docs/reference/contract.schema.json");
 const SCHEMA_PATH: &str = concat!(

@@ -59,7 +59,7 @@ fn rows(out: &mut String, file: &str, text: &str) {
     let arguments = [
         ("status", ArgValue::Str("open")),
         ("month", ArgValue::Int(11)),
-        ("currency", ArgValue::Str("EUR")),
+        ("year", ArgValue::Int(2026)),
     ];
     let counters: Vec<(WindowId, i64)> = contract.windows().iter().map(|window| (window.id, 0)).collect();
     let own = name("acme-eu");

@@ -580,6 +580,68 @@ fn an_explanation_shows_every_fact_with_where_it_comes_from() {
 }
 
 #[test]
+fn an_explained_refusal_reads_like_this() {
+    let words = Words {
+        action: name("invoices.list"),
+        ..Words::billing()
+    };
+    let arguments = [("status", ArgValue::Str("void"))];
+    let mut facts = Facts {
+        counters: &[(MINUTE, 61)],
+        ..words.call(&arguments)
+    };
+    facts.resource.tenant = Some(&words.other_tenant);
+    let contract = compiled(BILLING);
+    let text = explain(&contract, &facts, NOW, &decide(&contract, &facts, NOW));
+    let text = text.replace(&contract.hash().to_string(), "sha256:…");
+    insta::assert_snapshot!(text, @r##"
+    DENY  invoices.list on invoices (call)
+      contract billing version 1 sha256:…
+      ARGUMENT_OUT_OF_RANGE (line 41, grant list-invoices)
+        limit  argument status one of open, paid
+        actual "void"
+        fix    send "status" within the grant, or widen "where" in a new version of the contract
+      TENANT_BOUNDARY (line 22)
+        limit  the task's own tenant, one of acme-eu
+        actual task for acme-eu, data of globex
+        fix    open a task for the tenant whose data is needed
+      RATE_LIMITED (line 54)
+        limit  at most 60 calls per 60s of one agent
+        actual 61 calls already made
+        fix    wait until the window has moved on, or raise "rate"
+      nearest grant list-invoices (line 41); failed: argument status one of open, paid
+      the caller sees ARGUMENT_OUT_OF_RANGE: An argument is outside what is granted.
+    facts
+      org                    attested  org_00000000000000000000000001
+      agent                  attested  agt_00000000000000000000000002
+      assurance              attested  2 (launcher-bound, isolated)
+      evidence_age           observed  30s
+      link                   attested  2 of 2
+      user_present           attested  true
+      caller                 observed  agent
+      task                   attested  task_00000000000000000000000003
+      task.type              opener    reconciliation
+      task.opener            attested  user
+      task.tenant            opener    acme-eu
+      task.purpose           opener    reconciliation
+      task.opened_at         observed  2026-11-23T09:59:00.000Z
+      task.expires_at        observed  2026-11-23T10:10:00.000Z
+      task.scope             attested  invoices.read, invoices.list
+      stage                  observed  call
+      action                 observed  invoices.list
+      audience               observed  invoices
+      resource.type          observed  invoice
+      resource.id            observed  7
+      resource.tenant        observed  globex
+      argument.status        observed  "void"
+      counter.agent/60s      observed  61
+      contract.reviewed_at   observed  2026-11-23T09:00:00.000Z
+      now                    observed  2026-11-23T10:00:00.000Z
+      statement              asserted  (none)
+    "##);
+}
+
+#[test]
 fn policies_say_where_they_come_from() {
     let contract = compiled(BILLING);
     let rate = contract
