@@ -24,4 +24,6 @@ pub use event::{
 };
 
 #[cfg(test)]
+mod hostile_input;
+#[cfg(test)]
 mod test_key;

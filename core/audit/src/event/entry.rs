@@ -45,6 +45,9 @@ pub enum EncodeError {
     /// An unknown member with the name of a known one.
     #[error("the event holds a known member among the unknown ones: set the field instead")]
     KnownAsUnknown,
+    /// The minted id as the name of a member: stamping it could change the order of members.
+    #[error("the event uses the id it mints as the name of a member: use it as a value")]
+    MintedName,
     /// Not this version of the format.
     #[error("the event says version {0}; this writer writes version 1")]
     Version(u8),
@@ -151,6 +154,12 @@ fn body(id: &str) -> &str {
     id.split_once('_').map_or(id, |(_, body)| body)
 }
 
+/// Whether the id stands in front of a colon, as the name of a member.
+fn names_a_member(bytes: &[u8], minted: Minted) -> bool {
+    let name = format!("{minted}\":");
+    bytes.windows(name.len()).any(|window| window == name.as_bytes())
+}
+
 /// Replaces every `from` by `to`, which is as long.
 fn replace(bytes: &mut [u8], from: &[u8], to: &[u8]) {
     let mut rest = bytes;
@@ -230,6 +239,9 @@ impl Event {
         };
         if bytes.len() > ENTRY_BYTES_MAX - WRITER_BYTES_MAX {
             return Err(EncodeError::TooLong { bytes: bytes.len() });
+        }
+        if self.minted.is_some_and(|minted| names_a_member(&bytes, minted)) {
+            return Err(EncodeError::MintedName);
         }
         match canonical::flaw(&bytes) {
             Some(Flaw::Number) => Err(EncodeError::Number),

@@ -282,6 +282,15 @@ fn every_occurrence_of_a_minted_id_is_stamped_at_the_commit() {
     assert_eq!(entry.event.why.unwrap().task, Some(stamped));
 }
 
+/// Stamping changes the id, and with it the place that its name has among the others.
+#[test]
+fn a_minted_id_cannot_name_a_member() {
+    let mut event = full();
+    let task = TaskId::mint(NOW, LogId(3), 4);
+    event.detail.insert(task.to_string(), json!(1));
+    assert!(matches!(event.encode(), Err(EncodeError::MintedName)));
+}
+
 /// An unknown member anywhere is kept where it belongs, and an unknown kind by its name.
 #[test]
 fn an_entry_of_a_newer_writer_reads_and_writes_as_the_same_bytes() {
