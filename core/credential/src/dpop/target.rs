@@ -55,7 +55,7 @@ impl RequestTarget {
             Some((host, port)) if !port.ends_with(']') => (host, port),
             _ => (authority.as_str(), ""),
         };
-        if host.is_empty() || host.contains('@') || !port.bytes().all(|byte| byte.is_ascii_digit()) {
+        if !is_host(host) || !port.bytes().all(|byte| byte.is_ascii_digit()) {
             return Err(TargetError::Authority);
         }
         let mut text = format!("{scheme}://{host}");
@@ -76,6 +76,14 @@ impl RequestTarget {
     pub(super) fn is_named_by(&self, htu: &str) -> bool {
         htu == self.0 || Self::parse(htu).is_ok_and(|target| target == *self)
     }
+}
+
+/// A DNS name, an IPv4 address, or an IPv6 address in brackets. No escapes, no user info.
+fn is_host(host: &str) -> bool {
+    let literal = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    let (text, beside) = literal.map_or((host, "-_~"), |address| (address, ":"));
+    let allowed = |c: char| c.is_ascii_alphanumeric() || c == '.' || beside.contains(c);
+    !text.is_empty() && text.chars().all(allowed)
 }
 
 /// Decodes escapes of unreserved characters, writes the others in upper case (RFC 3986 section 6.2.2.2).
@@ -139,6 +147,10 @@ mod tests {
             ("https:///x", TargetError::Authority),
             ("https://u@a/x", TargetError::Authority),
             ("https://a:8x/", TargetError::Authority),
+            ("https://a:b:443/", TargetError::Authority),
+            ("https://%61/", TargetError::Authority),
+            ("https://[]/", TargetError::Authority),
+            ("https://[::1/", TargetError::Authority),
             ("https://a/%2", TargetError::Character),
             ("https://a/%zz", TargetError::Character),
             ("https://a/ x", TargetError::Character),
