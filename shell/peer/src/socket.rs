@@ -4,7 +4,8 @@ use crate::{PeerError, PidFd, sys};
 use rustix::net::sockopt::set_socket_passcred;
 use rustix::process::Pid;
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -57,6 +58,8 @@ impl Listener {
             Err(error) => return Err(error),
         }
         let listener = UnixListener::bind(path)?;
+        // Everybody may ask: who asks is the kernel's word, not a file permission's.
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o666))?;
         // Set before the first accept: connections inherit it, so not even their first byte is unwitnessed.
         set_socket_passcred(&listener, true)?;
         Ok(Self(listener))
@@ -86,31 +89,46 @@ impl WitnessedStream {
     }
 }
 
-impl AsyncRead for WitnessedStream {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+impl WitnessedStream {
+    fn poll_received(
+        &self,
+        cx: &mut Context<'_>,
+        room: &mut [u8],
+    ) -> Poll<io::Result<(usize, Vec<OwnedFd>)>> {
         loop {
             std::task::ready!(self.stream.poll_read_ready(cx))?;
-            let room = into.initialize_unfilled();
-            let received = self.stream.try_io(Interest::READABLE, || {
-                sys::receive_witnessed(self.stream.as_fd(), room)
-            });
+            let received = self
+                .stream
+                .try_io(Interest::READABLE, || sys::receive(self.stream.as_fd(), room));
             return Poll::Ready(match received {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
                 Err(error) => Err(error),
-                Ok((0, _)) => Ok(()),
-                Ok((got, Some(writer))) if writer.pid == self.opener => {
-                    into.advance(got);
-                    Ok(())
-                }
-                Ok((_, writer)) => Err(io::Error::new(
-                    io::ErrorKind::PermissionDenied,
-                    PeerError::Inherited {
-                        writer: writer.map_or(0, |writer| writer.pid),
-                        opener: self.opener,
-                    },
-                )),
+                Ok(received) if received.bytes == 0 => Ok((0, Vec::new())),
+                Ok(received) => match received.writer.map_or(0, |writer| writer.pid) {
+                    writer if writer == self.opener => Ok((received.bytes, received.descriptors)),
+                    writer => {
+                        let inherited = PeerError::Inherited {
+                            writer,
+                            opener: self.opener,
+                        };
+                        Err(io::Error::new(io::ErrorKind::PermissionDenied, inherited))
+                    }
+                },
             });
         }
+    }
+    /// Reads some bytes and takes the descriptors that were sent along with them.
+    pub async fn receive(&self, into: &mut [u8]) -> io::Result<(usize, Vec<OwnedFd>)> {
+        std::future::poll_fn(|cx| self.poll_received(cx, into)).await
+    }
+}
+
+impl AsyncRead for WitnessedStream {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        // Descriptors that arrive where none are expected are closed here, when the list is dropped.
+        let (bytes, _unwanted) = std::task::ready!(self.poll_received(cx, into.initialize_unfilled()))?;
+        into.advance(bytes);
+        Poll::Ready(Ok(()))
     }
 }
 

@@ -78,16 +78,26 @@ fn get_option<T: Copy>(socket: BorrowedFd<'_>, option: libc::c_int, value: &mut 
     }
 }
 
-/// Receives bytes together with the credentials of the process that wrote them. The socket must have
-/// `SO_PASSCRED`; the kernel never merges bytes of two writers into one read. Descriptors that were sent along
-/// are not taken: their buffer has no room, so the kernel drops them.
-pub fn receive_witnessed(
-    socket: BorrowedFd<'_>,
-    into: &mut [u8],
-) -> io::Result<(usize, Option<Credentials>)> {
+/// What one `recvmsg` brought.
+#[derive(Debug)]
+pub struct Received {
+    /// Bytes written into the buffer; 0 at the end of the stream.
+    pub bytes: usize,
+    /// Who wrote them, if the socket has `SO_PASSCRED`.
+    pub writer: Option<Credentials>,
+    /// Descriptors sent along, already closed on `exec`.
+    pub descriptors: Vec<OwnedFd>,
+}
+
+/// Most descriptors taken with one message; more are dropped by the kernel.
+pub const DESCRIPTORS_MAX: usize = 8;
+
+/// Receives bytes together with the credentials of the process that wrote them and the descriptors it sent along. The
+/// kernel never merges bytes of two writers into one read.
+pub fn receive(socket: BorrowedFd<'_>, into: &mut [u8]) -> io::Result<Received> {
     #[repr(align(8))]
-    struct Control([u8; 32]);
-    let mut control = Control([0; 32]);
+    struct Control([u8; 32 + 16 + 4 * DESCRIPTORS_MAX]);
+    let mut control = Control([0; _]);
     let mut bytes = libc::iovec {
         iov_base: into.as_mut_ptr().cast(),
         iov_len: into.len(),
@@ -99,24 +109,41 @@ pub fn receive_witnessed(
     message.msg_control = control.0.as_mut_ptr().cast();
     message.msg_controllen = control.0.len() as _;
     // SAFETY: iovec and control point into live buffers of the stated lengths for the whole call.
-    let got = unsafe {
-        libc::recvmsg(
-            socket.as_raw_fd(),
-            &raw mut message,
-            libc::MSG_CMSG_CLOEXEC | libc::MSG_DONTWAIT,
-        )
-    };
-    let Ok(got) = usize::try_from(got) else {
+    let got = unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut message, libc::MSG_CMSG_CLOEXEC) };
+    let Ok(bytes) = usize::try_from(got) else {
         return Err(io::Error::last_os_error());
     };
+    let mut received = Received {
+        bytes,
+        writer: None,
+        descriptors: Vec::new(),
+    };
     // SAFETY: the header is what recvmsg filled in; CMSG_FIRSTHDR checks the length before it returns a pointer.
-    let first = unsafe { libc::CMSG_FIRSTHDR(&raw const message).as_ref() };
-    let credentials = first
-        .filter(|cmsg| cmsg.cmsg_level == libc::SOL_SOCKET && cmsg.cmsg_type == libc::SCM_CREDENTIALS)
-        .filter(|cmsg| cmsg.cmsg_len >= size_of::<libc::cmsghdr>() + size_of::<libc::ucred>())
-        // SAFETY: level, type and length say that a ucred follows; read_unaligned asks for no alignment.
-        .map(|cmsg| unsafe { libc::CMSG_DATA(cmsg).cast::<libc::ucred>().read_unaligned() }.into());
-    Ok((got, credentials))
+    let mut next = unsafe { libc::CMSG_FIRSTHDR(&raw const message) };
+    // SAFETY: CMSG_FIRSTHDR and CMSG_NXTHDR return null or a pointer to a whole header inside `control`.
+    while let Some(cmsg) = unsafe { next.as_ref() } {
+        // SAFETY: only computes the address behind the header.
+        let data = unsafe { libc::CMSG_DATA(cmsg) };
+        let len = cmsg.cmsg_len.saturating_sub(size_of::<libc::cmsghdr>());
+        match (cmsg.cmsg_level, cmsg.cmsg_type) {
+            (libc::SOL_SOCKET, libc::SCM_CREDENTIALS) if len >= size_of::<libc::ucred>() => {
+                // SAFETY: type and length say that a ucred follows; read_unaligned asks for no alignment.
+                received.writer = Some(unsafe { data.cast::<libc::ucred>().read_unaligned() }.into());
+            }
+            (libc::SOL_SOCKET, libc::SCM_RIGHTS) => {
+                for place in 0..len / size_of::<RawFd>() {
+                    // SAFETY: `place` is inside the `len` bytes of descriptors, each freshly installed for us.
+                    let fd =
+                        unsafe { OwnedFd::from_raw_fd(data.cast::<RawFd>().add(place).read_unaligned()) };
+                    received.descriptors.push(fd);
+                }
+            }
+            _ => {}
+        }
+        // SAFETY: as for CMSG_FIRSTHDR.
+        next = unsafe { libc::CMSG_NXTHDR(&raw const message, cmsg) };
+    }
+    Ok(received)
 }
 
 /// Which side of [`fork`] we are on.
@@ -185,6 +212,14 @@ pub fn close_on_exec_from(first: u32) -> io::Result<()> {
     match unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, flags) } {
         0 => Ok(()),
         _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// Gives every signal its default action back. Programs expect it at their start; our runtime ignores SIGPIPE.
+pub fn default_signals() {
+    for signal in 1..=64 {
+        // SAFETY: SIG_DFL installs no handler; for the few numbers that can not be changed it only fails.
+        unsafe { libc::signal(signal, libc::SIG_DFL) };
     }
 }
 

@@ -5,11 +5,12 @@ use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPai
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as B64;
 use identity::{Audience, DecisionId, LogId, Secret, SpiffeId, TrustDomain, UnixTime};
-use tabard_node::workload_api::{Bundles, Identities, Invalid, JwtSvid, ValidJwt, WhyNot, X509Svid};
 use peer::Peer;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
+use tabard_node::authority::IssuedX509;
+use tabard_node::workload_api::{Bundles, Identities, Invalid, JwtSvid, ValidJwt, WhyNot, X509Svid};
 use tokio::sync::watch;
 
 /// The id every refusal of a test names.
@@ -99,7 +100,24 @@ impl TestAuthority {
         }]));
     }
 
-    fn token(&self, audiences: &[Audience]) -> String {
+    /// Signs whatever key and name a certificate request has.
+    pub(crate) fn sign(&self, csr: &[u8]) -> IssuedX509 {
+        let mut request = rcgen::CertificateSigningRequestParams::from_der(&csr.into()).unwrap();
+        request.params.is_ca = rcgen::IsCa::ExplicitNoCa;
+        request.params.key_usages = vec![rcgen::KeyUsagePurpose::DigitalSignature];
+        valid_for(&mut request.params, Duration::from_secs(600));
+        let now = SystemTime::now()
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap()
+            .as_secs();
+        IssuedX509 {
+            chain: vec![request.signed_by(&self.ca).unwrap().der().to_vec()],
+            not_before: UnixTime::from_secs(now),
+            not_after: UnixTime::from_secs(now + 600),
+        }
+    }
+
+    pub(crate) fn token(&self, audiences: &[Audience]) -> String {
         let now = SystemTime::now()
             .duration_since(SystemTime::UNIX_EPOCH)
             .unwrap()

@@ -1,17 +1,17 @@
 //! The Workload API as its callers meet it: the header rule, the codes, the streams.
 
 use crate::authority::TestAuthority;
+use peer::Listener;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 use tabard_node::workload_api::proto::spiffe_workload_api_client::SpiffeWorkloadApiClient;
 use tabard_node::workload_api::proto::{
     JwtBundlesRequest, JwtsvidRequest, ValidateJwtsvidRequest, WitBundlesRequest, WitsvidRequest,
     X509BundlesRequest, X509svidRequest,
 };
 use tabard_node::workload_api::serve;
-use peer::Listener;
-use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request};
 
