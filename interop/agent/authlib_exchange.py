@@ -16,7 +16,7 @@ ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token"
 AUDIENCE = os.environ.get("TABARD_INTEROP_AUDIENCE", "invoices")
 
 me = Identity(None)
-session = OAuth2Session(token_endpoint_auth_method="none")
+session = OAuth2Session(client_id=str(me.x509.spiffe_id), token_endpoint_auth_method="none")
 session.trust_env = False
 session.verify = me.ca_file
 session.cert = (me.chain_file, me.key_file)

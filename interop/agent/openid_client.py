@@ -24,6 +24,7 @@ if not os.path.isdir(os.path.join(NODE_FOLDER, "node_modules", "openid-client"))
 me = Identity(None)
 handed = {
     "issuer": me.issuer,
+    "clientId": str(me.x509.spiffe_id),
     "jwtSvid": me.jwt_svid,
     "keyPem": me.key_pem().decode(),
     "audience": os.environ.get("TABARD_INTEROP_AUDIENCE", "invoices"),

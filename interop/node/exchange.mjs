@@ -1,5 +1,5 @@
 // RFC 8693 with DPoP (RFC 9449) by the unmodified openid-client; the token is verified with jose and a remote JWKS.
-// Reads { issuer, jwtSvid, keyPem, audience } from stdin. The server demands a DPoP nonce: the client's own retry is
+// Reads { issuer, clientId, jwtSvid, keyPem, audience } from stdin. The server demands a DPoP nonce: the client's own retry is
 // part of what is tested.
 import assert from "node:assert/strict";
 import { createPublicKey } from "node:crypto";
@@ -16,7 +16,7 @@ const privateKey = await jose.importPKCS8(given.keyPem, "ES256", { extractable: 
 const publicPem = createPublicKey(given.keyPem).export({ type: "spki", format: "pem" });
 const publicKey = await jose.importSPKI(publicPem, "ES256", { extractable: true });
 
-const config = await oidc.discovery(new URL(given.issuer), "interop", undefined, oidc.None());
+const config = await oidc.discovery(new URL(given.issuer), given.clientId, undefined, oidc.None());
 assert.equal(config.serverMetadata().issuer, given.issuer, "discovery names the issuer byte for byte");
 const DPoP = oidc.getDPoPHandle(config, { privateKey, publicKey });
 
