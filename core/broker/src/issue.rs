@@ -9,6 +9,7 @@ use crate::task::who;
 use crate::world::{Agent, Instance, NodeRecord, Target, World};
 use audit::event::{Credential, CredentialClass, Decision, Ruling, Who};
 use audit::{Event, EventKind};
+use credential::{ProvenKey, PublicKey};
 use identity::{Audience, InstanceId, OrgScope, SpiffeId, Thumbprint, UnixTime};
 use policy::Reason;
 use std::sync::Arc;
@@ -84,12 +85,11 @@ pub(crate) fn live_agent(world: &World, instance: &Instance, now: UnixTime) -> R
 pub fn x509_svid(
     world: &World,
     entitled: Entitled,
-    proven: Thumbprint,
-    spki: Vec<u8>,
+    proven: &ProvenKey,
     draw: &mut Draw<'_>,
 ) -> Outcome<Permit> {
     let Entitled { agent, instance } = entitled;
-    if proven != instance.key {
+    if proven.thumbprint() != instance.key {
         return refuse(
             world,
             &agent,
@@ -100,7 +100,7 @@ pub fn x509_svid(
     }
     let grant = X509Grant {
         spiffe_id: agent.spiffe_id.clone(),
-        spki,
+        public_key: proven.public_key().clone(),
         serial: draw.number(),
         valid_from: draw.now().minus_secs(BACKDATE_SECS),
         expires_at: draw.now().plus_secs(X509_SVID_SECS).min(agent.expires_at),
@@ -113,7 +113,7 @@ pub fn x509_svid(
         world,
         event,
         CredentialClass::X509Svid,
-        Some(proven),
+        Some(instance.key),
         Grant::X509Svid(grant),
     )
 }
@@ -122,11 +122,10 @@ pub fn x509_svid(
 pub fn member_svid(
     world: &World,
     member: &NodeRecord,
-    proven: Thumbprint,
-    spki: Vec<u8>,
+    proven: &ProvenKey,
     draw: &mut Draw<'_>,
 ) -> Result<Plan<Permit>, Reason> {
-    if proven != member.key {
+    if proven.thumbprint() != member.key {
         return Err(Reason::ProofOfPossessionFailed);
     }
     let mut event = issued(world, draw);
@@ -136,12 +135,12 @@ pub fn member_svid(
         spiffe_id: Some(member.spiffe_id.clone()),
         ..Who::default()
     });
-    let grant = own(&member.spiffe_id, spki, Vec::new(), draw);
+    let grant = own(&member.spiffe_id, proven.public_key(), Vec::new(), draw);
     match granted(
         world,
         event,
         CredentialClass::X509Svid,
-        Some(proven),
+        Some(member.key),
         Grant::X509Svid(grant),
     ) {
         Outcome::Granted(plan) => Ok(plan),
@@ -153,8 +152,7 @@ pub fn member_svid(
 pub fn server_svid(
     world: &World,
     spiffe_id: &SpiffeId,
-    spki: Vec<u8>,
-    key: Thumbprint,
+    key: &PublicKey,
     dns_names: Vec<String>,
     draw: &mut Draw<'_>,
 ) -> Plan<Permit> {
@@ -163,8 +161,12 @@ pub fn server_svid(
         spiffe_id: Some(spiffe_id.clone()),
         ..Who::default()
     });
-    let grant = Grant::X509Svid(own(spiffe_id, spki, dns_names, draw));
-    event.credential = Some(record_of(&grant, CredentialClass::X509Svid, Some(key)));
+    let grant = Grant::X509Svid(own(spiffe_id, key, dns_names, draw));
+    event.credential = Some(record_of(
+        &grant,
+        CredentialClass::X509Svid,
+        Some(key.thumbprint()),
+    ));
     Plan::new(world.revision(), event, Permit::new(grant))
 }
 
@@ -205,10 +207,10 @@ fn issued(world: &World, draw: &mut Draw<'_>) -> Event {
     draw.event(EventKind::SvidIssued, world.revision())
 }
 
-fn own(spiffe_id: &SpiffeId, spki: Vec<u8>, dns_names: Vec<String>, draw: &mut Draw<'_>) -> X509Grant {
+fn own(spiffe_id: &SpiffeId, key: &PublicKey, dns_names: Vec<String>, draw: &mut Draw<'_>) -> X509Grant {
     X509Grant {
         spiffe_id: spiffe_id.clone(),
-        spki,
+        public_key: key.clone(),
         serial: draw.number(),
         valid_from: draw.now().minus_secs(BACKDATE_SECS),
         expires_at: draw.now().plus_secs(X509_SVID_SECS),
@@ -281,4 +283,28 @@ fn refuse(
     decision.reasons = refusal.codes();
     event.decision = Some(decision);
     Outcome::Refused(Plan::new(world.revision(), event, refusal))
+}
+
+/// Records that an instance may not have an SVID, and why.
+pub fn not_entitled(
+    world: &World,
+    node: &NodeRecord,
+    instance: InstanceId,
+    reason: Reason,
+    draw: &mut Draw<'_>,
+) -> Plan<Refusal> {
+    let known = world.instance(OrgScope::Every, instance);
+    let mut event = draw.event(EventKind::SvidRefused, world.revision());
+    event.org = known.map_or(node.org, |known| Some(known.org));
+    event.who = Some(Who {
+        agent: known.map(|known| known.agent),
+        instance: Some(instance),
+        node: Some(node.id),
+        ..Who::default()
+    });
+    let refusal = Refusal::new(draw.id(), Cause::Subject(reason));
+    let mut decision = Decision::new(refusal.decision(), Ruling::Deny);
+    decision.reasons = refusal.codes();
+    event.decision = Some(decision);
+    Plan::new(world.revision(), event, refusal)
 }

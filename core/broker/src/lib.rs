@@ -19,6 +19,7 @@ pub mod plan;
 pub mod refusal;
 pub mod replay;
 pub mod revoke;
+pub mod rotate;
 pub mod run;
 pub mod task;
 pub mod token_for;

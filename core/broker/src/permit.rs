@@ -3,7 +3,7 @@
 //! A `Permit` owns everything that determines its credential; its entry holds their digest. It is not `Clone`, has no
 //! public constructor, and the signer takes nothing but a recorded one.
 
-use credential::AccessTokenClaims;
+use credential::{AccessTokenClaims, PublicKey};
 use identity::{Audience, Digest, FamilyId, InstanceId, Revision, SpiffeId, TokenId, UnixTime};
 
 /// May be signed once recorded.
@@ -29,8 +29,8 @@ pub enum Grant {
 pub struct X509Grant {
     /// The one URI SAN.
     pub spiffe_id: SpiffeId,
-    /// SubjectPublicKeyInfo (DER) whose owner proved possession.
-    pub spki: Vec<u8>,
+    /// The key whose owner proved possession.
+    pub public_key: PublicKey,
     /// First 8 bytes of the serial; the entry's index is the rest.
     pub serial: u64,
     /// notBefore.

@@ -5,10 +5,10 @@ use crate::identify::{Identified, WhyNot};
 use crate::plan::{Outcome, Plan};
 use crate::refusal::{Cause, Refusal};
 use crate::task::who;
-use crate::world::{Change, Instance, Task, World};
+use crate::world::{Change, Instance, NodeRecord, Task, World};
 use audit::EventKind;
 use audit::event::{Decision, Minted, Ruling, Who, Why};
-use identity::{InstanceId, NodeId, OrgId, RunId};
+use identity::{DecisionId, InstanceId, NodeId, OrgId, RunId};
 
 /// A run was opened.
 #[derive(Debug, Clone, Copy)]
@@ -144,4 +144,50 @@ pub fn refuse(
     let refusal = Refusal::new(decision.id, Cause::NoIdentity(Box::new(why)));
     event.decision = Some(decision);
     Plan::new(world.revision(), event, refusal)
+}
+
+/// Something that a node agent refused by itself. It drew the id and has answered with it already.
+#[derive(Debug, Clone)]
+pub struct LocalRefusal {
+    /// Drawn by the node agent.
+    pub decision: DecisionId,
+    /// Stable code.
+    pub code: String,
+    /// Who asked, by the kernel.
+    pub uid: u32,
+    /// Its pid then.
+    pub pid: i32,
+    /// The agent that was asked for, if any.
+    pub agent: String,
+    /// What was seen and what was wanted, for operators.
+    pub seen: String,
+}
+
+/// Records what a node agent refused by itself.
+pub fn refused_locally(
+    world: &World,
+    node: &NodeRecord,
+    refusal: &LocalRefusal,
+    draw: &mut Draw<'_>,
+) -> Plan<()> {
+    let mut event = draw.event(EventKind::IdentityRefused, world.revision());
+    event.org = node.org;
+    event.who = Some(Who {
+        node: Some(node.id),
+        ..Who::default()
+    });
+    event.detail.insert("uid".to_owned(), refusal.uid.into());
+    event.detail.insert("pid".to_owned(), refusal.pid.into());
+    event
+        .detail
+        .insert("seen".to_owned(), refusal.seen.as_str().into());
+    if !refusal.agent.is_empty() {
+        event
+            .detail
+            .insert("agent".to_owned(), refusal.agent.as_str().into());
+    }
+    let mut decision = Decision::new(refusal.decision, Ruling::Deny);
+    decision.reasons = vec![refusal.code.clone()];
+    event.decision = Some(decision);
+    Plan::new(world.revision(), event, ())
 }

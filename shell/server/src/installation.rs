@@ -4,6 +4,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::contracts::Contracts;
 use crate::entropy::random;
+use crate::followers::Followers;
 use crate::health::Metrics;
 use crate::keys::{KeyError, Keys};
 use crate::published::Published;
@@ -40,6 +41,8 @@ pub struct Installation {
     pub contracts: Contracts,
     /// Counters.
     pub metrics: Metrics,
+    /// Node agents and gateways that follow the feed.
+    pub followers: Followers,
     pub(crate) token_target: RequestTarget,
     pub(crate) subjects: Subjects,
     pub(crate) replays: ProofReplays,
@@ -84,7 +87,14 @@ pub struct Opened {
 impl Installation {
     /// From its opened parts.
     pub(crate) fn new(opened: Opened) -> Result<Self, credential::dpop::TargetError> {
-        let Opened { config, clock, log, store, keys, secrets } = opened;
+        let Opened {
+            config,
+            clock,
+            log,
+            store,
+            keys,
+            secrets,
+        } = opened;
         let token_target = RequestTarget::parse(&config.issuer.endpoint(crate::token::TOKEN_PATH))?;
         Ok(Self {
             signer: Signer::new(keys.clone(), config.trust_domain.clone()),
@@ -92,6 +102,7 @@ impl Installation {
             exchanges: Semaphore::new(config.exchanges_max),
             contracts: Contracts::default(),
             metrics: Metrics::default(),
+            followers: Followers::default(),
             subjects: Subjects::default(),
             replays: ProofReplays::default(),
             unidentified: Unidentified::default(),
@@ -120,6 +131,11 @@ impl Installation {
 
     /// Time, randomness and name key for one use case on behalf of `org`.
     pub fn draw_source(&self, org: Option<OrgId>, now: UnixTime) -> Result<DrawSource, KeyError> {
-        Ok(DrawSource { names: self.keys.names().of(org, now)?, seed: random()?, now, log: self.log })
+        Ok(DrawSource {
+            names: self.keys.names().of(org, now)?,
+            seed: random()?,
+            now,
+            log: self.log,
+        })
     }
 }

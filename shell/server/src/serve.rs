@@ -12,7 +12,7 @@ use crate::keys::{Kek, KeyError, Keys};
 use crate::problem::Problem;
 use crate::secrets::UpstreamSecrets;
 use crate::tls::{self, ClientSvidVerifier, OwnCertificate};
-use crate::{discovery, health, log, token};
+use crate::{discovery, health, log, members, token};
 use axum::Router;
 use identity::LogId;
 use std::net::SocketAddr;
@@ -86,17 +86,35 @@ impl Server {
     /// Opens keys and store, founds or checks the installation, and gets the server's certificate. Blocks for some
     /// milliseconds while the store opens.
     pub async fn open(opening: Opening) -> Result<Self, StartError> {
-        let Opening { config, clock, log, kek, founder } = opening;
+        let Opening {
+            config,
+            clock,
+            log,
+            kek,
+            founder,
+        } = opening;
         let kek = Arc::new(kek);
-        let keys = Arc::new(Keys::open(&config.data_dir, &config.trust_domain, log, kek.clone(), clock.now())?);
+        let keys = Arc::new(Keys::open(
+            &config.data_dir,
+            &config.trust_domain,
+            log,
+            kek.clone(),
+            clock.now(),
+        )?);
         let secrets = UpstreamSecrets::open(&config.data_dir, kek)?;
         let mut settings = Settings::new(&config.data_dir, log, keys.log());
         settings.checkpoint_outside = Some(config.checkpoint_copy.clone());
         let store = Arc::new(Store::open(&settings)?);
         std::fs::write(config.data_dir.join(ROOT_PEM), keys.authority().root_pem())
             .map_err(StartError::RootPem)?;
-        let installation =
-            Arc::new(Installation::new(Opened { config, clock, log, store, keys, secrets })?);
+        let installation = Arc::new(Installation::new(Opened {
+            config,
+            clock,
+            log,
+            store,
+            keys,
+            secrets,
+        })?);
         founding::found(&installation, founder).await?;
         let own = Arc::new(OwnCertificate::new()?);
         housekeeping::renew(&installation, &own).await?;
@@ -112,24 +130,42 @@ impl Server {
     pub async fn listen(self, more: Router) -> Result<Running, StartError> {
         let address = self.installation.config.listen;
         let listener = TcpListener::bind(address).await;
-        self.serve(listener.map_err(|source| StartError::Listen { address, source })?, more)
+        self.serve(
+            listener.map_err(|source| StartError::Listen { address, source })?,
+            more,
+        )
     }
 
     /// The same on a listener that is open already.
     pub fn serve(self, listener: TcpListener, more: Router) -> Result<Running, StartError> {
         let Self { installation, own } = self;
         let configured = installation.config.listen;
-        let address =
-            listener.local_addr().map_err(|source| StartError::Listen { address: configured, source })?;
+        let address = listener.local_addr().map_err(|source| StartError::Listen {
+            address: configured,
+            source,
+        })?;
         let clients = Arc::new(ClientSvidVerifier::new(installation.clone()));
         let acceptor = TlsAcceptor::from(tls::config(own.clone(), clients)?);
-        let routes = routes(&installation).merge(more).fallback(|| async { Problem::NotFound });
+        let routes = routes(&installation)
+            .merge(more)
+            .fallback(|| async { Problem::NotFound });
         let (stop, stopped) = watch::channel(false);
-        let serving =
-            tokio::spawn(connection::serve(installation.clone(), listener, acceptor, routes, stopped));
+        let serving = tokio::spawn(connection::serve(
+            installation.clone(),
+            listener,
+            acceptor,
+            routes,
+            stopped,
+        ));
         let chores = tokio::spawn(housekeeping::run(installation.clone(), own));
         tracing::info!(%address, issuer = %installation.config.issuer, "serving");
-        Ok(Running { installation, address, stop, serving, chores })
+        Ok(Running {
+            installation,
+            address,
+            stop,
+            serving,
+            chores,
+        })
     }
 }
 
@@ -142,6 +178,7 @@ fn routes(installation: &Arc<Installation>) -> Router {
         .merge(health::routes())
         .method_not_allowed_fallback(|| async { Problem::MethodNotAllowed })
         .with_state(installation.clone())
+        .merge(members::routes(installation))
 }
 
 /// A server that serves.
@@ -171,7 +208,13 @@ impl Running {
     /// Stops listening, lets requests in flight end (5 s at most), writes down what was counted, and gives the store
     /// free if nobody else holds it.
     pub async fn stop(self) {
-        let Self { installation, stop, serving, chores, .. } = self;
+        let Self {
+            installation,
+            stop,
+            serving,
+            chores,
+            ..
+        } = self;
         stop.send_replace(true);
         if serving.await.is_err() {
             tracing::error!("the listener ended by a panic");
@@ -184,7 +227,10 @@ impl Running {
             tracing::warn!(%error, "the last unidentified callers were not written down");
         }
         // The last owner closes the store, which blocks.
-        if tokio::task::spawn_blocking(move || drop(installation)).await.is_err() {
+        if tokio::task::spawn_blocking(move || drop(installation))
+            .await
+            .is_err()
+        {
             tracing::error!("the store did not close cleanly");
         }
     }

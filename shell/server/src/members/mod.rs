@@ -1,0 +1,138 @@
+//! `tabard.sync.v1`, served on the HTTPS listener: node agents and gateways join, follow, and ask for what only the
+//! server can give. One file a method or two; who may call what is decided in [`member`].
+
+mod follow;
+mod join;
+mod member;
+mod run;
+mod secret;
+mod svid;
+
+use crate::installation::Installation;
+use crate::settle::Unsettled;
+use axum::Router;
+use std::pin::Pin;
+use std::sync::Arc;
+use sync::link::MESSAGE_BYTES_MAX;
+use sync::proto;
+use sync::proto::sync_server::{Sync as SyncApi, SyncServer};
+use tokio_stream::Stream;
+use tonic::{Request, Response, Status, Streaming};
+
+/// The service as routes beside the HTTP surfaces.
+pub(crate) fn routes(installation: &Arc<Installation>) -> Router {
+    let service = SyncServer::new(Service {
+        installation: installation.clone(),
+    })
+    .max_decoding_message_size(MESSAGE_BYTES_MAX)
+    .max_encoding_message_size(MESSAGE_BYTES_MAX);
+    tonic::service::Routes::new(service).into_axum_router()
+}
+
+struct Service {
+    installation: Arc<Installation>,
+}
+
+type Frames = Pin<Box<dyn Stream<Item = Result<proto::Frame, Status>> + Send>>;
+
+#[tonic::async_trait]
+impl SyncApi for Service {
+    type FollowStream = Frames;
+
+    async fn join(&self, request: Request<proto::JoinRequest>) -> Result<Response<proto::JoinReply>, Status> {
+        join::join(&self.installation, request.get_ref())
+            .await
+            .map(Response::new)
+    }
+    async fn renew(
+        &self,
+        request: Request<proto::RenewRequest>,
+    ) -> Result<Response<proto::JoinReply>, Status> {
+        let member = member::of(&self.installation, &request)?;
+        join::renew(&self.installation, &member, request.get_ref())
+            .await
+            .map(Response::new)
+    }
+    async fn follow(&self, request: Request<Streaming<proto::Head>>) -> Result<Response<Frames>, Status> {
+        let member = member::of(&self.installation, &request)?;
+        follow::follow(self.installation.clone(), member, request.into_inner())
+            .await
+            .map(Response::new)
+    }
+    async fn open_run(
+        &self,
+        request: Request<proto::OpenRunRequest>,
+    ) -> Result<Response<proto::OpenRunReply>, Status> {
+        let node = member::node(&self.installation, &request)?;
+        run::open(&self.installation, &node, request.get_ref())
+            .await
+            .map(Response::new)
+    }
+    async fn close_run(
+        &self,
+        request: Request<proto::CloseRunRequest>,
+    ) -> Result<Response<proto::CloseRunReply>, Status> {
+        let node = member::node(&self.installation, &request)?;
+        run::close(&self.installation, &node, request.get_ref())
+            .await
+            .map(Response::new)
+    }
+    async fn identify_process(
+        &self,
+        request: Request<proto::IdentifyProcessRequest>,
+    ) -> Result<Response<proto::IdentifyProcessReply>, Status> {
+        let node = member::node(&self.installation, &request)?;
+        run::identify(&self.installation, &node, request.get_ref())
+            .await
+            .map(Response::new)
+    }
+    async fn record_refusal(
+        &self,
+        request: Request<proto::RecordRefusalRequest>,
+    ) -> Result<Response<proto::RecordRefusalReply>, Status> {
+        let node = member::node(&self.installation, &request)?;
+        run::record_refusal(&self.installation, &node, request.get_ref())
+            .await
+            .map(Response::new)
+    }
+    async fn issue_x509_svid(
+        &self,
+        request: Request<proto::IssueX509SvidRequest>,
+    ) -> Result<Response<proto::IssueX509SvidReply>, Status> {
+        let node = member::node(&self.installation, &request)?;
+        svid::x509(&self.installation, &node, request.get_ref())
+            .await
+            .map(Response::new)
+    }
+    async fn issue_jwt_svid(
+        &self,
+        request: Request<proto::IssueJwtSvidRequest>,
+    ) -> Result<Response<proto::IssueJwtSvidReply>, Status> {
+        let node = member::node(&self.installation, &request)?;
+        svid::jwt(&self.installation, &node, request.get_ref())
+            .await
+            .map(Response::new)
+    }
+    async fn upstream_secret(
+        &self,
+        request: Request<proto::UpstreamSecretRequest>,
+    ) -> Result<Response<proto::UpstreamSecretReply>, Status> {
+        let gateway = member::gateway(&self.installation, &request)?;
+        secret::upstream(&self.installation, &gateway, request.get_ref()).map(Response::new)
+    }
+}
+
+/// A refusal goes into the reply; what could not be done is a status.
+fn refusal(unsettled: Unsettled) -> Result<proto::Refused, Status> {
+    match unsettled {
+        Unsettled::Refused(refusal) => Ok(proto::Refused {
+            code: refusal.code().to_owned(),
+            message: refusal.sentence().to_owned(),
+            decision_id: refusal.decision().to_string(),
+        }),
+        Unsettled::Contended | Unsettled::Unrecorded(_) | Unsettled::Keys(_) => {
+            tracing::error!(error = %unsettled, "a member could not be served");
+            Err(Status::unavailable("the server cannot record at the moment"))
+        }
+    }
+}

@@ -1,0 +1,261 @@
+//! A member's connection to its server: one HTTP/2 channel over mutual TLS, made anew with the SVID of now.
+
+use crate::member::{Member, MemberError, MemberIdentity};
+use crate::proto::sync_client::SyncClient;
+use crate::proto::{Head, JoinRequest, Refused, RenewRequest, join_reply};
+use crate::replica::{Replica, TakeError};
+use crate::tls::{self, TlsError};
+use arc_swap::ArcSwapOption;
+use hyper_util::rt::TokioIo;
+use identity::{TrustDomain, UnixTime};
+use rustls::pki_types::CertificateDer;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::transport::{Channel, Endpoint, Uri};
+
+/// Longest message, in bytes: a snapshot of 100k agents takes about 72 MB.
+pub const MESSAGE_BYTES_MAX: usize = 256 << 20;
+/// How long a connection attempt and a unary call may take.
+const CALL_TIMEOUT: Duration = Duration::from_secs(10);
+/// Pause before following anew.
+const RETRY_EVERY: Duration = Duration::from_millis(250);
+/// A member renews its SVID when this share of an hour is left.
+const RENEW_BEFORE_SECS: u64 = 1800;
+
+/// Why a call to the server came to nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum LinkError {
+    /// The server said no.
+    #[error("{} ({})", .0.message, .0.code)]
+    Refused(Refused),
+    /// The server could not be asked.
+    #[error("the server cannot be reached: {0}")]
+    Unreachable(String),
+    /// It answered nothing that makes sense.
+    #[error("the server's answer is not well formed: {0}")]
+    Malformed(&'static str),
+    /// A key or certificate of ours.
+    #[error(transparent)]
+    Member(#[from] MemberError),
+    /// TLS could not be set up.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The copy of the World cannot be continued.
+    #[error(transparent)]
+    Take(#[from] TakeError),
+}
+
+impl From<tonic::Status> for LinkError {
+    fn from(status: tonic::Status) -> Self {
+        Self::Unreachable(status.message().to_owned())
+    }
+}
+
+/// A member's way to its server.
+#[derive(Debug, Clone)]
+pub struct Link {
+    inner: Arc<Inner>,
+}
+
+/// What a member trusts before it has joined; it comes with the join token.
+#[derive(Debug, Clone)]
+pub struct Pinned {
+    /// The trust domain that it means to join.
+    pub trust_domain: TrustDomain,
+    /// Its X.509 authorities, DER.
+    pub authorities: Vec<CertificateDer<'static>>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    server: SocketAddr,
+    member: Member,
+    pinned: Pinned,
+    identity: ArcSwapOption<MemberIdentity>,
+}
+
+impl Link {
+    /// A link that has not joined yet.
+    pub fn new(server: SocketAddr, pinned: Pinned) -> Result<Self, LinkError> {
+        let inner = Inner {
+            server,
+            member: Member::new()?,
+            pinned,
+            identity: ArcSwapOption::empty(),
+        };
+        Ok(Self {
+            inner: Arc::new(inner),
+        })
+    }
+
+    /// The request for a first SVID, for a member in the server's own process.
+    pub fn csr(&self) -> Result<Vec<u8>, LinkError> {
+        Ok(self.inner.member.csr()?)
+    }
+    /// Takes a membership that was given without the wire.
+    pub fn admit(&self, membership: &crate::proto::Membership) -> Result<(), LinkError> {
+        self.inner
+            .identity
+            .store(Some(MemberIdentity::from_proto(membership, wall_clock())?));
+        Ok(())
+    }
+    /// Spends a join token. A failed attempt spends nothing.
+    pub async fn join(&self, join_token: &str) -> Result<Arc<MemberIdentity>, LinkError> {
+        let request = JoinRequest {
+            join_token: join_token.to_owned(),
+            csr: self.csr()?,
+        };
+        let reply = self.client().await?.join(request).await?.into_inner();
+        self.settle(reply.outcome)
+    }
+    /// Gets a fresh SVID for the same key.
+    pub async fn renew(&self) -> Result<Arc<MemberIdentity>, LinkError> {
+        let reply = self
+            .client()
+            .await?
+            .renew(RenewRequest { csr: self.csr()? })
+            .await?
+            .into_inner();
+        self.settle(reply.outcome)
+    }
+    fn settle(&self, outcome: Option<join_reply::Outcome>) -> Result<Arc<MemberIdentity>, LinkError> {
+        match outcome {
+            Some(join_reply::Outcome::Membership(membership)) => {
+                let identity = MemberIdentity::from_proto(&membership, wall_clock())?;
+                self.inner.identity.store(Some(identity.clone()));
+                Ok(identity)
+            }
+            Some(join_reply::Outcome::Refused(refused)) => Err(LinkError::Refused(refused)),
+            None => Err(LinkError::Malformed("an empty reply")),
+        }
+    }
+
+    /// Who the member is; `None` before it joined.
+    pub fn identity(&self) -> Option<Arc<MemberIdentity>> {
+        self.inner.identity.load_full()
+    }
+    /// The member's own key, for its TLS listeners.
+    pub fn tls_key(&self) -> rustls::pki_types::PrivateKeyDer<'static> {
+        self.inner.member.tls_key()
+    }
+
+    /// A client on a fresh connection. Keep it: it multiplexes.
+    pub async fn client(&self) -> Result<SyncClient<Channel>, LinkError> {
+        let identity = self.identity();
+        let config = match &identity {
+            Some(identity) => tls::client(
+                &identity.trust_domain,
+                &identity.authorities,
+                Some((identity.svid.clone(), self.inner.member.tls_key())),
+            )?,
+            None => tls::client(
+                &self.inner.pinned.trust_domain,
+                &self.inner.pinned.authorities,
+                None,
+            )?,
+        };
+        let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
+        let server = self.inner.server;
+        let dial = tower::service_fn(move |_: Uri| {
+            let connector = connector.clone();
+            async move {
+                let stream = TcpStream::connect(server).await?;
+                stream.set_nodelay(true)?;
+                let name = rustls::pki_types::ServerName::IpAddress(server.ip().into());
+                connector.connect(name, stream).await.map(TokioIo::new)
+            }
+        });
+        let channel = Endpoint::from_static("http://tabard.sync")
+            .connect_timeout(CALL_TIMEOUT)
+            .http2_keep_alive_interval(Duration::from_secs(1))
+            .keep_alive_timeout(Duration::from_secs(2))
+            .keep_alive_while_idle(true)
+            .connect_with_connector(dial)
+            .await
+            .map_err(|error| LinkError::Unreachable(sources(&error)))?;
+        Ok(SyncClient::new(channel)
+            .max_decoding_message_size(MESSAGE_BYTES_MAX)
+            .max_encoding_message_size(MESSAGE_BYTES_MAX))
+    }
+
+    /// Keeps `replica` current, and the member's SVID fresh, until dropped. `head` gives the newest checkpoint of the
+    /// member's own log. Returns only when the server's history contradicts what was heard before.
+    pub async fn follow(&self, replica: Replica, head: impl Fn() -> String + Send + Sync) -> TakeError {
+        loop {
+            match self.follow_once(&replica, &head).await {
+                Err(LinkError::Take(rolled_back @ TakeError::RolledBack { .. })) => {
+                    tracing::error!(error = %rolled_back, "stopped following");
+                    return rolled_back;
+                }
+                Err(error) => tracing::warn!(%error, "the feed broke off; following anew"),
+                Ok(()) => tracing::debug!("the server ended the feed; following anew"),
+            }
+            tokio::time::sleep(RETRY_EVERY).await;
+        }
+    }
+
+    async fn follow_once(
+        &self,
+        replica: &Replica,
+        head: &(impl Fn() -> String + Sync),
+    ) -> Result<(), LinkError> {
+        let mut client = self.client().await?;
+        let (heads, sent) = mpsc::channel(4);
+        let say = async |replica: &Replica| {
+            let head = Head {
+                have_revision: replica.world().revision().0,
+                checkpoint: head(),
+            };
+            heads
+                .send(head)
+                .await
+                .map_err(|_| LinkError::Unreachable("the feed ended".into()))
+        };
+        say(replica).await?;
+        let mut frames = client.follow(ReceiverStream::new(sent)).await?.into_inner();
+        let mut said = replica.world().revision();
+        loop {
+            let Some(frame) = frames.message().await? else {
+                return Ok(());
+            };
+            let beat = matches!(frame.body, Some(crate::proto::frame::Body::Heartbeat(_)));
+            replica.take(frame)?; // a gap heals by following anew
+            let have = replica.world().revision();
+            if beat || have != said {
+                say(replica).await?;
+                said = have;
+            }
+            if beat && self.is_due_for_renewal() {
+                self.renew().await?;
+                return Ok(()); // the next connection shows the new SVID
+            }
+        }
+    }
+
+    fn is_due_for_renewal(&self) -> bool {
+        self.identity()
+            .is_some_and(|identity| identity.expires_at < wall_clock().plus_secs(RENEW_BEFORE_SECS))
+    }
+}
+
+fn wall_clock() -> UnixTime {
+    let since = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
+    UnixTime::from_secs(since.as_secs())
+}
+
+/// An error with what caused it, in one line.
+fn sources(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        text = format!("{text}: {inner}");
+        cause = inner.source();
+    }
+    text
+}
