@@ -61,7 +61,9 @@ pub(crate) async fn serve(
     let places = Arc::new(Semaphore::new(installation.config.connections_max));
     let all = installation.config.connections_max;
     loop {
-        let Ok(place) = places.clone().acquire_owned().await else { break };
+        let Ok(place) = places.clone().acquire_owned().await else {
+            break;
+        };
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             _ = stop.wait_for(|stop| *stop) => break,
@@ -74,7 +76,8 @@ pub(crate) async fn serve(
                 continue;
             }
         };
-        let (installation, tls, routes, stop) = (installation.clone(), tls.clone(), routes.clone(), stop.clone());
+        let (installation, tls, routes, stop) =
+            (installation.clone(), tls.clone(), routes.clone(), stop.clone());
         tokio::spawn(async move {
             installation.metrics.connected();
             if let Err(reason) = converse(&installation, stream, address, tls, routes, stop).await {
@@ -86,7 +89,10 @@ pub(crate) async fn serve(
     }
     drop(listener);
     let everybody = u32::try_from(all).unwrap_or(u32::MAX);
-    if tokio::time::timeout(FAREWELL, places.acquire_many(everybody)).await.is_err() {
+    if tokio::time::timeout(FAREWELL, places.acquire_many(everybody))
+        .await
+        .is_err()
+    {
         tracing::warn!("connections were still busy when the server stopped");
     }
 }
@@ -104,13 +110,20 @@ async fn converse(
         .await
         .map_err(|_| "the TLS handshake took too long".to_owned())?
         .map_err(|error| error.to_string())?;
-    let peer = Arc::new(Peer { address, svid: svid_of(installation, stream.get_ref().1) });
+    let peer = Arc::new(Peer {
+        address,
+        svid: svid_of(installation, stream.get_ref().1),
+    });
     let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(peer.clone());
         routes.clone().oneshot(request)
     });
     let mut builder = Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADER).max_buf_size(HEADER_BYTES_MAX as usize);
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADER)
+        .max_buf_size(HEADER_BYTES_MAX as usize);
     builder
         .http2()
         .timer(TokioTimer::new())
@@ -135,5 +148,11 @@ async fn converse(
 fn svid_of(installation: &Installation, connection: &rustls::ServerConnection) -> Option<X509Svid> {
     let chain = connection.peer_certificates()?;
     let published = installation.published();
-    x509_svid::verify(chain, |_| published.x509_roots.as_ref(), PeerRole::Client, installation.clock.now()).ok()
+    x509_svid::verify(
+        chain,
+        |_| published.x509_roots.as_ref(),
+        PeerRole::Client,
+        installation.clock.now(),
+    )
+    .ok()
 }

@@ -27,7 +27,12 @@ pub struct Uncompilable {
 impl Contracts {
     /// The compiled form of `record`.
     pub fn compiled(&self, record: &ContractRecord) -> Result<Arc<Compiled>, Uncompilable> {
-        if let Some(known) = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&record.hash) {
+        if let Some(known) = self
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&record.hash)
+        {
             return Ok(known.clone());
         }
         // Outside the lock: compiling takes milliseconds. Two may compile the same; they get the same.

@@ -31,7 +31,9 @@ pub enum FoundingError {
     #[error("the data directory is empty: run `tabard init` first, which founds the installation")]
     NotFounded,
     /// The store remembers another trust domain.
-    #[error("this installation's trust domain is {founded}, the configuration says {configured}: a trust domain is chosen once. Correct server.trust_domain")]
+    #[error(
+        "this installation's trust domain is {founded}, the configuration says {configured}: a trust domain is chosen once. Correct server.trust_domain"
+    )]
     OtherTrustDomain {
         /// As founded.
         founded: TrustDomain,
@@ -39,7 +41,9 @@ pub enum FoundingError {
         configured: TrustDomain,
     },
     /// The store remembers another issuer.
-    #[error("this installation's issuer is {founded}, the configuration says {configured}: an issuer is chosen once. Correct server.issuer")]
+    #[error(
+        "this installation's issuer is {founded}, the configuration says {configured}: an issuer is chosen once. Correct server.issuer"
+    )]
     OtherIssuer {
         /// As founded.
         founded: String,
@@ -47,7 +51,9 @@ pub enum FoundingError {
         configured: String,
     },
     /// A key in the key store is not one that the World publishes.
-    #[error("the {what} key {kid} was never published: files under keys/ were removed or replaced. Restore them from a backup")]
+    #[error(
+        "the {what} key {kid} was never published: files under keys/ were removed or replaced. Restore them from a backup"
+    )]
     UnpublishedKey {
         /// What it is for.
         what: &'static str,
@@ -66,7 +72,10 @@ pub enum FoundingError {
 }
 
 /// Founds the installation when its World is empty; checks that it is the configured one otherwise.
-pub(crate) async fn found(installation: &Installation, founder: Option<Founder>) -> Result<(), FoundingError> {
+pub(crate) async fn found(
+    installation: &Installation,
+    founder: Option<Founder>,
+) -> Result<(), FoundingError> {
     let world = installation.store.world();
     let keys = public_keys(&installation.keys)?;
     if world.founding().is_some() {
@@ -140,6 +149,10 @@ fn public_keys(keys: &Keys) -> Result<Vec<PublicKey>, KeyError> {
             class: KeyClass::X509Authority,
             material: STANDARD.encode(root),
         },
-        PublicKey { kid: vkey.clone(), class: KeyClass::Log, material: vkey },
+        PublicKey {
+            kid: vkey.clone(),
+            class: KeyClass::Log,
+            material: vkey,
+        },
     ])
 }

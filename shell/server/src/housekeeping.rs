@@ -9,7 +9,7 @@ use crate::keys::KeyError;
 use crate::signer::{Credential, NotSigned};
 use crate::tls::OwnCertificate;
 use broker::world::TASK_MEMORY_SECS;
-use broker::{inventory, issue, unidentified};
+use broker::{inventory, issue, rotate, unidentified};
 use identity::{OrgScope, SpiffeIdError, UnixTime};
 use std::sync::Arc;
 use std::time::Duration;
@@ -57,7 +57,11 @@ pub(crate) async fn renew(installation: &Installation, own: &OwnCertificate) -> 
     let config = &installation.config;
     let log = installation.log.0.to_string();
     let spiffe_id = config.trust_domain.id_of(&["_tabard", "server", &log])?;
-    let mut names = vec![config.issuer.host().to_owned(), "localhost".to_owned(), "127.0.0.1".to_owned()];
+    let mut names = vec![
+        config.issuer.host().to_owned(),
+        "localhost".to_owned(),
+        "127.0.0.1".to_owned(),
+    ];
     names.extend(config.tls_names.iter().cloned());
     names.sort();
     names.dedup();
@@ -165,8 +169,12 @@ impl Chore for Forgetting {
     const NAME: &'static str = "forgetting";
     async fn turn(&mut self, installation: &Installation, now: UnixTime) -> Result<(), ChoreError> {
         let world = installation.store.world();
-        let due = world.revocations(OrgScope::Every).any(|(_, revoked)| revoked.forget_at <= now)
-            || world.tasks(OrgScope::Every).any(|task| task.expires_at.plus_secs(TASK_MEMORY_SECS) <= now);
+        let due = world
+            .revocations(OrgScope::Every)
+            .any(|(_, revoked)| revoked.forget_at <= now)
+            || world
+                .tasks(OrgScope::Every)
+                .any(|task| task.expires_at.plus_secs(TASK_MEMORY_SECS) <= now);
         if due {
             let source = installation.draw_source(None, now)?;
             let plan = inventory::forget(&world, now, &mut source.draw());
@@ -182,7 +190,12 @@ struct Rotating;
 impl Chore for Rotating {
     const NAME: &'static str = "rotating";
     async fn turn(&mut self, installation: &Installation, now: UnixTime) -> Result<(), ChoreError> {
-        if installation.keys.authority().rotate_if_due(now)? {
+        let authority = installation.keys.authority();
+        if authority.should_rotate(now) {
+            let source = installation.draw_source(None, now)?;
+            let ends = authority.intermediate().not_after();
+            let plan = rotate::intermediate(&installation.store.world(), ends, &mut source.draw());
+            authority.rotate(installation.store.commit(plan).await?, now)?;
             tracing::info!("the X.509 intermediate was replaced");
         }
         Ok(())

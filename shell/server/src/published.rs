@@ -3,10 +3,10 @@
 //! Taken from the World and from nowhere else, so a key that was retired there is gone here at the next look. Made
 //! anew only when the set of keys changes.
 
-use broker::World;
-use broker::world::KeyClass;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use broker::World;
+use broker::world::KeyClass;
 use credential::{Jwk, Jwks, TrustBundle, TrustRoots, VerifyingKeys};
 use identity::TrustDomain;
 use std::sync::Arc;
@@ -34,11 +34,15 @@ impl Published {
     /// From the keys of a World. A key that cannot be read is left out and logged: it verifies nothing.
     pub fn of(world: &World, trust_domain: &TrustDomain) -> Self {
         let jwks_of = |class: KeyClass| -> Vec<Jwk> {
-            let parsed = world.keys(class).map(|key| (key, Jwk::parse(key.material.as_bytes())));
+            let parsed = world
+                .keys(class)
+                .map(|key| (key, Jwk::parse(key.material.as_bytes())));
             parsed
                 .filter_map(|(key, jwk)| {
-                    jwk.inspect_err(|error| tracing::error!(kid = key.kid, %error, "a published key is unreadable"))
-                        .ok()
+                    jwk.inspect_err(
+                        |error| tracing::error!(kid = key.kid, %error, "a published key is unreadable"),
+                    )
+                    .ok()
                 })
                 .collect()
         };
@@ -46,12 +50,19 @@ impl Published {
         let authorities = world.keys(KeyClass::X509Authority);
         let bundle = TrustBundle {
             trust_domain: trust_domain.clone(),
-            x509_authorities: authorities.filter_map(|key| STANDARD.decode(&key.material).ok()).collect(),
+            x509_authorities: authorities
+                .filter_map(|key| STANDARD.decode(&key.material).ok())
+                .collect(),
             jwt_authorities: jwt_svid.clone(),
             sequence: Some(world.revision().0),
             refresh_hint_secs: Some(REFRESH_HINT_SECS),
         };
-        let all = Jwks { keys: jwks_of(KeyClass::AccessToken).into_iter().chain(jwt_svid).collect() };
+        let all = Jwks {
+            keys: jwks_of(KeyClass::AccessToken)
+                .into_iter()
+                .chain(jwt_svid)
+                .collect(),
+        };
         Self {
             kids: kids(world).map(str::to_owned).collect(),
             jwt_svid_keys: bundle.jwt_keys(),

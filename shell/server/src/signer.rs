@@ -90,13 +90,19 @@ impl Signer {
                 let (key, header) = &self.access_token;
                 let unsigned = claims.unsigned(header);
                 let signature = key.sign(unsigned.message())?;
-                Ok(Credential::AccessToken { token: unsigned.with_signature(&signature), expires_at })
+                Ok(Credential::AccessToken {
+                    token: unsigned.with_signature(&signature),
+                    expires_at,
+                })
             }
             Unsigned::JwtSvid(template) => {
                 let (key, header) = &self.jwt_svid;
                 let unsigned = template.unsigned(header);
                 let signature = key.sign(unsigned.message())?;
-                Ok(Credential::JwtSvid { token: unsigned.with_signature(&signature), expires_at })
+                Ok(Credential::JwtSvid {
+                    token: unsigned.with_signature(&signature),
+                    expires_at,
+                })
             }
             Unsigned::X509Svid { grant, entry_index } => {
                 let intermediate = self.keys.authority().intermediate();
@@ -108,7 +114,10 @@ impl Signer {
                     serial: Serial::new(grant.serial.to_be_bytes(), entry_index),
                 };
                 let leaf = intermediate.issue_server_svid(&template, &grant.dns_names)?;
-                Ok(Credential::X509Svid { chain: vec![leaf, intermediate.certificate().to_vec()], expires_at })
+                Ok(Credential::X509Svid {
+                    chain: vec![leaf, intermediate.certificate().to_vec()],
+                    expires_at,
+                })
             }
         }
     }

@@ -6,7 +6,7 @@
 
 use super::JWKS_PATH;
 use crate::installation::Installation;
-use crate::token::{TOKEN_PATH, TOKEN_EXCHANGE_GRANT};
+use crate::token::{TOKEN_EXCHANGE_GRANT, TOKEN_PATH};
 use axum::extract::State;
 use axum::response::IntoResponse;
 use credential::agent_task::AGENT_TASK;
@@ -46,8 +46,21 @@ pub(super) async fn answer(State(installation): State<Arc<Installation>>) -> imp
         dpop_signing_alg_values_supported: dpop::DPOP_ALGORITHMS.map(Algorithm::name).to_vec(),
         authorization_details_types_supported: [AGENT_TASK],
         tls_client_certificate_bound_access_tokens: true,
-        claims_supported: ["iss", "sub", "aud", "exp", "iat", "jti", "act", "cnf", "authorization_details"],
+        claims_supported: [
+            "iss",
+            "sub",
+            "aud",
+            "exp",
+            "iat",
+            "jti",
+            "act",
+            "cnf",
+            "authorization_details",
+        ],
     };
-    let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "public, max-age=300")];
+    let headers = [
+        (header::CONTENT_TYPE, "application/json"),
+        (header::CACHE_CONTROL, "public, max-age=300"),
+    ];
     (headers, serde_json::to_vec(&metadata).unwrap_or_default())
 }

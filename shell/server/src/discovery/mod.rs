@@ -12,8 +12,7 @@ use std::sync::Arc;
 /// Path of the key set.
 pub(crate) const JWKS_PATH: &str = "/jwks.json";
 
-/// How long documents with keys may be cached, in seconds. A key is published at least twice this long before it
-/// is used.
+/// How long documents with keys may be cached, in seconds: a key that was retired is believed that long elsewhere.
 const KEYS_MAX_AGE_SECS: u64 = 300;
 
 /// `/.well-known/…` and `/jwks.json`.

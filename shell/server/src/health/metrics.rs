@@ -50,7 +50,9 @@ impl Default for Metrics {
     fn default() -> Self {
         let mut registry = Registry::with_prefix("tabard");
         // 250 µs to 1 s: an exchange is budgeted at 300 µs of processor, a group commit at a few milliseconds.
-        let bounds = [0.000_25, 0.000_5, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.256, 1.0];
+        let bounds = [
+            0.000_25, 0.000_5, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.256, 1.0,
+        ];
         let made = Self {
             exchanges: Family::default(),
             seconds: Histogram::new(bounds),
@@ -60,7 +62,11 @@ impl Default for Metrics {
             revision: Gauge::default(),
             registry: Registry::default(),
         };
-        registry.register("exchanges", "Token requests by how they ended", made.exchanges.clone());
+        registry.register(
+            "exchanges",
+            "Token requests by how they ended",
+            made.exchanges.clone(),
+        );
         registry.register_with_unit(
             "exchange_duration",
             "Time from a complete token request to its answer",
@@ -69,7 +75,11 @@ impl Default for Metrics {
         );
         registry.register("connections", "Open connections", made.connections.clone());
         registry.register("log_entries", "Durable entries of the log", made.entries.clone());
-        registry.register("commits_waiting", "Plans that wait for the writer", made.waiting.clone());
+        registry.register(
+            "commits_waiting",
+            "Plans that wait for the writer",
+            made.waiting.clone(),
+        );
         registry.register("revision", "Revision of the World", made.revision.clone());
         Self { registry, ..made }
     }
@@ -100,10 +110,22 @@ pub(super) async fn answer(
         return Err(Problem::MetricsNotPublic);
     }
     let (health, metrics) = (installation.store.health(), &installation.metrics);
-    metrics.entries.set(i64::try_from(health.size).unwrap_or(i64::MAX));
-    metrics.waiting.set(i64::try_from(health.waiting).unwrap_or(i64::MAX));
-    metrics.revision.set(i64::try_from(health.revision.0).unwrap_or(i64::MAX));
+    metrics
+        .entries
+        .set(i64::try_from(health.size).unwrap_or(i64::MAX));
+    metrics
+        .waiting
+        .set(i64::try_from(health.waiting).unwrap_or(i64::MAX));
+    metrics
+        .revision
+        .set(i64::try_from(health.revision.0).unwrap_or(i64::MAX));
     let mut text = String::new();
     encode(&mut text, &metrics.registry).map_err(|_| Problem::Unreadable)?;
-    Ok(([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text))
+    Ok((
+        [(
+            header::CONTENT_TYPE,
+            "application/openmetrics-text; version=1.0.0; charset=utf-8",
+        )],
+        text,
+    ))
 }

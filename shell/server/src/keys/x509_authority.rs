@@ -11,10 +11,12 @@ use crate::entropy::random;
 use arc_swap::ArcSwap;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use broker::rotate::IntermediateDue;
 use credential::{Authority, AuthorityTemplate, Serial, SigningKey as _};
 use identity::{TrustDomain, UnixTime};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use store::Recorded;
 
 /// Life of a root in seconds: 5 years of 365.25 days.
 const ROOT_SECS: u64 = 5 * 1461 * 86_400 / 4;
@@ -84,16 +86,22 @@ impl X509Authority {
     pub fn intermediate(&self) -> Arc<Authority> {
         self.intermediate.load_full()
     }
-    /// Replaces the intermediate when it is due; whether it did. What the old one signed stays valid: its certificate
-    /// travels with every chain.
-    pub fn rotate_if_due(&self, now: UnixTime) -> Result<bool, KeyError> {
-        if !is_due(&self.intermediate(), now) {
-            return Ok(false);
-        }
+    /// Whether the intermediate should be replaced at `now`.
+    pub fn should_rotate(&self, now: UnixTime) -> bool {
+        is_due(&self.intermediate(), now)
+    }
+    /// Replaces the intermediate, once that is recorded. What the old one signed stays valid: its certificate travels
+    /// with every chain.
+    pub fn rotate(&self, due: Recorded<IntermediateDue>, now: UnixTime) -> Result<(), KeyError> {
+        drop(due);
+        self.replace(now)
+    }
+
+    fn replace(&self, now: UnixTime) -> Result<(), KeyError> {
         let root = open(&self.folder, Purpose::X509Root, &self.kek)?.ok_or(KeyError::Generation)?;
         let fresh = make_intermediate(&self.folder, &root, &self.kek, now)?;
         self.intermediate.store(Arc::new(fresh));
-        Ok(true)
+        Ok(())
     }
 }
 
@@ -227,8 +235,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let authority = open_at(dir.path(), NOW).unwrap();
         let before = authority.intermediate();
-        assert!(!authority.rotate_if_due(NOW.plus_secs(20 * DAY - 1)).unwrap());
-        assert!(authority.rotate_if_due(NOW.plus_secs(20 * DAY)).unwrap());
+        assert!(!authority.should_rotate(NOW.plus_secs(20 * DAY - 1)));
+        assert!(authority.should_rotate(NOW.plus_secs(20 * DAY)));
+        authority.replace(NOW.plus_secs(20 * DAY)).unwrap();
         let after = authority.intermediate();
         assert_ne!(before.certificate(), after.certificate());
         assert_eq!(after.not_after(), NOW.plus_secs(50 * DAY));

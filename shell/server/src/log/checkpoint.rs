@@ -14,5 +14,11 @@ pub(super) async fn answer(
 ) -> Result<impl IntoResponse, Problem> {
     let note = tokio::fs::read(installation.store.log_directory().join(CHECKPOINT_PATH)).await;
     let note = note.map_err(|_| Problem::Unreadable)?;
-    Ok(([(header::CONTENT_TYPE, "text/plain; charset=utf-8"), (header::CACHE_CONTROL, "no-cache")], note))
+    Ok((
+        [
+            (header::CONTENT_TYPE, "text/plain; charset=utf-8"),
+            (header::CACHE_CONTROL, "no-cache"),
+        ],
+        note,
+    ))
 }

@@ -21,7 +21,10 @@ pub(crate) struct ClientSvidVerifier {
 impl ClientSvidVerifier {
     pub(crate) fn new(installation: Arc<Installation>) -> Self {
         let algorithms = rustls::crypto::aws_lc_rs::default_provider().signature_verification_algorithms;
-        Self { installation, algorithms }
+        Self {
+            installation,
+            algorithms,
+        }
     }
 }
 
@@ -47,8 +50,10 @@ impl ClientCertVerifier for ClientSvidVerifier {
         intermediates: &[CertificateDer<'_>],
         _: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        let chain: Vec<CertificateDer<'_>> =
-            std::iter::once(leaf).chain(intermediates).map(|der| CertificateDer::from(der.as_ref())).collect();
+        let chain: Vec<CertificateDer<'_>> = std::iter::once(leaf)
+            .chain(intermediates)
+            .map(|der| CertificateDer::from(der.as_ref()))
+            .collect();
         let (published, now) = (self.installation.published(), self.installation.clock.now());
         match x509_svid::verify(&chain, |_| published.x509_roots.as_ref(), PeerRole::Client, now) {
             Ok(_) => Ok(ClientCertVerified::assertion()),

@@ -25,7 +25,11 @@ impl OwnCertificate {
         let (local, pkcs8) = LocalKey::generate()?;
         let der = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(pkcs8.to_vec()));
         let key = rustls::crypto::aws_lc_rs::sign::any_ecdsa_type(&der).map_err(|_| KeyError::Generation)?;
-        Ok(Self { key, public_key: local.public_key().clone(), current: ArcSwapOption::empty() })
+        Ok(Self {
+            key,
+            public_key: local.public_key().clone(),
+            current: ArcSwapOption::empty(),
+        })
     }
     /// The public half.
     pub(crate) const fn public_key(&self) -> &PublicKey {
@@ -34,7 +38,8 @@ impl OwnCertificate {
     /// Uses a new certificate from the next handshake on. `chain` is DER, leaf first.
     pub(crate) fn renew(&self, chain: Vec<Vec<u8>>) {
         let chain = chain.into_iter().map(CertificateDer::from).collect();
-        self.current.store(Some(Arc::new(CertifiedKey::new(chain, self.key.clone()))));
+        self.current
+            .store(Some(Arc::new(CertifiedKey::new(chain, self.key.clone()))));
     }
 }
 

@@ -37,7 +37,11 @@ pub(super) fn issued(issued: &Issued, now: UnixTime, nonce: &str) -> Response {
         expires_in: issued.expires_at.secs().saturating_sub(now.secs()),
         authorization_details: RawValue::from_string(issued.details.clone()).unwrap_or_default(),
     };
-    json(StatusCode::OK, serde_json::to_vec(&success).unwrap_or_default(), nonce)
+    json(
+        StatusCode::OK,
+        serde_json::to_vec(&success).unwrap_or_default(),
+        nonce,
+    )
 }
 
 /// No token.
@@ -47,10 +51,19 @@ pub(super) fn refused(why: &NotIssued, nonce: &str) -> Response {
         Some(decision) => format!("{} ({decision})", answer.sentence),
         None => answer.sentence.to_owned(),
     };
-    let failure = Failure { error: answer.error, error_description: &description };
-    let mut response = json(answer.status, serde_json::to_vec(&failure).unwrap_or_default(), nonce);
+    let failure = Failure {
+        error: answer.error,
+        error_description: &description,
+    };
+    let mut response = json(
+        answer.status,
+        serde_json::to_vec(&failure).unwrap_or_default(),
+        nonce,
+    );
     if let Some(secs) = answer.retry_after_secs {
-        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(secs));
+        response
+            .headers_mut()
+            .insert(header::RETRY_AFTER, HeaderValue::from(secs));
     }
     response
 }

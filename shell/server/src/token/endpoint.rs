@@ -73,14 +73,23 @@ async fn serve(
     request: Request<Body>,
     now: UnixTime,
 ) -> Result<Issued, NotIssued> {
-    let _place = installation.exchanges.try_acquire().map_err(|_| NotIssued::Busy)?;
+    let _place = installation
+        .exchanges
+        .try_acquire()
+        .map_err(|_| NotIssued::Busy)?;
     let (head, body) = request.into_parts();
     let wish = Wish::parse(&read(&head.headers, body).await?)?;
     let published = installation.published();
     let issuer = &installation.config.issuer;
-    let svid = installation.subjects.verified(wish.subject.expose(), &published, issuer, now)?;
+    let svid = installation
+        .subjects
+        .verified(wish.subject.expose(), &published, issuer, now)?;
     let proven = prove(installation, peer, &head.headers, now)?;
-    if wish.client_id.as_ref().is_some_and(|id| *id != svid.claims().spiffe_id.as_str()) {
+    if wish
+        .client_id
+        .as_ref()
+        .is_some_and(|id| *id != svid.claims().spiffe_id.as_str())
+    {
         return Err(NotIssued::OtherClient);
     }
     decide(installation, &wish, &svid, &proven, now).await
@@ -88,7 +97,10 @@ async fn serve(
 
 /// The whole body, if it is a form of bearable size that comes in bearable time.
 async fn read(headers: &HeaderMap, body: Body) -> Result<Vec<u8>, NotIssued> {
-    let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let kind = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
     let kind = kind.split(';').next().unwrap_or_default().trim();
     if !kind.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
         return Err(NotIssued::NotAForm);
@@ -116,7 +128,9 @@ async fn decide(
             Err(reason) => return Err(refuse(installation, svid, reason, now).await),
         };
         let agent = subject.agent().clone();
-        let record = world.contract(OrgScope::Only(agent.org), &agent.contract).ok_or(NotIssued::NoContract)?;
+        let record = world
+            .contract(OrgScope::Only(agent.org), &agent.contract)
+            .ok_or(NotIssued::NoContract)?;
         let compiled = installation.contracts.compiled(record)?;
         let ask = Ask {
             audience: wish.audience.clone(),
@@ -132,7 +146,10 @@ async fn decide(
             Err(not_fresh) => return Err(NotIssued::NotFresh(not_fresh)),
         };
         let source = installation.draw_source(Some(agent.org), now)?;
-        let contract = ContractInForce { record, compiled: &compiled };
+        let contract = ContractInForce {
+            record,
+            compiled: &compiled,
+        };
         let outcome = exchange(&world, contract, subject, possession, ask, &mut source.draw());
         let plan = match outcome {
             Outcome::Granted(plan) => plan,
@@ -163,7 +180,12 @@ fn issue(installation: &Installation, recorded: Recorded<Permit>) -> Result<Issu
         Grant::X509Svid(_) | Grant::JwtSvid(_) => return Err(NotIssued::OtherClass),
     };
     match installation.signer.sign(recorded)? {
-        Credential::AccessToken { token, expires_at } => Ok(Issued { token, expires_at, scheme, details }),
+        Credential::AccessToken { token, expires_at } => Ok(Issued {
+            token,
+            expires_at,
+            scheme,
+            details,
+        }),
         Credential::JwtSvid { .. } | Credential::X509Svid { .. } => Err(NotIssued::OtherClass),
     }
 }

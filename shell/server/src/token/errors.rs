@@ -159,9 +159,21 @@ impl NotIssued {
         };
         match self {
             Self::Busy => later(DOWN, "temporarily_unavailable", "Too many requests at once."),
-            Self::NotAForm => say(BAD, "invalid_request", "Send a form (application/x-www-form-urlencoded)."),
-            Self::Body => say(StatusCode::PAYLOAD_TOO_LARGE, "invalid_request", "The body has at most 16384 bytes."),
-            Self::Slow => say(StatusCode::REQUEST_TIMEOUT, "invalid_request", "The body took longer than 10 seconds."),
+            Self::NotAForm => say(
+                BAD,
+                "invalid_request",
+                "Send a form (application/x-www-form-urlencoded).",
+            ),
+            Self::Body => say(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "invalid_request",
+                "The body has at most 16384 bytes.",
+            ),
+            Self::Slow => say(
+                StatusCode::REQUEST_TIMEOUT,
+                "invalid_request",
+                "The body took longer than 10 seconds.",
+            ),
             Self::Form(error) => form(error),
             Self::SubjectKind => say(
                 BAD,
@@ -180,8 +192,16 @@ impl NotIssued {
                 "Access tokens are issued: requested_token_type is urn:ietf:params:oauth:token-type:access_token.",
             ),
             Self::NoTarget => say(BAD, "invalid_target", "Name one audience or resource."),
-            Self::ManyTargets => say(BAD, "invalid_target", "A token has one audience; ask once for each."),
-            Self::ManyDetails => say(BAD, "invalid_authorization_details", "Send one authorization detail."),
+            Self::ManyTargets => say(
+                BAD,
+                "invalid_target",
+                "A token has one audience; ask once for each.",
+            ),
+            Self::ManyDetails => say(
+                BAD,
+                "invalid_authorization_details",
+                "Send one authorization detail.",
+            ),
             Self::DetailMember(_) => say(
                 BAD,
                 "invalid_authorization_details",
@@ -202,7 +222,9 @@ impl NotIssued {
             Self::NoProof | Self::TwoProofs | Self::Proof(_) => say(BAD, "invalid_dpop_proof", PROOF),
             Self::NonceNeeded => say(BAD, "use_dpop_nonce", "Use the nonce from the DPoP-Nonce header."),
             Self::NotFresh(NotFresh::Replayed | NotFresh::TooLong) => say(BAD, "invalid_dpop_proof", PROOF),
-            Self::NotFresh(NotFresh::Full) => later(DOWN, "temporarily_unavailable", "Too many requests at once."),
+            Self::NotFresh(NotFresh::Full) => {
+                later(DOWN, "temporarily_unavailable", "Too many requests at once.")
+            }
             Self::Refused(refusal) => refused(refusal),
             Self::Contended => later(DOWN, "temporarily_unavailable", UNAVAILABLE),
             Self::NoContract
@@ -291,13 +313,17 @@ impl NotIssued {
 /// A form that is no token exchange.
 fn form(error: &ExchangeFormError) -> OAuthError {
     let (status, error, sentence) = match error {
-        ExchangeFormError::Form(FormError::TooLarge) => {
-            (StatusCode::PAYLOAD_TOO_LARGE, "invalid_request", "The body has at most 16384 bytes.")
-        }
+        ExchangeFormError::Form(FormError::TooLarge) => (
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "invalid_request",
+            "The body has at most 16384 bytes.",
+        ),
         ExchangeFormError::Form(FormError::TooMany) => {
             (BAD, "invalid_request", "A request has at most 32 parameters.")
         }
-        ExchangeFormError::Form(FormError::Encoding) => (BAD, "invalid_request", "The body is a form in UTF-8."),
+        ExchangeFormError::Form(FormError::Encoding) => {
+            (BAD, "invalid_request", "The body is a form in UTF-8.")
+        }
         ExchangeFormError::Form(FormError::Repeated(_)) => {
             (BAD, "invalid_request", "A parameter stands more than once.")
         }
@@ -308,21 +334,35 @@ fn form(error: &ExchangeFormError) -> OAuthError {
         ),
         ExchangeFormError::Missing(_) => (BAD, "invalid_request", "A mandatory parameter is missing."),
         ExchangeFormError::TokenType(_) => (BAD, "invalid_request", "A token type is not supported there."),
-        ExchangeFormError::ActorTypeAlone => {
-            (BAD, "invalid_request", "actor_token_type stands without actor_token.")
-        }
-        ExchangeFormError::Target => (BAD, "invalid_target", "A target is not usable, or there are more than 8."),
+        ExchangeFormError::ActorTypeAlone => (
+            BAD,
+            "invalid_request",
+            "actor_token_type stands without actor_token.",
+        ),
+        ExchangeFormError::Target => (
+            BAD,
+            "invalid_target",
+            "A target is not usable, or there are more than 8.",
+        ),
         ExchangeFormError::Scope => (BAD, "invalid_scope", "A scope is a list of action names."),
-        ExchangeFormError::Details(_) => {
-            (BAD, "invalid_authorization_details", "The authorization details are not of type agent_task.")
-        }
+        ExchangeFormError::Details(_) => (
+            BAD,
+            "invalid_authorization_details",
+            "The authorization details are not of type agent_task.",
+        ),
         ExchangeFormError::ClientAssertion => (
             StatusCode::UNAUTHORIZED,
             "invalid_client",
             "Client assertions are not taken; prove the instance's key with DPoP or TLS.",
         ),
     };
-    OAuthError { status, error, sentence, decision: None, retry_after_secs: None }
+    OAuthError {
+        status,
+        error,
+        sentence,
+        decision: None,
+        retry_after_secs: None,
+    }
 }
 
 /// A decision that said no.
@@ -331,14 +371,25 @@ fn refused(refusal: &Refusal) -> OAuthError {
         Cause::Subject(reason) => (BAD, "invalid_request", reason.caller_sentence()),
         Cause::Target(reason) => (BAD, "invalid_target", reason.caller_sentence()),
         Cause::Details { reason, .. } => (BAD, "invalid_authorization_details", reason.caller_sentence()),
-        Cause::Denied(denial) => denied(denial.reasons.first().map_or(Reason::PolicyError, |detail| detail.reason)),
+        Cause::Denied(denial) => denied(
+            denial
+                .reasons
+                .first()
+                .map_or(Reason::PolicyError, |detail| detail.reason),
+        ),
         // An exchange makes none of these; should one appear, it is a refusal like that of any subject.
         Cause::NoIdentity(_) | Cause::Invalid { .. } | Cause::NotPermitted { .. } => {
             (BAD, "invalid_request", SUBJECT)
         }
     };
     let retry_after_secs = (status == StatusCode::TOO_MANY_REQUESTS || status == DOWN).then_some(RETRY_SECS);
-    OAuthError { status, error, sentence, decision: Some(refusal.decision()), retry_after_secs }
+    OAuthError {
+        status,
+        error,
+        sentence,
+        decision: Some(refusal.decision()),
+        retry_after_secs,
+    }
 }
 
 /// By what the first reason is about.
@@ -348,7 +399,9 @@ const fn denied(reason: Reason) -> (StatusCode, &'static str, &'static str) {
         (Reason::RateLimited, _) => (StatusCode::TOO_MANY_REQUESTS, "slow_down", sentence),
         (Reason::StateUnavailable, _) => (DOWN, "temporarily_unavailable", sentence),
         (Reason::ActionNotGranted | Reason::TaskScope, _) => (BAD, "invalid_scope", sentence),
-        (_, ReasonGroup::Identity | ReasonGroup::Chain | ReasonGroup::System) => (BAD, "invalid_request", sentence),
+        (_, ReasonGroup::Identity | ReasonGroup::Chain | ReasonGroup::System) => {
+            (BAD, "invalid_request", sentence)
+        }
         (_, ReasonGroup::Contract | ReasonGroup::Data) => (BAD, "invalid_target", sentence),
         (_, ReasonGroup::State | ReasonGroup::Approval) => (BAD, "access_denied", sentence),
     }

@@ -50,7 +50,9 @@ pub(super) fn prove(
                 access_token: None,
                 nonce: NoncePolicy::Required(installation.keys.nonces()),
             };
-            Ok(Proven::Proof(dpop::verify(proof, &expected, now).map_err(NotIssued::proof)?))
+            Ok(Proven::Proof(
+                dpop::verify(proof, &expected, now).map_err(NotIssued::proof)?,
+            ))
         }
         (None, _, Some(svid)) => Ok(Proven::Connection {
             key: svid.key(),

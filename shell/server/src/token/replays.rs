@@ -20,7 +20,9 @@ pub(crate) struct ProofReplays([Mutex<ReplayCache>; SHARDS]);
 
 impl Default for ProofReplays {
     fn default() -> Self {
-        Self(std::array::from_fn(|_| Mutex::new(ReplayCache::new(LIFETIME_SECS, SHARD_PROOFS_MAX))))
+        Self(std::array::from_fn(|_| {
+            Mutex::new(ReplayCache::new(LIFETIME_SECS, SHARD_PROOFS_MAX))
+        }))
     }
 }
 
@@ -30,7 +32,10 @@ impl ProofReplays {
         let Some(shard) = self.shard(&key) else {
             return Err(NotFresh::Full);
         };
-        shard.lock().unwrap_or_else(PoisonError::into_inner).admit(key, until, now)
+        shard
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .admit(key, until, now)
     }
     /// Takes an admission back.
     pub(crate) fn withdraw(&self, key: &ReplayKey) {
@@ -56,7 +61,10 @@ mod tests {
         for key in 0..32 {
             assert!(replays.admit([key; 16], until, now).is_ok());
             for later in [0, 60, 69] {
-                assert_eq!(replays.admit([key; 16], until, now.plus_secs(later)).unwrap_err(), NotFresh::Replayed);
+                assert_eq!(
+                    replays.admit([key; 16], until, now.plus_secs(later)).unwrap_err(),
+                    NotFresh::Replayed
+                );
             }
         }
     }

@@ -35,7 +35,12 @@ impl Subjects {
         now: UnixTime,
     ) -> Result<Arc<Verified<JwtSvidClaims>>, NotIssued> {
         let digest = sha256(token.as_bytes());
-        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&digest).cloned();
+        let known = self
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&digest)
+            .cloned();
         if let Some(known) = known {
             return unexpired(known, now);
         }

@@ -21,7 +21,11 @@ impl Unidentified {
     pub(crate) fn count(&self, source: IpAddr, code: &'static str) {
         let mut sources = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let known = sources.len() < SOURCES_MAX || sources.contains_key(&Some(source));
-        let times = sources.entry(known.then_some(source)).or_default().entry(code).or_default();
+        let times = sources
+            .entry(known.then_some(source))
+            .or_default()
+            .entry(code)
+            .or_default();
         *times = times.saturating_add(1);
     }
 
@@ -29,7 +33,14 @@ impl Unidentified {
     pub(crate) fn take(&self, at: UnixTime) -> Vec<Refused> {
         let taken = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
         let text = |source: Option<IpAddr>| source.map_or_else(|| "others".to_owned(), |ip| ip.to_string());
-        taken.into_iter().map(|(source, counts)| Refused { source: text(source), at, counts }).collect()
+        taken
+            .into_iter()
+            .map(|(source, counts)| Refused {
+                source: text(source),
+                at,
+                counts,
+            })
+            .collect()
     }
 }
 

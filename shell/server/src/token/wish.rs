@@ -44,8 +44,13 @@ impl Wish {
         if !matches!(form.requested, None | Some(TokenType::AccessToken)) {
             return Err(NotIssued::RequestedKind);
         }
-        let [audience] = <[Audience; 1]>::try_from(form.targets)
-            .map_err(|targets| if targets.is_empty() { NotIssued::NoTarget } else { NotIssued::ManyTargets })?;
+        let [audience] = <[Audience; 1]>::try_from(form.targets).map_err(|targets| {
+            if targets.is_empty() {
+                NotIssued::NoTarget
+            } else {
+                NotIssued::ManyTargets
+            }
+        })?;
         let mut details = form.details.into_iter();
         let (detail, more) = (details.next(), details.next());
         if more.is_some() {
@@ -74,7 +79,10 @@ impl Wish {
 
 /// `scope` in terms of the contract: names of actions.
 fn names(scope: &str) -> Result<BTreeSet<Name>, NotIssued> {
-    scope.split(' ').map(|name| name.parse().map_err(|_| NotIssued::Scope)).collect()
+    scope
+        .split(' ')
+        .map(|name| name.parse().map_err(|_| NotIssued::Scope))
+        .collect()
 }
 
 /// The first member that restricts something which tokens cannot carry yet.

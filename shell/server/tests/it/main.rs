@@ -1,0 +1,13 @@
+//! The server as clients meet it: real TLS, a real store on disk, instances as a node agent would open them.
+
+mod client;
+mod discovery;
+mod exchange;
+mod floods;
+mod forgeries;
+mod instance;
+mod key_uses;
+mod place;
+mod proofs;
+mod restarts;
+mod test_key;

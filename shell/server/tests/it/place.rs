@@ -1,0 +1,237 @@
+//! A server in a temporary directory, with one org, one contract and one agent.
+
+use crate::client::Client;
+use broker::admin::{Administrator, PeerEvidence, authenticate};
+use broker::inventory::{self, AgentManifest, Bootstrap, LaunchTerms};
+use broker::world::{ArgvRule, ContractRecord, MemberRole, NodeRecord, Principal, Role};
+use broker::{Outcome, Plan};
+use identity::{LogId, Name, NodeId, OrgId, OrgScope, UnixTime};
+use policy::Contract;
+use server::clock::Clock;
+use server::keys::Kek;
+use server::{Config, Founder, Installation, Opening, Running, Server};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use store::Recorded;
+use tempfile::TempDir;
+
+pub(crate) const CONTRACT: &[u8] = include_bytes!("../../../../testdata/contracts/demo-billing.yaml");
+pub(crate) const UID: u32 = 1000;
+
+/// A server that runs, its directory, and a clock that can be set forward.
+pub(crate) struct Place {
+    pub(crate) running: Running,
+    pub(crate) client: Client,
+    pub(crate) org: OrgId,
+    pub(crate) node: NodeId,
+    ahead_ms: Arc<AtomicU64>,
+    config: Config,
+    pub(crate) dir: TempDir,
+}
+
+impl Place {
+    /// A new installation.
+    pub(crate) async fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let listen = listener.local_addr().unwrap();
+        let config = Config {
+            data_dir: dir.path().join("data"),
+            listen,
+            issuer: format!("https://{listen}").parse().unwrap(),
+            trust_domain: "dev.tabard".parse().unwrap(),
+            tls_names: Vec::new(),
+            kek: dir.path().join("kek"),
+            checkpoint_copy: dir.path().join("checkpoint"),
+            admin_socket: dir.path().join("admin.sock"),
+            connections_max: 64,
+            exchanges_max: 64,
+        };
+        let ahead_ms = Arc::<AtomicU64>::default();
+        let running = start(&config, &ahead_ms, listener).await;
+        let client = Client::of(&config);
+        let mut place = Self {
+            running,
+            client,
+            org: OrgId::from_u128(0),
+            node: NodeId::from_u128(0),
+            ahead_ms,
+            config,
+            dir,
+        };
+        place.furnish().await;
+        place
+    }
+
+    /// The same installation after its process ended and began again.
+    pub(crate) async fn restarted(self) -> Self {
+        let Self {
+            running,
+            org,
+            node,
+            ahead_ms,
+            config,
+            dir,
+            ..
+        } = self;
+        running.stop().await;
+        let listener = std::net::TcpListener::bind(config.listen).unwrap();
+        let running = start(&config, &ahead_ms, listener).await;
+        let client = Client::of(&config);
+        Self {
+            running,
+            client,
+            org,
+            node,
+            ahead_ms,
+            config,
+            dir,
+        }
+    }
+
+    pub(crate) fn installation(&self) -> &Arc<Installation> {
+        self.running.installation()
+    }
+    pub(crate) fn issuer(&self) -> &str {
+        self.running.issuer()
+    }
+    pub(crate) fn token_url(&self) -> String {
+        format!("{}/oauth/token", self.issuer())
+    }
+    pub(crate) fn now(&self) -> UnixTime {
+        self.installation().clock.now()
+    }
+    /// Sets the server's clock forward.
+    pub(crate) fn pass(&self, secs: u64) {
+        self.ahead_ms.fetch_add(secs * 1000, Ordering::Relaxed);
+    }
+    pub(crate) fn path(&self) -> PathBuf {
+        self.dir.path().to_owned()
+    }
+    pub(crate) fn config(&self) -> &Config {
+        &self.config
+    }
+
+    pub(crate) async fn commit<P>(&self, plan: Plan<P>) -> Recorded<P> {
+        self.installation().store.commit(plan).await.unwrap()
+    }
+    /// Commits what must be granted.
+    pub(crate) async fn grant<P: std::fmt::Debug>(&self, outcome: Outcome<P>) -> Recorded<P> {
+        match outcome {
+            Outcome::Granted(plan) => self.commit(plan).await,
+            Outcome::Refused(plan) => panic!("refused: {plan:?}"),
+        }
+    }
+    pub(crate) fn draw(&self) -> server::installation::DrawSource {
+        self.installation().draw_source(None, self.now()).unwrap()
+    }
+    pub(crate) fn admin(&self) -> Administrator {
+        let world = self.installation().store.world();
+        authenticate(
+            &world,
+            PeerEvidence {
+                uid: UID,
+                inside_a_run: false,
+            },
+        )
+        .unwrap()
+    }
+    pub(crate) fn member(&self) -> NodeRecord {
+        NodeRecord::clone(self.installation().store.world().node(self.node).unwrap())
+    }
+
+    /// Every entry of the log as text, unidentified callers written down first.
+    pub(crate) async fn entries(&self) -> Vec<String> {
+        let log = self.installation().store.log();
+        let bytes = log.entries(0..log.size()).unwrap();
+        bytes
+            .into_iter()
+            .map(|entry| String::from_utf8(entry).unwrap())
+            .collect()
+    }
+
+    async fn furnish(&mut self) {
+        let admin = self.admin();
+        let store = self.installation().store.clone();
+        let name = |text: &str| text.parse::<Name>().unwrap();
+        self.org = store.world().orgs(OrgScope::Every).next().unwrap().id;
+
+        let contract = Contract::parse("demo-billing.yaml", CONTRACT).unwrap();
+        let record = ContractRecord {
+            hash: contract.hash().0,
+            org: self.org,
+            name: name("demo-billing"),
+            version: 1,
+            file: "demo-billing.yaml".into(),
+            source: String::from_utf8(CONTRACT.to_vec()).unwrap().into(),
+            published_by: "tester".into(),
+            published_at: self.now(),
+        };
+        let source = self.draw();
+        let published =
+            inventory::publish_contract(&store.world(), &admin, record.clone(), &mut source.draw());
+        drop(self.grant(published).await);
+
+        let manifest = AgentManifest {
+            name: name("demo-billing"),
+            owner: "finance".into(),
+            purpose: "Reconciles.".into(),
+            contract: record.hash,
+            expires_at: self.now().plus_secs(86_400),
+            launch: Some(LaunchTerms {
+                launchers: vec![UID],
+                argv: ArgvRule::Free,
+                executable: None,
+                cwd: None,
+                env_allow: Vec::new(),
+                env_set: std::collections::BTreeMap::new(),
+                roots: Vec::new(),
+                isolate: false,
+            }),
+        };
+        let source = self.draw();
+        let applied = inventory::apply_agent(&store.world(), &admin, self.org, manifest, &mut source.draw());
+        drop(self.grant(applied).await);
+
+        let source = self.draw();
+        let bootstrap = Bootstrap::SameProcess {
+            role: MemberRole::Node,
+        };
+        let key = crate::test_key::TestKey::new().thumbprint();
+        let plan = inventory::join(&store.world(), &bootstrap, key, 1, &mut source.draw()).unwrap();
+        let joined = self.commit(plan).await;
+        self.node = joined.get().made().at(joined.revision());
+    }
+}
+
+async fn start(config: &Config, ahead_ms: &Arc<AtomicU64>, listener: std::net::TcpListener) -> Running {
+    let (system, ahead_ms) = (Clock::system(), ahead_ms.clone());
+    let clock = Clock::from_fn(move || system.now().plus_millis(ahead_ms.load(Ordering::Relaxed)));
+    let founder = Founder {
+        org: "acme".parse().unwrap(),
+        admin: Principal {
+            name: "tester".parse().unwrap(),
+            uid: UID,
+            roles: [Role::Admin].into(),
+            org: None,
+            assurance: "dev".into(),
+        },
+    };
+    let kek = kek(&config.kek, &config.data_dir);
+    let opening = Opening {
+        config: config.clone(),
+        clock,
+        log: LogId(0),
+        kek,
+        founder: Some(founder),
+    };
+    listener.set_nonblocking(true).unwrap();
+    let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+    let server = Server::open(opening).await.unwrap();
+    server.serve(listener, axum::Router::new()).unwrap()
+}
+
+pub(crate) fn kek(path: &Path, data_dir: &Path) -> Kek {
+    Kek::read_or_create(path, data_dir).unwrap()
+}
