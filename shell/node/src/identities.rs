@@ -49,7 +49,9 @@ impl<A: Authority> Identities for RunIdentities<A> {
 
     async fn x509_svids(&self, run: &Arc<Run>) -> Result<watch::Receiver<Arc<Vec<X509Svid>>>, WhyNot> {
         let first = || async {
-            let issued = issue(&*self.authority, run).await.map_err(why_not)?;
+            let issued = issue(&*self.authority, run)
+                .await
+                .map_err(|refused| why_not(&refused))?;
             let renew_at = half_life(&issued);
             publish(run, issued);
             tokio::spawn(renew(self.authority.clone(), Arc::downgrade(run), renew_at));
@@ -80,7 +82,7 @@ impl<A: Authority> Identities for RunIdentities<A> {
             .authority
             .jwt_svid(run.opened.instance, audiences)
             .await
-            .map_err(why_not)?;
+            .map_err(|refused| why_not(&refused))?;
         Ok(vec![JwtSvid {
             id: id.clone(),
             token,
@@ -97,9 +99,9 @@ impl<A: Authority> Identities for RunIdentities<A> {
     }
 }
 
-fn why_not(refused: Refused) -> WhyNot {
+fn why_not(refused: &Refused) -> WhyNot {
     match refused {
-        Refused::Denied { decision, .. } => WhyNot::NoIdentity { decision },
+        Refused::Denied { decision, .. } => WhyNot::NoIdentity { decision: *decision },
         Refused::Unreachable => WhyNot::Unavailable,
     }
 }

@@ -143,7 +143,7 @@ impl<C: Calls> Door<C> {
                 tracing::warn!(run = %self.run.opened.run, "a connection from outside the run was refused");
             }
             Err(error) => {
-                tracing::warn!(run = %self.run.opened.run, %error, "a connection could not be matched")
+                tracing::warn!(run = %self.run.opened.run, %error, "a connection could not be matched");
             }
         }
     }

@@ -177,7 +177,7 @@ mod tests {
         let (_peer, mut stream) = listener.accept().await.unwrap().unwrap();
         let mut child = Command::new("/bin/echo")
             .arg("stolen")
-            .stdout(Stdio::from(std::os::fd::OwnedFd::from(client)))
+            .stdout(Stdio::from(OwnedFd::from(client)))
             .spawn()
             .unwrap();
         let error = stream.read_u8().await.unwrap_err();

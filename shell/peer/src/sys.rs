@@ -132,10 +132,11 @@ pub fn receive(socket: BorrowedFd<'_>, into: &mut [u8]) -> io::Result<Received> 
             }
             (libc::SOL_SOCKET, libc::SCM_RIGHTS) => {
                 for place in 0..len / size_of::<RawFd>() {
-                    // SAFETY: `place` is inside the `len` bytes of descriptors, each freshly installed for us.
-                    let fd =
-                        unsafe { OwnedFd::from_raw_fd(data.cast::<RawFd>().add(place).read_unaligned()) };
-                    received.descriptors.push(fd);
+                    // SAFETY: the offset stays inside the `len` bytes of descriptors; read_unaligned asks for no alignment.
+                    let number =
+                        i32::from_ne_bytes(unsafe { data.add(place * 4).cast::<[u8; 4]>().read_unaligned() });
+                    // SAFETY: the kernel has just installed this descriptor for us.
+                    received.descriptors.push(unsafe { OwnedFd::from_raw_fd(number) });
                 }
             }
             _ => {}

@@ -254,21 +254,15 @@ fn execute_and_supervise(
     }
     // Nothing comes, and the other end closes, when the program was executed; otherwise its errno.
     let mut errno = [0; 4];
-    match here.read_exact(&mut errno) {
-        Ok(()) => {
-            abandon(&main)?;
-            Err((
-                "execute the program".to_owned(),
-                io::Error::from_raw_os_error(i32::from_ne_bytes(errno)),
-            ))
-        }
-        Err(_) => {
-            drop(here);
-            doing("report", link.send(&Report::Started, &[]))?;
-            let ended: Result<Ended, _> = supervise(link, &main);
-            doing("watch over the run", ended).map(|_| ())
-        }
+    if here.read_exact(&mut errno).is_ok() {
+        abandon(&main)?;
+        let error = io::Error::from_raw_os_error(i32::from_ne_bytes(errno));
+        return Err(("execute the program".to_owned(), error));
     }
+    drop(here);
+    doing("report", link.send(&Report::Started, &[]))?;
+    let ended: Result<Ended, _> = supervise(link, &main);
+    doing("watch over the run", ended).map(|_| ())
 }
 
 fn abandon(main: &PidFd) -> Result<(), Failure> {

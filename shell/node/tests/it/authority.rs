@@ -43,7 +43,7 @@ impl TestAuthority {
             rcgen::KeyUsagePurpose::CrlSign,
         ];
         params.subject_alt_names = vec![rcgen::SanType::URI(domain.id().as_str().try_into().unwrap())];
-        valid_for(&mut params, Duration::from_secs(3600));
+        valid_for(&mut params, Duration::from_hours(1));
         let ca = rcgen::CertifiedIssuer::self_signed(params, rcgen::KeyPair::generate().unwrap()).unwrap();
         let pkcs8 =
             EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &SystemRandom::new()).unwrap();
@@ -89,7 +89,7 @@ impl TestAuthority {
             rcgen::ExtendedKeyUsagePurpose::ClientAuth,
         ];
         params.subject_alt_names = vec![rcgen::SanType::URI(self.id.as_str().try_into().unwrap())];
-        valid_for(&mut params, Duration::from_secs(600));
+        valid_for(&mut params, Duration::from_mins(10));
         let key = rcgen::KeyPair::generate().unwrap();
         let leaf = params.signed_by(&key, &self.ca).unwrap();
         self.svids.send_replace(Arc::new(vec![X509Svid {
@@ -105,7 +105,7 @@ impl TestAuthority {
         let mut request = rcgen::CertificateSigningRequestParams::from_der(&csr.into()).unwrap();
         request.params.is_ca = rcgen::IsCa::ExplicitNoCa;
         request.params.key_usages = vec![rcgen::KeyUsagePurpose::DigitalSignature];
-        valid_for(&mut request.params, Duration::from_secs(600));
+        valid_for(&mut request.params, Duration::from_mins(10));
         let now = SystemTime::now()
             .duration_since(SystemTime::UNIX_EPOCH)
             .unwrap()

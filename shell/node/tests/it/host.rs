@@ -77,7 +77,7 @@ impl Host {
     pub(crate) fn start(specs: Vec<LaunchSpec>) -> Self {
         let dir = tempfile::tempdir_in("/var/tmp").unwrap();
         let open = |path: &Path, mode| {
-            std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap()
+            std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
         };
         open(dir.path(), 0o755);
         let data = dir.path().join("data");
@@ -155,16 +155,13 @@ impl Host {
         let child = command.process_group(0).spawn().unwrap();
         let group = rustix::process::Pid::from_child(&child);
         let waiting = tokio::task::spawn_blocking(move || child.wait_with_output().unwrap());
-        match tokio::time::timeout(Duration::from_secs(30), waiting).await {
-            Ok(output) => output.unwrap(),
-            Err(_) => {
-                rustix::process::kill_process_group(group, rustix::process::Signal::KILL).unwrap();
-                panic!("not done within 30 seconds");
-            }
-        }
+        let Ok(output) = tokio::time::timeout(Duration::from_secs(30), waiting).await else {
+            rustix::process::kill_process_group(group, rustix::process::Signal::KILL).unwrap();
+            panic!("not done within 30 seconds");
+        };
+        output.unwrap()
     }
 
-    /// A Python program that asks the Workload API, as somebody outside.
     pub(crate) fn stop(mut self) {
         self.tasks.abort_all();
         drop(self.server.specs.lock().unwrap().drain());
