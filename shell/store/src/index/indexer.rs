@@ -1,0 +1,59 @@
+//! The thread that brings the index behind the log.
+
+use super::query::Facets;
+use super::table::Table;
+use crate::error::ReadError;
+use crate::log::LogReader;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+/// Between two looks at the log. An entry that is searched before it is indexed is found all the same.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// The writing side of the index.
+#[derive(Debug)]
+pub(crate) struct Indexer {
+    table: Table,
+    indexed: Arc<AtomicU64>,
+}
+
+impl Indexer {
+    pub(super) const fn new(table: Table, indexed: Arc<AtomicU64>) -> Self {
+        Self { table, indexed }
+    }
+
+    /// Until `stop`. The index is a convenience: when it fails, searches read the log instead.
+    pub(crate) fn run(mut self, log: &LogReader, stop: &AtomicBool) {
+        while !stop.load(Ordering::Acquire) {
+            match self.advance(log) {
+                Ok(true) => {}
+                Ok(false) => std::thread::park_timeout(PAUSE),
+                Err(error) => {
+                    tracing::error!(%error, "the index stopped: searches are slow until index.db is deleted and the server restarted");
+                    return;
+                }
+            }
+        }
+        if let Err(error) = self.table.close() {
+            tracing::warn!(%error, "the index was not closed cleanly");
+        }
+    }
+
+    /// Indexes the next entries; says whether there were any.
+    fn advance(&mut self, log: &LogReader) -> Result<bool, ReadError> {
+        let first = self.indexed.load(Ordering::Acquire);
+        let entries = log.entries(first..u64::MAX)?;
+        if entries.is_empty() {
+            return Ok(false);
+        }
+        let facets: Result<Vec<_>, _> = (first..)
+            .zip(&entries)
+            .map(|(index, entry)| Facets::of(index, entry))
+            .collect();
+        self.table.add(first, &facets?)?;
+        self.indexed
+            .store(first + entries.len() as u64, Ordering::Release);
+        Ok(true)
+    }
+}

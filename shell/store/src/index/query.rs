@@ -1,0 +1,113 @@
+//! What can be asked of the index, and what is known of each entry to answer it.
+
+use crate::error::ReadError;
+use audit::{Event, EventKind};
+use identity::{AgentId, DecisionId, OrgId, OrgScope, TaskId, UnixTime};
+
+/// Which entries. Everything that is set must match.
+#[derive(Debug, Clone)]
+pub struct Query {
+    /// Whose entries may be seen; those of no org only by [`OrgScope::Every`].
+    pub scope: OrgScope,
+    /// The agent that acted, or that it was about.
+    pub agent: Option<AgentId>,
+    /// The task.
+    pub task: Option<TaskId>,
+    /// What happened.
+    pub kind: Option<EventKind>,
+    /// One of the reason codes of a refusal.
+    pub reason: Option<String>,
+    /// The decision.
+    pub decision: Option<DecisionId>,
+    /// At or after this instant.
+    pub since: Option<UnixTime>,
+    /// Before this instant.
+    pub until: Option<UnixTime>,
+    /// Only entries below this index: the next page.
+    pub before: Option<u64>,
+    /// At most so many.
+    pub limit: usize,
+}
+
+/// Entries in one answer unless the caller says otherwise: one page of a console.
+const LIMIT: usize = 200;
+
+impl Query {
+    /// Everything in `scope`, newest first, one page.
+    pub const fn of(scope: OrgScope) -> Self {
+        Self {
+            scope,
+            agent: None,
+            task: None,
+            kind: None,
+            reason: None,
+            decision: None,
+            since: None,
+            until: None,
+            before: None,
+            limit: LIMIT,
+        }
+    }
+
+    pub(super) fn admits(&self, facets: &Facets) -> bool {
+        let sees = match self.scope {
+            OrgScope::Every => true,
+            OrgScope::Only(org) => facets.org == Some(org),
+        };
+        sees && self.agent.is_none_or(|agent| facets.agent == Some(agent))
+            && self.task.is_none_or(|task| facets.task == Some(task))
+            && self.kind.as_ref().is_none_or(|kind| facets.kind == *kind)
+            && self
+                .reason
+                .as_ref()
+                .is_none_or(|reason| facets.reasons.contains(reason))
+            && self
+                .decision
+                .is_none_or(|decision| facets.decision == Some(decision))
+            && self.since.is_none_or(|since| facets.at >= since)
+            && self.until.is_none_or(|until| facets.at < until)
+    }
+}
+
+/// An entry that matched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// Its place in the log.
+    pub index: u64,
+    /// Its bytes.
+    pub entry: Vec<u8>,
+}
+
+/// What the index knows of an entry.
+#[derive(Debug)]
+pub(super) struct Facets {
+    pub(super) at: UnixTime,
+    pub(super) kind: EventKind,
+    pub(super) org: Option<OrgId>,
+    pub(super) agent: Option<AgentId>,
+    pub(super) task: Option<TaskId>,
+    pub(super) decision: Option<DecisionId>,
+    pub(super) reasons: Vec<String>,
+}
+
+impl Facets {
+    /// Reads an entry without checking that it is canonical: the writer made it so, and the tree holds it to that.
+    pub(super) fn of(index: u64, entry: &[u8]) -> Result<Self, ReadError> {
+        let event: Event = serde_json::from_slice(entry).map_err(|error| ReadError::Entry {
+            index,
+            why: error.to_string(),
+        })?;
+        let (decision, reasons) = event.decision.map_or((None, Vec::new()), |decision| {
+            (Some(decision.id), decision.reasons)
+        });
+        Ok(Self {
+            at: event.at,
+            kind: event.kind,
+            org: event.org,
+            agent: event.who.and_then(|who| who.agent),
+            task: event.why.and_then(|why| why.task),
+            decision,
+            reasons,
+        })
+    }
+}

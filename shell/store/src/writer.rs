@@ -1,0 +1,276 @@
+//! The writer thread: the only one that writes, stamps and signs.
+//!
+//! It takes whatever waits, settles each plan ([`Ground`]), gives those that held their places in the log, and makes
+//! them durable in one transaction. Only then does the World change, the head grow and anyone get an answer. After
+//! the first failed write it never writes again: what reached the disk is unknown until the store is opened anew.
+
+use crate::backend::{Backend, Group, Sealed, Tidy};
+use crate::error::CommitError;
+use crate::feed::Delta;
+use crate::ground::Ground;
+use crate::health::Poison;
+use crate::history::Chain;
+use crate::housekeeper::{Chore, SNAPSHOT_REVISIONS};
+use crate::log::Head;
+use crate::log_key::LogKey;
+use crate::queue::{Job, Message};
+use crate::recorded::Receipt;
+use arc_swap::ArcSwap;
+use audit::WriterStamp;
+use audit::merkle::Frontier;
+use broker::World;
+use identity::{EntryRef, LogId, Revision, UnixTime};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, mpsc as chores};
+use tokio::sync::{broadcast, mpsc, oneshot};
+
+/// Plans in one commit. At 500 bytes each, 1,024 take about 4 ms: no one waits long for a group that is not theirs.
+const GROUP_PLANS_MAX: usize = 1_024;
+/// Bytes in one commit: 1,024 of the largest entries would be 60 MB and end the promise about the WAL.
+const GROUP_BYTES_MAX: usize = 4 << 20;
+/// Entries dropped at once after sealing, so that dropping never holds up a commit for more than a millisecond.
+const DROP_ENTRIES: u64 = 2_048;
+
+type Reply = oneshot::Sender<Result<Receipt, CommitError>>;
+
+/// The writer and all it needs.
+pub(crate) struct Writer {
+    pub(crate) backend: Box<dyn Backend>,
+    pub(crate) ground: Ground,
+    pub(crate) chain: Chain,
+    pub(crate) frontier: Frontier,
+    pub(crate) key: LogKey,
+    pub(crate) log: LogId,
+    pub(crate) world: Arc<ArcSwap<World>>,
+    pub(crate) head: Arc<ArcSwap<Head>>,
+    pub(crate) feed: broadcast::Sender<Delta>,
+    pub(crate) poison: Poison,
+    pub(crate) chores: chores::Sender<Chore>,
+    /// Entries below this are in files and need not be kept as rows.
+    pub(crate) sealed: Arc<AtomicU64>,
+    /// Rows below this were dropped.
+    pub(crate) dropped: u64,
+    pub(crate) snapshot_at: Revision,
+    /// The newest time any plan was judged at; see [`crate::once`].
+    pub(crate) now: UnixTime,
+}
+
+/// What phase one leaves for phase two.
+#[derive(Default)]
+struct Settled {
+    group: Group,
+    /// A tree of the group's own entries: what its batch is signed over.
+    leaves: Frontier,
+    world: Option<Arc<World>>,
+    deltas: Vec<Delta>,
+    old: Vec<Arc<World>>,
+    replies: Vec<(Reply, Receipt)>,
+}
+
+impl Writer {
+    /// Until every sender is gone.
+    pub(crate) fn run(mut self, mut queue: mpsc::Receiver<Message>) {
+        let mut jobs = Vec::new();
+        loop {
+            let idle = self.dropped >= self.sealed.load(Ordering::Acquire) || self.poison.get().is_some();
+            let first = if idle {
+                match queue.blocking_recv() {
+                    Some(message) => Some(message),
+                    None => return self.close(),
+                }
+            } else {
+                queue.try_recv().ok()
+            };
+            let mut bytes = 0;
+            let mut next = first.or_else(|| queue.try_recv().ok());
+            while let Some(message) = next.take() {
+                match message {
+                    Message::Commit(job) => {
+                        bytes += job.bytes();
+                        jobs.push(job);
+                    }
+                    Message::Sealed(sealed) => self.tidy(Some(sealed)),
+                }
+                if jobs.len() < GROUP_PLANS_MAX && bytes < GROUP_BYTES_MAX {
+                    next = queue.try_recv().ok();
+                }
+            }
+            if !jobs.is_empty() {
+                self.commit(jobs.drain(..));
+            }
+            self.tidy(None);
+        }
+    }
+
+    /// The next start finds the World as it is now.
+    fn close(&mut self) {
+        if self.poison.get().is_some() {
+            return;
+        }
+        let world = self.world.load_full();
+        if world.revision() > self.snapshot_at {
+            self.chore(Chore::Snapshot(world));
+        }
+        if let Err(error) = self.backend.close() {
+            tracing::warn!(%error, "the database was not closed cleanly; the next start takes a little longer");
+        }
+    }
+
+    fn commit(&mut self, jobs: impl Iterator<Item = Box<Job>>) {
+        if let Some(why) = self.poison.get() {
+            jobs.for_each(|job| answer(job.reply, Err(CommitError::Poisoned(why.clone()))));
+            return;
+        }
+        let mut frontier = self.frontier.clone();
+        let before = self.ground.revision;
+        let mut settled = Settled::default();
+        for job in jobs {
+            self.now = self.now.max(job.at);
+            match self.ground.settle(&job) {
+                Ok(spent) => {
+                    settled.group.spent.extend(spent);
+                    self.place(*job, &mut settled, &mut frontier);
+                }
+                Err(refused) => answer(job.reply, Err(refused)),
+            }
+        }
+        if settled.group.entries.is_empty() {
+            return;
+        }
+        let epoch = epoch_of(settled.world.as_deref().unwrap_or(&self.world.load()));
+        let revisions = (before, self.ground.revision);
+        settled.group.batch = self
+            .chain
+            .extend(epoch, revisions, &settled.leaves, &settled.group.changes);
+        match self.backend.commit(&settled.group) {
+            Ok(()) => self.publish(settled, frontier),
+            Err(error) => {
+                let why = self.poison.set(&error.to_string());
+                for (reply, _) in settled.replies {
+                    answer(reply, Err(CommitError::Poisoned(why.clone())));
+                }
+            }
+        }
+    }
+
+    /// Gives a settled plan its place: stamps it, and prepares everything that will be true once it is durable.
+    fn place(&self, job: Job, settled: &mut Settled, frontier: &mut Frontier) {
+        let index = frontier.size();
+        let revision = self.ground.revision;
+        let current = settled.world.clone().unwrap_or_else(|| self.world.load_full());
+        let mut epoch = epoch_of(&current);
+        if let Some(mut row) = job.row {
+            let next = Arc::new(current.apply(&job.changes, revision));
+            epoch = epoch_of(&next);
+            settled.old.extend(settled.world.replace(next));
+            row.revision = revision;
+            settled.group.changes.push(row);
+            let changes = job
+                .changes
+                .iter()
+                .map(|change| change.clone().at(revision))
+                .collect();
+            settled.deltas.push(Delta { revision, changes });
+        }
+        let minted = job.draft.minted().map(|id| id.at(revision));
+        let bytes = job.draft.seal(WriterStamp {
+            epoch,
+            index,
+            log: self.log,
+            revision,
+        });
+        let leaf = bytes.leaf_hash();
+        frontier.push(leaf);
+        settled.leaves.push(leaf);
+        settled.group.entries.push(bytes);
+        let entry = EntryRef { log: self.log, index };
+        settled.replies.push((
+            job.reply,
+            Receipt {
+                entry,
+                revision,
+                minted,
+            },
+        ));
+    }
+
+    /// Everything of the group is durable: let it be seen, then answer.
+    fn publish(&mut self, settled: Settled, frontier: Frontier) {
+        self.frontier = frontier;
+        let root = self.frontier.root();
+        match self.key.checkpoint(self.frontier.size(), root) {
+            Ok(checkpoint) => self.head.store(Arc::new(Head {
+                size: self.frontier.size(),
+                root,
+                checkpoint,
+            })),
+            Err(error) => drop(self.poison.set(&error.to_string())),
+        }
+        let mut old = settled.old;
+        if let Some(world) = settled.world {
+            if world.revision().0 >= self.snapshot_at.0.saturating_add(SNAPSHOT_REVISIONS) {
+                self.snapshot_at = world.revision();
+                self.chore(Chore::Snapshot(world.clone()));
+            }
+            old.push(self.world.swap(world));
+        }
+        for delta in settled.deltas {
+            // Nobody listens: fine, a follower that comes later reads the table.
+            drop(self.feed.send(delta));
+        }
+        for (reply, receipt) in settled.replies {
+            answer(reply, Ok(receipt));
+        }
+        if !old.is_empty() {
+            self.chore(Chore::Drop(old));
+        }
+        if let Err(error) = self.backend.maintain() {
+            self.poison.set(&error.to_string());
+        }
+    }
+
+    /// Records what is sealed; drops some rows and keys that are not needed.
+    fn tidy(&mut self, sealed: Option<Sealed>) {
+        let size = sealed.as_ref().map(|sealed| sealed.size);
+        let bound = self.sealed.load(Ordering::Acquire);
+        let forgotten = self.ground.once.forget(self.now);
+        if self.poison.get().is_some() || size.is_none() && self.dropped >= bound && forgotten.is_empty() {
+            return;
+        }
+        let below = self.dropped.saturating_add(DROP_ENTRIES).min(bound);
+        let from = self.dropped.saturating_sub(GROUP_PLANS_MAX as u64);
+        let tidy = Tidy {
+            sealed,
+            below,
+            from,
+            forgotten,
+            once_floor: self.ground.once.floor(),
+        };
+        match self.backend.tidy(&tidy) {
+            Ok(()) => {
+                self.dropped = below;
+                if let Some(size) = size {
+                    self.sealed.store(size, Ordering::Release);
+                }
+            }
+            Err(error) => {
+                self.poison.set(&error.to_string());
+            }
+        }
+    }
+
+    fn chore(&self, chore: Chore) {
+        if self.chores.send(chore).is_err() {
+            tracing::error!("the housekeeper is gone: no snapshot of the World is written any more");
+        }
+    }
+}
+
+fn epoch_of(world: &World) -> u64 {
+    world.founding().map_or(0, |founding| founding.epoch)
+}
+
+/// Whoever asked may have gone; what was recorded stays recorded.
+fn answer(reply: Reply, result: Result<Receipt, CommitError>) {
+    drop(reply.send(result));
+}
