@@ -131,7 +131,13 @@ impl Host {
 
     /// What `tabard run` does, as `uid`: in a process of its own, so that the kernel sees that user. Bounded in time.
     pub(crate) async fn run(&self, uid: u32, agent: &str, options: &[&str], argv: &[&str]) -> Output {
-        let mut command = Command::new("python3");
+        let command = self.client(agent, options, argv);
+        self.finish(uid, command).await
+    }
+
+    /// The command that `run` runs.
+    pub(crate) fn client(&self, agent: &str, options: &[&str], argv: &[&str]) -> Command {
+        let mut command = Command::new("/usr/bin/python3");
         command
             .args(["-I", "-c", CLIENT])
             .arg(&self.launch)
@@ -139,7 +145,7 @@ impl Host {
             .args(options)
             .arg("--")
             .args(argv);
-        self.finish(uid, command).await
+        command
     }
 
     /// Any other process of a user.

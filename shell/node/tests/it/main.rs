@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod authority;
 #[cfg(test)]
+mod endings;
+#[cfg(test)]
 mod host;
 #[cfg(test)]
 mod launch;
