@@ -19,13 +19,21 @@ pub(crate) enum Chore {
 /// Until the writer is gone.
 pub(crate) fn run(chores: &mpsc::Receiver<Chore>, directory: &Path, key: &LogKey) {
     while let Ok(chore) = chores.recv() {
-        match chore {
-            Chore::Drop(worlds) => drop(worlds),
-            // Without it the next start takes longer; nothing else depends on it.
-            Chore::Snapshot(world) => match snapshot::write(directory, &world, key) {
-                Ok(()) => tracing::debug!(revision = %world.revision(), "snapshot of the World written"),
-                Err(error) => tracing::warn!(%error, "no snapshot of the World could be written"),
-            },
+        // Under a flood of Changes several snapshots may be due: only the newest is of use.
+        let mut due = None;
+        for chore in std::iter::once(chore).chain(chores.try_iter()) {
+            match chore {
+                Chore::Drop(worlds) => drop(worlds),
+                Chore::Snapshot(world) => due = Some(world),
+            }
+        }
+        let Some(world) = due else {
+            continue;
+        };
+        // Without it the next start takes longer; nothing else depends on it.
+        match snapshot::write(directory, &world, key) {
+            Ok(()) => tracing::debug!(revision = %world.revision(), "snapshot of the World written"),
+            Err(error) => tracing::warn!(%error, "no snapshot of the World could be written"),
         }
     }
 }

@@ -11,8 +11,8 @@ use std::collections::{BinaryHeap, HashMap};
 
 /// Live keys kept at once: about 100 MB. DPoP proofs live a minute, so this allows 16,000 exchanges a second.
 pub(crate) const ONCE_KEYS_MAX: usize = 1_000_000;
-/// Keys forgotten with one commit, so that none takes long.
-const FORGET_MAX: usize = 512;
+/// Keys forgotten at once: about 5 ms of deleting.
+const FORGET_MAX: usize = 2_048;
 /// How long a worthless key is kept: clocks step, and requests wait in the queue.
 const GRACE_SECS: u64 = 60;
 

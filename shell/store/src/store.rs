@@ -114,6 +114,7 @@ impl Store {
             sealed: sealed.clone(),
             dropped: recovered.dropped,
             snapshot_at: recovered.snapshot_at,
+            since_forgetting: (0, 0),
             now: UnixTime::default(),
         };
 

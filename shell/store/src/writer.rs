@@ -31,6 +31,12 @@ const GROUP_BYTES_MAX: usize = 4 << 20;
 /// Entries dropped at once after sealing, so that dropping never holds up a commit for more than a millisecond.
 const DROP_ENTRIES: u64 = 2_048;
 
+/// Expired keys are dropped after so many were spent, for dropping is a transaction of its own. Below
+/// [`crate::once`]'s own limit a time, so that dropping keeps up with spending.
+const FORGET_AFTER_KEYS: usize = 1_024;
+/// Or after so many commits.
+const FORGET_AFTER_COMMITS: u32 = 64;
+
 type Reply = oneshot::Sender<Result<Receipt, CommitError>>;
 
 /// The writer and all it needs.
@@ -51,6 +57,8 @@ pub(crate) struct Writer {
     /// Rows below this were dropped.
     pub(crate) dropped: u64,
     pub(crate) snapshot_at: Revision,
+    /// Keys spent and commits made since expired keys were dropped.
+    pub(crate) since_forgetting: (usize, u32),
     /// The newest time any plan was judged at; see [`crate::once`].
     pub(crate) now: UnixTime,
 }
@@ -142,6 +150,8 @@ impl Writer {
         settled.group.batch = self
             .chain
             .extend(epoch, revisions, &settled.leaves, &settled.group.changes);
+        self.since_forgetting.0 += settled.group.spent.len();
+        self.since_forgetting.1 += 1;
         match self.backend.commit(&settled.group) {
             Ok(()) => self.publish(settled, frontier),
             Err(error) => {
@@ -233,7 +243,13 @@ impl Writer {
     fn tidy(&mut self, sealed: Option<Sealed>) {
         let size = sealed.as_ref().map(|sealed| sealed.size);
         let bound = self.sealed.load(Ordering::Acquire);
-        let forgotten = self.ground.once.forget(self.now);
+        let (keys, commits) = self.since_forgetting;
+        let forgotten = if keys >= FORGET_AFTER_KEYS || commits >= FORGET_AFTER_COMMITS {
+            self.since_forgetting = (0, 0);
+            self.ground.once.forget(self.now)
+        } else {
+            Vec::new()
+        };
         if self.poison.get().is_some() || size.is_none() && self.dropped >= bound && forgotten.is_empty() {
             return;
         }
