@@ -186,12 +186,16 @@ impl Change {
             Self::UpstreamPublished(upstream) if upstream.id.revision() == Revision(0) => {
                 upstream.id = upstream.id.at(revision);
             }
+            // The launch spec of an agent that the same commit registers names it by its unstamped id.
+            Self::LaunchSpecSet(spec) if spec.agent.revision() == Revision(0) => {
+                spec.agent = spec.agent.at(revision);
+            }
             Self::TaskOpened(task) => task.id = task.id.at(revision),
             Self::InstanceOpened(instance) => {
                 instance.id = instance.id.at(revision);
                 instance.run = instance.run.at(revision);
             }
-            Self::NodeJoined { node, .. } => node.id = node.id.at(revision),
+            Self::NodeJoined { node, .. } if node.id.revision() == Revision(0) => node.id = node.id.at(revision),
             Self::Founded { .. }
             | Self::PrincipalAdded(_)
             | Self::AgentUpdated(_)
@@ -208,7 +212,8 @@ impl Change {
             | Self::RevocationsForgotten { .. }
             | Self::KeyPublished(_)
             | Self::KeyRetired { .. }
-            | Self::JoinTokenCreated(_) => {}
+            | Self::JoinTokenCreated(_)
+            | Self::NodeJoined { .. } => {}
         }
         self
     }
