@@ -29,5 +29,5 @@ mod token;
 pub use config::Config;
 pub use founding::Founder;
 pub use installation::Installation;
-pub use serve::{Opening, Running, Server, StartError};
+pub use serve::{NotAdmitted, Opening, Running, Server, StartError};
 pub use signer::{Credential, Signer};

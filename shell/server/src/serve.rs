@@ -14,6 +14,8 @@ use crate::secrets::UpstreamSecrets;
 use crate::tls::{self, ClientSvidVerifier, OwnCertificate};
 use crate::{discovery, health, log, members, token};
 use axum::Router;
+use broker::inventory::Bootstrap;
+use broker::world::MemberRole;
 use identity::LogId;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -169,6 +171,11 @@ impl Server {
     }
 }
 
+/// A member of this process was not admitted.
+#[derive(Debug, thiserror::Error)]
+#[error("a part of this process was not admitted: {0}")]
+pub struct NotAdmitted(String);
+
 /// Every surface of this crate that speaks HTTPS.
 fn routes(installation: &Arc<Installation>) -> Router {
     Router::new()
@@ -203,6 +210,27 @@ impl Running {
     /// `iss`.
     pub fn issuer(&self) -> &str {
         self.installation.config.issuer.as_str()
+    }
+
+    /// Admits a node agent or gateway that runs in this very process, for the key that its CSR proves. One that was
+    /// here before a restart is the same member again.
+    pub async fn admit(&self, role: MemberRole, csr: &[u8]) -> Result<sync::proto::Membership, NotAdmitted> {
+        let world = self.installation.store.world();
+        let again = world
+            .nodes()
+            .filter(|member| member.role == role && member.org.is_none())
+            .map(|it| it.id)
+            .min();
+        let bootstrap = Bootstrap::SameProcess { role, again };
+        let reply = members::admit(&self.installation, &bootstrap, csr).await;
+        match reply
+            .map_err(|status| NotAdmitted(status.message().to_owned()))?
+            .outcome
+        {
+            Some(sync::proto::join_reply::Outcome::Membership(membership)) => Ok(membership),
+            Some(sync::proto::join_reply::Outcome::Refused(refused)) => Err(NotAdmitted(refused.message)),
+            None => Err(NotAdmitted("the reply was empty".to_owned())),
+        }
     }
 
     /// Stops listening, lets requests in flight end (5 s at most), writes down what was counted, and gives the store

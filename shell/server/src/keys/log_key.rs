@@ -19,12 +19,7 @@ pub struct LogKey {
 
 impl LogKey {
     /// Opens the key of the log `name` in `folder`, or makes it when there is none yet.
-    pub(super) fn open_or_make(
-        folder: &Path,
-        name: &str,
-        kek: &Kek,
-        now: UnixTime,
-    ) -> Result<Self, KeyError> {
+    pub fn open_or_make(folder: &Path, name: &str, kek: &Kek, now: UnixTime) -> Result<Self, KeyError> {
         let path = Purpose::Log.file(folder);
         if !path.exists() {
             let pair = Ed25519KeyPair::generate().map_err(|_| KeyError::Generation)?;

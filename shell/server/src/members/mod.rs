@@ -8,6 +8,8 @@ mod run;
 mod secret;
 mod svid;
 
+pub(crate) use join::admit;
+
 use crate::installation::Installation;
 use crate::settle::Unsettled;
 use axum::Router;

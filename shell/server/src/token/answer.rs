@@ -26,6 +26,12 @@ struct Success<'a> {
 struct Failure<'a> {
     error: &'a str,
     error_description: &'a str,
+    /// Ours: the stable code that the caller may see.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<&'a str>,
+    /// Ours: what `tabard explain` takes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    decision_id: Option<String>,
 }
 
 /// A token.
@@ -54,6 +60,8 @@ pub(super) fn refused(why: &NotIssued, nonce: &str) -> Response {
     let failure = Failure {
         error: answer.error,
         error_description: &description,
+        code: why.caller_code(),
+        decision_id: answer.decision.map(|decision| decision.to_string()),
     };
     let mut response = json(
         answer.status,

@@ -273,6 +273,14 @@ impl NotIssued {
         }
     }
 
+    /// The code of a recorded refusal, as far as the caller may see it.
+    pub(super) fn caller_code(&self) -> Option<&'static str> {
+        match self {
+            Self::Refused(refusal) => Some(refusal.code()),
+            _ => None,
+        }
+    }
+
     /// A stable code for counts and logs.
     pub(super) const fn code(&self) -> &'static str {
         match self {
@@ -368,6 +376,7 @@ fn form(error: &ExchangeFormError) -> OAuthError {
 /// A decision that said no.
 fn refused(refusal: &Refusal) -> OAuthError {
     let (status, error, sentence) = match refusal.cause() {
+        Cause::Subject(Reason::ReplayDetected) => (BAD, "invalid_dpop_proof", PROOF),
         Cause::Subject(reason) => (BAD, "invalid_request", reason.caller_sentence()),
         Cause::Target(reason) => (BAD, "invalid_target", reason.caller_sentence()),
         Cause::Details { reason, .. } => (BAD, "invalid_authorization_details", reason.caller_sentence()),

@@ -1,5 +1,7 @@
 //! The server as clients meet it: real TLS, a real store on disk, instances as a node agent would open them.
 
+extern crate tabard_server as server;
+
 mod client;
 mod discovery;
 mod exchange;

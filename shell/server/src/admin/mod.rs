@@ -1,0 +1,151 @@
+//! The admin plane: HTTP/1.1 and JSON over a Unix socket. One file a noun.
+//!
+//! Who asks is the kernel's word about the process at the other end (`SO_PEERPIDFD`): its uid names a principal, and a
+//! process inside a run is nobody, whatever its uid. There is no password and no token to steal. Every mutation is a
+//! use case of the broker, so it needs a role and names its human in the record; a refused one is recorded, too.
+//! Callers that are nobody are counted, never recorded one by one.
+//!
+//! Not here: administration over the network, and approval, which needs more than a uid.
+
+mod agents;
+mod body;
+mod caller;
+mod connection;
+mod contracts;
+mod decisions;
+mod entries;
+mod join_string;
+mod join_tokens;
+mod log_files;
+mod principals;
+mod refused;
+mod registrations;
+mod revocations;
+mod status;
+mod tail;
+mod tasks;
+mod three_lists;
+mod upstreams;
+
+pub use join_string::{JoinString, JoinStringError};
+
+use crate::installation::Installation;
+use axum::Router;
+use axum::routing::{delete, get, post};
+use identity::NodeId;
+use peer::Listener;
+use refused::Refused;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
+use std::sync::Arc;
+use store::Store;
+use tokio::sync::{Mutex, watch};
+use tokio::task::JoinHandle;
+
+/// Mode of the socket: its owner and group may ask; the folder around it decides who gets that far.
+const SOCKET_MODE: u32 = 0o660;
+
+/// What the admin plane works on.
+#[derive(Debug)]
+pub struct AdminParts {
+    /// The server.
+    pub installation: Arc<Installation>,
+    /// Journals of gateways and node agents that run in this process: their decisions are searched as well.
+    pub journals: Vec<Arc<Store>>,
+    /// Members that run in this process: `status` is not ready before they follow.
+    pub members: Vec<NodeId>,
+    /// Where to listen.
+    pub socket: PathBuf,
+}
+
+/// Why the admin plane does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum AdminError {
+    /// The socket is in use or cannot be made.
+    #[error("cannot listen on {}: {source}. Stop what listens there, or choose another admin.socket", path.display())]
+    Socket {
+        /// Where.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+}
+
+/// The state of all endpoints.
+#[derive(Debug)]
+pub(super) struct Plane {
+    installation: Arc<Installation>,
+    journals: Vec<Arc<Store>>,
+    members: Vec<NodeId>,
+    /// One secret is rotated at a time: it is sealed under the version that its Change will name.
+    rotating: Mutex<()>,
+    stop: watch::Receiver<bool>,
+}
+
+impl Plane {
+    /// The server's log, and the journals in this process.
+    fn stores(&self) -> impl Iterator<Item = &Arc<Store>> {
+        std::iter::once(&self.installation.store).chain(&self.journals)
+    }
+}
+
+/// Listens, and serves until `stop` says so. The socket answers when this returns.
+pub fn serve(parts: AdminParts, stop: watch::Receiver<bool>) -> Result<JoinHandle<()>, AdminError> {
+    let AdminParts {
+        installation,
+        journals,
+        members,
+        socket,
+    } = parts;
+    let failed = |source| AdminError::Socket {
+        path: socket.clone(),
+        source,
+    };
+    let listener = Listener::bind(&socket).map_err(failed)?;
+    let mode = std::fs::Permissions::from_mode(SOCKET_MODE);
+    std::fs::set_permissions(&socket, mode).map_err(failed)?;
+    let plane = Arc::new(Plane {
+        installation,
+        journals,
+        members,
+        rotating: Mutex::default(),
+        stop: stop.clone(),
+    });
+    let routes = routes(&plane);
+    tracing::info!(socket = %socket.display(), "administration");
+    Ok(tokio::spawn(async move {
+        connection::serve(plane, &listener, routes, stop).await;
+        drop(listener);
+        if let Err(error) = std::fs::remove_file(&socket) {
+            tracing::debug!(%error, "the admin socket was gone already");
+        }
+    }))
+}
+
+fn routes(plane: &Arc<Plane>) -> Router {
+    Router::new()
+        .route("/v1/status", get(status::answer))
+        .route("/v1/agents", get(agents::list).post(agents::apply))
+        .route("/v1/agents/{name}", get(agents::show))
+        .route("/v1/agents/{name}/state", post(agents::set_state))
+        .route("/v1/contracts", get(contracts::list).post(contracts::apply))
+        .route("/v1/contracts/check", post(contracts::check))
+        .route("/v1/contracts/{reference}", get(contracts::show))
+        .route("/v1/upstreams", get(upstreams::list).post(upstreams::apply))
+        .route("/v1/upstreams/{name}", get(upstreams::show))
+        .route("/v1/registrations", get(registrations::list).post(registrations::add))
+        .route("/v1/registrations/{name}", delete(registrations::remove))
+        .route("/v1/principals", get(principals::list).post(principals::add))
+        .route("/v1/join-tokens", post(join_tokens::create))
+        .route("/v1/tasks", get(tasks::list).post(tasks::open))
+        .route("/v1/tasks/{id}", delete(tasks::close))
+        .route("/v1/revocations", get(revocations::list).post(revocations::revoke))
+        .route("/v1/decisions/{id}", get(decisions::explain))
+        .route("/v1/entries", get(entries::list))
+        .route("/v1/entries/tail", get(tail::follow))
+        .route("/v1/entries/{place}", get(entries::show))
+        .route("/v1/log/{*path}", get(log_files::read))
+        .method_not_allowed_fallback(|| async { Refused::method() })
+        .fallback(|| async { Refused::not_found("endpoint", "of this path") })
+        .with_state(plane.clone())
+}
