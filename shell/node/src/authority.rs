@@ -3,12 +3,13 @@
 //! Every call that grants something is recorded there before it returns (record before sign). A call that can not
 //! reach the server is [`Refused::Unreachable`], never a silent yes.
 
-use crate::launch::{LaunchSpec, Measurement};
+use crate::launch::{LaunchSpec, Measurement, TaskWish};
 use crate::workload_api::{Bundles, Invalid, ValidJwt};
 use identity::{
-    Assurance, Audience, DecisionId, Digest, InstanceId, Name, RunId, Secret, SpiffeId, TaskId, UnixTime,
+    Assurance, Audience, DecisionId, Digest, InstanceId, Name, RunId, Secret, SpiffeId, TaskId, Thumbprint, UnixTime,
 };
 use std::future::Future;
+use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::sync::watch;
 
@@ -19,10 +20,20 @@ pub struct OpenRun {
     pub agent: Name,
     /// Who asked, by the kernel's word.
     pub launcher_uid: u32,
+    /// The run that whoever asked belongs to.
+    pub launcher_run: Option<RunId>,
+    /// The command line.
+    pub argv: Vec<String>,
+    /// Where it starts.
+    pub cwd: PathBuf,
+    /// Names of the variables that it gets.
+    pub environment: Vec<String>,
     /// What was found, before anything was executed.
     pub evidence: Measurement,
-    /// SHA-256 of the instance key's SubjectPublicKeyInfo: what the run's X.509-SVID will be bound to.
-    pub instance_key: Digest,
+    /// RFC 7638 thumbprint of the instance key: what the run's credentials will be bound to.
+    pub instance_key: Thumbprint,
+    /// What the launcher wants of the task.
+    pub wish: TaskWish,
 }
 
 /// What the server made of it.
@@ -40,8 +51,12 @@ pub struct OpenedRun {
     pub contract: Digest,
     /// How well all this is proven.
     pub assurance: Assurance,
-    /// The decision that allowed it.
-    pub decision: DecisionId,
+    /// Whose data it works on.
+    pub tenant: Option<String>,
+    /// Who opened the task.
+    pub opener: String,
+    /// Whether its launch spec says which code runs.
+    pub pinned: bool,
 }
 
 /// How a run ended.

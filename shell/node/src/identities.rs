@@ -162,7 +162,7 @@ fn signing_request(run: &Run) -> Result<Vec<u8>, rcgen::Error> {
     let mut params = rcgen::CertificateParams::new(Vec::new())?;
     params.distinguished_name = rcgen::DistinguishedName::new();
     params.subject_alt_names = vec![rcgen::SanType::URI(run.opened.spiffe_id.as_str().try_into()?)];
-    Ok(params.serialize_request(&run.key)?.der().to_vec())
+    Ok(params.serialize_request(run.key.certificate_key())?.der().to_vec())
 }
 
 fn half_life(issued: &IssuedX509) -> SystemTime {
@@ -176,7 +176,7 @@ fn publish(run: &Run, issued: IssuedX509) {
     run.svids.send_replace(Arc::new(vec![X509Svid {
         id: run.opened.spiffe_id.clone(),
         chain: issued.chain,
-        key: Secret::new(run.key.serialize_der()),
+        key: Secret::new(run.key.pkcs8()),
         hint: String::new(),
     }]));
 }

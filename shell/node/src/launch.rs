@@ -29,5 +29,5 @@ pub use measure::{
     MeasureError, MeasuredRoot, Measurement, Separation, TREE_BYTES_MAX, TREE_DEPTH_MAX, TREE_FILES_MAX,
 };
 pub use program::{Program, ProgramError};
-pub use protocol::{Ask, Launch, Step, Story, Tell};
+pub use protocol::{Ask, Launch, Step, Story, TaskWish, Tell};
 pub use spec::{Argv, Bind, Isolation, LaunchSpec};

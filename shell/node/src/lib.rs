@@ -4,8 +4,11 @@
 //! takes calls, and [`authority`] is all that is asked of the server.
 
 pub mod authority;
+pub mod calls;
 pub mod identities;
+pub mod instance_key;
 pub mod launch;
 pub mod listener;
 pub mod runs;
+pub mod server_link;
 pub mod workload_api;

@@ -7,7 +7,8 @@
 use crate::authority::OpenedRun;
 use crate::launch::{Separation, Story};
 use crate::workload_api::X509Svid;
-use identity::Name;
+use crate::instance_key::InstanceKey;
+use identity::{Digest, Name};
 use peer::{Executable, PeerError, PidFd, SUPERVISOR_NAME, ancestors};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -25,6 +26,8 @@ pub struct Run {
     pub process: Arc<PidFd>,
     /// What it must execute to keep the binding.
     pub executable: Executable,
+    /// Digest of that file, as it was measured.
+    pub executable_digest: Digest,
     /// Whose uid it runs with.
     pub uid: u32,
     /// How far it is separated from its host.
@@ -34,12 +37,16 @@ pub struct Run {
     /// Lines for the launcher's terminal.
     pub story: mpsc::UnboundedSender<Story>,
     pub(crate) supervisor: Arc<PidFd>,
-    pub(crate) key: rcgen::KeyPair,
+    pub(crate) key: InstanceKey,
     pub(crate) svids: watch::Sender<Arc<Vec<X509Svid>>>,
     pub(crate) renewing: OnceCell<()>,
 }
 
 impl Run {
+    /// The key that the run is known by.
+    pub const fn key(&self) -> &InstanceKey {
+        &self.key
+    }
     /// Tells the launcher's terminal; nobody listens when it asked for quiet.
     pub fn tell(&self, line: Story) {
         if self.story.send(line).is_err() {

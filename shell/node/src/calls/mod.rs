@@ -93,7 +93,7 @@ impl<A: Authority> GatewayCalls<A> {
             let decision = self.authority.refuse(LocalRefusal {
                 code,
                 uid: run.uid,
-                pid: caller.process.pid(),
+                pid: caller.process.pid,
                 agent: Some(run.agent.clone()),
                 seen: format!("{seen} matches no declared upstream and route"),
             });
@@ -172,9 +172,9 @@ pub(crate) fn vouch(caller: &Caller) -> credential::dpop::Caller {
             CallerKind::Agent => credential::dpop::CallerKind::Agent,
             CallerKind::Child => credential::dpop::CallerKind::Child,
         },
-        exe: caller.process.executable_path(),
-        exe_digest: caller.process.executable_digest(),
-        argv_digest: caller.process.argv_digest(),
-        pid: u32::try_from(caller.process.pid()).unwrap_or(0),
+        exe: caller.process.executable.path.to_string_lossy().into_owned(),
+        exe_digest: caller.process.executable_digest,
+        argv_digest: caller.process.argv_digest,
+        pid: u32::try_from(caller.process.pid).unwrap_or(0),
     }
 }

@@ -86,7 +86,7 @@ impl Tokens {
         }
         let audience: Audience = self.endpoint.issuer().parse().map_err(|_| unreachable_server())?;
         let token = authority.jwt_svid(instance, &[audience]).await.map_err(stopped)?;
-        let until = credential::jwt_svid_expiry(token.expose()).unwrap_or(now);
+        let until = credential::JwtSvidClaims::of_token_unverified(token.expose()).map_or(now, |claims| claims.expires_at);
         let token = Arc::new(token);
         let mut subjects = lock(&self.subjects);
         subjects.retain(|_, (_, until)| lasts(*until, now));

@@ -99,6 +99,10 @@ impl Environment {
         all.retain(|name, value| is_name(name) && !value.contains('\0'));
         Self(all)
     }
+    /// The names alone: what evidence says of an environment.
+    pub fn names(&self) -> Vec<String> {
+        self.0.iter().map(|(name, _)| name.clone()).collect()
+    }
     /// `NAME=value` lines.
     pub fn lines(&self) -> Vec<String> {
         self.0

@@ -92,6 +92,13 @@ fn furnish_mounts(separate: &Separate) -> Result<(), Failure> {
             )?;
         }
     }
+    if separate
+        .hide
+        .iter()
+        .any(|hidden| separate.home.starts_with(hidden))
+    {
+        doing("make an empty home", fs::create_dir_all(&separate.home))?;
+    }
     for (path, tree, writable, is_dir) in kept {
         let target = doing(format!("make room for {}", path.display()), place(&path, is_dir))?;
         let moved = move_mount(&tree, "", CWD, &target, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH);

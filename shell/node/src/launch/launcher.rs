@@ -12,7 +12,8 @@ use super::spec::{Bind, Isolation, LaunchSpec};
 use crate::authority::{Authority, Ended, LocalRefusal, OpenRun, OpenedRun, Refused};
 use crate::listener::{self, Calls};
 use crate::runs::{Place, Run, Runs};
-use identity::{Digest, Name};
+use crate::instance_key::InstanceKey;
+use identity::{Name, RunId};
 use peer::{Executable, ExecutableDigests, Listener, Peer, PidFd, WitnessedStream};
 use rustix::process::{Pid, Signal};
 use std::future::Future;
@@ -193,6 +194,7 @@ struct Prepared {
     isolate: bool,
     stdio: [OwnedFd; 3],
     executable: Executable,
+    launcher_run: Option<RunId>,
 }
 
 impl<A: Authority, C: Calls> Launcher<A, C> {
@@ -281,15 +283,22 @@ impl<A: Authority, C: Calls> Launcher<A, C> {
     ) -> Result<Ended, NoLaunch> {
         let stdio = <[OwnedFd; 3]>::try_from(std::mem::take(&mut frames.descriptors))
             .map_err(|_| NoLaunch::Streams)?;
-        let (quiet, env) = (launch.quiet, launch.env.clone());
+        let (quiet, env, wish) = (launch.quiet, launch.env.clone(), launch.task.clone());
         let prepared = self.prepare(peer, launch, stdio).await?;
 
-        let key = rcgen::KeyPair::generate().map_err(|error| NoLaunch::Kernel(io::Error::other(error)))?;
+        let key = InstanceKey::generate().map_err(|error| NoLaunch::Kernel(io::Error::other(error)))?;
+        let user = User::of(peer.uid);
+        let environment = Environment::of_run(&prepared.spec, &env, &user.home, &user.name, Vec::new());
         let request = OpenRun {
             agent: prepared.spec.agent.clone(),
             launcher_uid: peer.uid,
+            launcher_run: prepared.launcher_run,
+            argv: prepared.program.argv.clone(),
+            cwd: prepared.cwd.clone(),
+            environment: environment.names(),
             evidence: prepared.evidence.clone(),
-            instance_key: spki_digest(&key),
+            instance_key: key.thumbprint(),
+            wish,
         };
         let opened = self.authority.open_run(request).await?;
         let run_id = opened.run;
@@ -321,13 +330,15 @@ impl<A: Authority, C: Calls> Launcher<A, C> {
         if launch.version != 1 {
             return Err(NoLaunch::Version(launch.version));
         }
-        match self.runs.place_of(&peer.process) {
-            Place::Outside => {}
-            Place::Agent(run) | Place::Child(run) if run.may_launch.contains(&launch.agent) => {}
+        let launcher_run = match self.runs.place_of(&peer.process) {
+            Place::Outside => None,
+            Place::Agent(run) | Place::Child(run) if run.may_launch.contains(&launch.agent) => {
+                Some(run.opened.run)
+            }
             Place::Agent(_) | Place::Child(_) | Place::Inside => {
                 return Err(NoLaunch::InsideARun(launch.agent));
             }
-        }
+        };
         let spec = self.authority.launch_spec(&launch.agent).await?;
         let spec = spec.ok_or_else(|| NoLaunch::Unregistered(launch.agent.clone()))?;
         if !spec.launchers.contains(&peer.uid) {
@@ -369,6 +380,7 @@ impl<A: Authority, C: Calls> Launcher<A, C> {
                 isolate,
                 stdio,
                 executable,
+                launcher_run,
             })
         });
         measured
@@ -382,7 +394,7 @@ impl<A: Authority, C: Calls> Launcher<A, C> {
         prepared: Prepared,
         offered: &[(String, String)],
         opened: OpenedRun,
-        key: rcgen::KeyPair,
+        key: InstanceKey,
         story: mpsc::UnboundedSender<Story>,
     ) -> Result<(Arc<Run>, AsyncLink, JoinSet<()>), NoLaunch> {
         let http_path = self.places.runs.join(format!("{}.sock", opened.run));
@@ -405,12 +417,12 @@ impl<A: Authority, C: Calls> Launcher<A, C> {
                 INSIDE_PORT,
             ),
         };
+        let user = User::of(peer.uid);
         let isolation = if prepared.isolate {
-            Some(self.separate(&prepared, &http_path)?)
+            Some(self.separate(&prepared, &http_path, &user.home)?)
         } else {
             None
         };
-        let user = User::of(peer.uid);
         let order = Order {
             argv: prepared.program.argv.clone(),
             env: Environment::of_run(
@@ -455,6 +467,7 @@ impl<A: Authority, C: Calls> Launcher<A, C> {
             agent: prepared.spec.agent.clone(),
             process: Arc::new(PidFd::from_fd(process)?),
             executable: prepared.executable,
+            executable_digest: prepared.evidence.executable_digest,
             uid: peer.uid,
             separation: prepared.evidence.separation,
             may_launch: prepared.spec.may_launch,
@@ -518,7 +531,7 @@ impl<A: Authority, C: Calls> Launcher<A, C> {
     }
 
     /// What an isolated run sees and does not see.
-    fn separate(&self, prepared: &Prepared, http: &Path) -> Result<Separate, NoLaunch> {
+    fn separate(&self, prepared: &Prepared, http: &Path, home: &Path) -> Result<Separate, NoLaunch> {
         let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
         let mut hide: Vec<_> = HIDDEN
             .iter()
@@ -579,6 +592,7 @@ impl<A: Authority, C: Calls> Launcher<A, C> {
             hide,
             binds,
             sockets,
+            home: home.to_owned(),
             port: INSIDE_PORT,
         })
     }
@@ -606,19 +620,19 @@ fn introduce(run: &Run) {
     let pid = run.process.pid().as_raw_nonzero();
     let executable = run.executable.path.display();
     let line = |step, text| run.tell(Story { step, text });
+    let digest: String = run.executable_digest.hex().chars().take(8).collect();
+    let pinned = if run.opened.pinned { "pinned" } else { "unpinned" };
+    let separation = match run.separation {
+        Separation::None => "not isolated",
+        Separation::Confined => "isolated; your own uid can still reach in",
+        Separation::Sealed => "isolated",
+    };
     line(
         Step::Attested,
-        format!(
-            "pid {pid}  exe {executable}  uid {}  level {level} ({})",
-            run.uid,
-            level.meaning()
-        ),
+        format!("pid {pid}  exe {executable} sha256:{digest}\u{2026}  level {level} ({pinned}, {separation})"),
     );
-    line(
-        Step::Identity,
-        format!("{}  instance {}", run.opened.spiffe_id, run.opened.instance),
-    );
-    line(Step::Task, run.opened.task.to_string());
+    line(Step::Identity, run.opened.spiffe_id.to_string());
+    line(Step::Task, format!("{}  opened by {}", run.opened.task, run.opened.opener));
 }
 
 /// Until the end of the run: signals in, story out.
@@ -778,12 +792,6 @@ fn groups_of(process: &PidFd) -> Result<Vec<u32>, NoLaunch> {
         .split_ascii_whitespace()
         .filter_map(|gid| gid.parse().ok())
         .collect())
-}
-
-fn spki_digest(key: &rcgen::KeyPair) -> Digest {
-    let spki = rcgen::PublicKeyData::subject_public_key_info(key);
-    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &spki);
-    Digest::from_bytes(digest.as_ref().try_into().unwrap_or_default())
 }
 
 struct RemoveOnDrop(PathBuf);

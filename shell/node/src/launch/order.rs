@@ -33,6 +33,8 @@ pub(super) struct Separate {
     pub(super) binds: Vec<Bind>,
     /// Sockets of the node agent: where they are, and where the run finds them.
     pub(super) sockets: Vec<(PathBuf, PathBuf)>,
+    /// The user's home, made anew when it was hidden.
+    pub(super) home: PathBuf,
     /// Port of the run's HTTP listener on its own loopback.
     pub(super) port: u16,
 }

@@ -1,7 +1,7 @@
 //! What `tabard run` and the node agent say to each other on the launch socket (version 1).
 
 use crate::authority::Ended;
-use identity::Name;
+use identity::{Name, TaskId};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -36,6 +36,27 @@ pub struct Launch {
     pub isolate: bool,
     /// Whether the story is wanted.
     pub quiet: bool,
+    /// What is wanted of the task.
+    #[serde(default)]
+    pub task: TaskWish,
+}
+
+/// What a launcher wants of the task that its run works on. What is left out is taken from the contract.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TaskWish {
+    /// An open task to go on with, instead of a new one.
+    #[serde(default)]
+    pub task: Option<TaskId>,
+    /// One of the contract's task types.
+    #[serde(default)]
+    pub kind: Option<Name>,
+    /// Whose data.
+    #[serde(default)]
+    pub tenant: Option<Name>,
+    /// How long, in seconds.
+    #[serde(default)]
+    pub ttl_secs: Option<u64>,
 }
 
 /// From the node agent to the command line.
