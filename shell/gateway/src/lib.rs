@@ -1,1 +1,42 @@
-//! gateway
+//! The gateway: where agents' requests become upstream requests, with a credential that no agent ever holds.
+//!
+//! One request, top to bottom (`call`): *authenticate* the token and the proof of its key (`authenticate`), find the
+//! upstream and the action (`address`, `broker::upstream`), *decide* (`judge`, over `broker::enforce`), *record* in the
+//! gateway's own journal, then inject and forward (`inject`, `connect`), and stream the answer back, scrubbed and cut
+//! the moment its token is revoked (`answer`, `live`). Facts come from a `World` that somebody else keeps current;
+//! when nobody does, every route closes.
+//!
+//! Plain HTTP/1.1 inside, as a base URL or a forward proxy for declared hosts. Not here: interception of TLS, MCP,
+//! HTTP/2 towards agents, redirects (they go back to the agent).
+
+mod address;
+mod addresses;
+mod answer;
+mod authenticate;
+mod call;
+mod connect;
+mod destination;
+mod fields;
+mod gateway;
+mod inject;
+mod judge;
+mod ledger;
+mod live;
+pub mod member;
+mod metrics;
+mod outcome;
+mod outgoing;
+mod parts;
+mod problem;
+mod scrub;
+mod serve;
+mod tokens;
+mod view;
+
+pub use gateway::{Gateway, StartError};
+pub use live::Cut;
+pub use metrics::Metrics;
+pub use parts::{
+    Clock, FeedHealth, GatewayParts, HEARTBEAT_MILLIS_MAX, NameKeys, Random, SecretError, Secrets, Settings,
+};
+pub use problem::Problem;

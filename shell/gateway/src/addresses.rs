@@ -1,0 +1,151 @@
+//! Which addresses the gateway connects to at all: the guard against server-side request forgery.
+//!
+//! An upstream is declared by an operator, so private networks are allowed; what no upstream may ever be is the
+//! metadata service of a cloud, a link-local or multicast neighbour, or this machine unless the declaration says so
+//! literally. IPv4 hidden in IPv6 (mapped, compatible, NAT64, 6to4, Teredo) is judged as the IPv4 it is.
+
+use broker::upstream::Host;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+/// Why an upstream's address is not connected to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Forbidden {
+    /// Never, whoever declares it.
+    #[error("the name resolves to an address that is never connected to")]
+    Never,
+    /// Loopback behind a name that does not say so.
+    #[error("the name resolves to this machine")]
+    Loopback,
+    /// Nothing.
+    #[error("the name does not resolve")]
+    Unresolved,
+}
+
+/// Metadata and platform services of clouds outside the link-local ranges.
+const METADATA_V4: [Ipv4Addr; 3] = [
+    Ipv4Addr::new(100, 100, 100, 200),
+    Ipv4Addr::new(168, 63, 129, 16),
+    Ipv4Addr::new(192, 0, 0, 192),
+];
+const METADATA_V6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254);
+
+/// All of `resolved`, or why not: one bad address refuses the name, so that answers cannot be mixed.
+pub(crate) fn checked(host: &Host, resolved: Vec<SocketAddr>) -> Result<Vec<SocketAddr>, Forbidden> {
+    if resolved.is_empty() {
+        return Err(Forbidden::Unresolved);
+    }
+    for address in &resolved {
+        judge(host, address.ip())?;
+    }
+    Ok(resolved)
+}
+
+fn judge(host: &Host, address: IpAddr) -> Result<(), Forbidden> {
+    let address = match address {
+        IpAddr::V4(address) => IpAddr::V4(address),
+        IpAddr::V6(address) => hidden_v4(address).map_or(IpAddr::V6(address), IpAddr::V4),
+    };
+    let never = match address {
+        IpAddr::V4(v4) => {
+            let [first, ..] = v4.octets();
+            v4.is_link_local() || v4.is_multicast() || first == 0 || first >= 240 || METADATA_V4.contains(&v4)
+        }
+        IpAddr::V6(v6) => {
+            v6.is_unicast_link_local() || v6.is_multicast() || v6.is_unspecified() || v6 == METADATA_V6
+        }
+    };
+    if never {
+        return Err(Forbidden::Never);
+    }
+    if address.is_loopback() != host.is_loopback() {
+        return Err(Forbidden::Loopback);
+    }
+    Ok(())
+}
+
+/// The IPv4 address that an IPv6 address stands for.
+fn hidden_v4(v6: Ipv6Addr) -> Option<Ipv4Addr> {
+    let [a, b, c, d, e, f, g, h] = v6.segments();
+    let v4 = |high: u16, low: u16| {
+        let ([p, q], [r, s]) = (high.to_be_bytes(), low.to_be_bytes());
+        Ipv4Addr::new(p, q, r, s)
+    };
+    match (a, b, c, d, e, f) {
+        (0, 0, 0, 0, 0, 0) if (g, h) != (0, 0) && (g, h) != (0, 1) => Some(v4(g, h)),
+        (0, 0, 0, 0, 0, 0xffff) | (0, 0, 0, 0, 0xffff, 0) | (0x64, 0xff9b, ..) => Some(v4(g, h)),
+        (0x2002, high, low, ..) => Some(v4(high, low)),
+        (0x2001, 0, ..) => Some(v4(!g, !h)),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn verdict(host: &str, address: &str) -> Result<(), Forbidden> {
+        judge(&host.parse().unwrap(), address.parse().unwrap())
+    }
+
+    #[test]
+    fn metadata_and_link_local_are_never_connected_to() {
+        for address in [
+            "169.254.169.254",
+            "169.254.170.2",
+            "100.100.100.200",
+            "168.63.129.16",
+            "192.0.0.192",
+            "0.0.0.0",
+            "0.1.2.3",
+            "224.0.0.1",
+            "255.255.255.255",
+            "fe80::1",
+            "ff02::1",
+            "::",
+            "fd00:ec2::254",
+            "::ffff:169.254.169.254",
+            "::169.254.169.254",
+            "64:ff9b::a9fe:a9fe",
+            "2002:a9fe:a9fe::1",
+            "2001:0:1:2:3:4:5601:5601",
+        ] {
+            assert_eq!(
+                verdict("erp.example.com", address),
+                Err(Forbidden::Never),
+                "{address}"
+            );
+            assert_eq!(verdict("localhost", address), Err(Forbidden::Never), "{address}");
+        }
+    }
+
+    #[test]
+    fn loopback_only_for_those_who_say_so() {
+        for address in [
+            "127.0.0.1",
+            "127.8.9.10",
+            "::1",
+            "::ffff:127.0.0.1",
+            "64:ff9b::7f00:1",
+        ] {
+            assert_eq!(
+                verdict("rebinding.example.com", address),
+                Err(Forbidden::Loopback),
+                "{address}"
+            );
+        }
+        assert_eq!(verdict("localhost", "127.0.0.1"), Ok(()));
+        assert_eq!(verdict("127.0.0.1", "127.0.0.1"), Ok(()));
+        assert_eq!(verdict("[::1]", "::1"), Ok(()));
+        assert_eq!(verdict("localhost", "93.184.216.34"), Err(Forbidden::Loopback));
+    }
+
+    #[test]
+    fn one_bad_answer_refuses_the_name() {
+        let host: Host = "erp.example.com".parse().unwrap();
+        let good: SocketAddr = "10.1.2.3:443".parse().unwrap();
+        let bad: SocketAddr = "169.254.169.254:443".parse().unwrap();
+        assert_eq!(checked(&host, vec![good]), Ok(vec![good]));
+        assert_eq!(checked(&host, vec![good, bad]), Err(Forbidden::Never));
+        assert_eq!(checked(&host, vec![]), Err(Forbidden::Unresolved));
+    }
+}

@@ -1,0 +1,136 @@
+//! What a gateway is made of: everything it is given, and its limits.
+
+use audit::event::CommitmentKey;
+use broker::World;
+use credential::NonceKey;
+use futures_util::future::BoxFuture;
+use identity::{LogId, OrgId, Secret, UnixTime, UpstreamId};
+use std::sync::Arc;
+use std::time::Duration;
+use store::Store;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+/// A gateway that has not heard from its server for this long, in milliseconds, closes all routes: a revocation may
+/// be on its way.
+pub const HEARTBEAT_MILLIS_MAX: u64 = 3_000;
+
+/// The wall clock.
+pub type Clock = Arc<dyn Fn() -> UnixTime + Send + Sync>;
+/// 32 fresh random bytes.
+pub type Random = Arc<dyn Fn() -> [u8; 32] + Send + Sync>;
+/// The key under which an org's personal names are committed in entries.
+pub type NameKeys = Arc<dyn Fn(OrgId) -> Arc<CommitmentKey> + Send + Sync>;
+
+/// Why a secret is not to be had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum SecretError {
+    /// Nobody stored one.
+    #[error("no secret of that version is stored for the upstream")]
+    Unknown,
+    /// Whoever holds it does not answer.
+    #[error("the secret store does not answer")]
+    Unavailable,
+}
+
+/// Where upstream secrets come from. Kept in memory by the gateway for as long as the version is current.
+pub trait Secrets: Send + Sync {
+    /// The secret of one upstream, of one version.
+    fn secret(
+        &self,
+        upstream: UpstreamId,
+        version: u64,
+    ) -> BoxFuture<'_, Result<Arc<Secret<String>>, SecretError>>;
+}
+
+/// When the gateway last heard from whoever keeps its World current.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FeedHealth {
+    /// The World is this process's own.
+    Local,
+    /// A heartbeat or Change came in at that instant.
+    Heard(Instant),
+}
+
+impl FeedHealth {
+    /// Whether the World may be behind.
+    pub(crate) fn is_lost(self, now: Instant) -> bool {
+        match self {
+            Self::Local => false,
+            Self::Heard(at) => {
+                now.saturating_duration_since(at) > Duration::from_millis(HEARTBEAT_MILLIS_MAX)
+            }
+        }
+    }
+}
+
+/// Names and limits.
+#[derive(Debug)]
+pub struct Settings {
+    /// `iss` of the tokens that are accepted.
+    pub issuer: String,
+    /// Base URLs under which agents reach this gateway, such as `http://127.0.0.1:7070`: requests for any other host
+    /// are forward-proxy requests or refused, and DPoP proofs name one of these.
+    pub public_urls: Vec<String>,
+    /// The number of the gateway's own log.
+    pub log: LogId,
+    /// Makes and checks DPoP nonces; proofs need none when it is `None`.
+    pub nonces: Option<NonceKey>,
+    /// Most requests in flight; more are refused with 503.
+    pub in_flight_max: usize,
+    /// Longest wait for a request's head, in milliseconds.
+    pub head_timeout_ms: u64,
+    /// Longest pause while a request's body comes in, in milliseconds.
+    pub body_timeout_ms: u64,
+    /// Longest wait for an upstream to be connected, in milliseconds.
+    pub connect_timeout_ms: u64,
+    /// Longest wait for an upstream's response head, in milliseconds.
+    pub upstream_timeout_ms: u64,
+}
+
+impl Settings {
+    /// The usual limits.
+    pub fn new(issuer: impl Into<String>, public_urls: Vec<String>, log: LogId) -> Self {
+        Self {
+            issuer: issuer.into(),
+            public_urls,
+            log,
+            nonces: None,
+            in_flight_max: 10_000,
+            head_timeout_ms: 10_000,
+            body_timeout_ms: 30_000,
+            connect_timeout_ms: 5_000,
+            upstream_timeout_ms: 60_000,
+        }
+    }
+}
+
+/// Everything a gateway is given.
+pub struct GatewayParts {
+    /// Names and limits.
+    pub settings: Settings,
+    /// The World, newest first; whoever sends keeps it current. When the sender is gone every route closes.
+    pub worlds: watch::Receiver<Arc<World>>,
+    /// When the World was last known to be current.
+    pub feed: watch::Receiver<FeedHealth>,
+    /// The gateway's own log: every decision is in it before its request leaves.
+    pub journal: Arc<Store>,
+    /// Upstream secrets.
+    pub secrets: Arc<dyn Secrets>,
+    /// Commitment keys.
+    pub names: NameKeys,
+    /// TLS towards upstreams: roots and, if any, a client certificate.
+    pub upstream_tls: Arc<rustls::ClientConfig>,
+    /// The wall clock.
+    pub clock: Clock,
+    /// Randomness.
+    pub random: Random,
+}
+
+impl std::fmt::Debug for GatewayParts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("GatewayParts")
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
+    }
+}
