@@ -70,9 +70,9 @@ impl Followers {
         let mut spread = Spread::default();
         for (id, have, _) in self.list() {
             if have >= revision {
-                spread.confirmed.push(id)
+                spread.confirmed.push(id);
             } else {
-                spread.missing.push(id)
+                spread.missing.push(id);
             }
         }
         spread

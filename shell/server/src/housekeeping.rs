@@ -21,13 +21,13 @@ const RENEW_EVERY: Duration = Duration::from_secs(issue::X509_SVID_SECS / 2);
 /// How soon a failed renewal is tried again.
 const RENEW_AGAIN: Duration = Duration::from_secs(30);
 /// Longest silence of the log: who follows it can tell a quiet server from a dead one.
-const HEARTBEAT_EVERY: Duration = Duration::from_secs(60);
+const HEARTBEAT_EVERY: Duration = Duration::from_mins(1);
 /// How often unidentified callers are written down.
 const COUNT_EVERY: Duration = Duration::from_secs(1);
 /// How often old revocations and tasks are looked for.
-const FORGET_EVERY: Duration = Duration::from_secs(300);
+const FORGET_EVERY: Duration = Duration::from_mins(5);
 /// How often the intermediate's age is looked at.
-const ROTATE_EVERY: Duration = Duration::from_secs(3600);
+const ROTATE_EVERY: Duration = Duration::from_hours(1);
 
 /// A chore that could not be done this time.
 #[derive(Debug, thiserror::Error)]

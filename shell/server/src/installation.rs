@@ -10,7 +10,7 @@ use crate::keys::{KeyError, Keys};
 use crate::published::Published;
 use crate::secrets::UpstreamSecrets;
 use crate::signer::Signer;
-use crate::token::{ProofReplays, Subjects, Unidentified};
+use crate::token::{ProofReplays, Unidentified};
 use arc_swap::ArcSwap;
 use audit::event::CommitmentKey;
 use broker::Draw;
@@ -44,7 +44,6 @@ pub struct Installation {
     /// Node agents and gateways that follow the feed.
     pub followers: Followers,
     pub(crate) token_target: RequestTarget,
-    pub(crate) subjects: Subjects,
     pub(crate) replays: ProofReplays,
     pub(crate) unidentified: Unidentified,
     pub(crate) exchanges: Semaphore,
@@ -103,7 +102,6 @@ impl Installation {
             contracts: Contracts::default(),
             metrics: Metrics::default(),
             followers: Followers::default(),
-            subjects: Subjects::default(),
             replays: ProofReplays::default(),
             unidentified: Unidentified::default(),
             token_target,
@@ -125,7 +123,6 @@ impl Installation {
         }
         let fresh = Arc::new(Published::of(&world, &self.config.trust_domain));
         self.published.store(fresh.clone());
-        self.subjects.forget();
         fresh
     }
 

@@ -3,6 +3,7 @@
 //! Taken from the World and from nowhere else, so a key that was retired there is gone here at the next look. Made
 //! anew only when the set of keys changes.
 
+use crate::token::Subjects;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use broker::World;
@@ -28,6 +29,8 @@ pub struct Published {
     pub bundle_json: Arc<str>,
     /// The trust bundle.
     pub bundle: TrustBundle,
+    /// What was verified with exactly these keys; gone with them.
+    pub(crate) subjects: Subjects,
 }
 
 impl Published {
@@ -73,6 +76,7 @@ impl Published {
             jwks: all.to_json().into(),
             bundle_json: bundle.to_json().into(),
             bundle,
+            subjects: Subjects::default(),
         }
     }
 

@@ -9,5 +9,5 @@ use std::sync::Arc;
 
 /// The bundle.
 pub(super) async fn answer(State(installation): State<Arc<Installation>>) -> impl IntoResponse {
-    key_document(installation.published().bundle_json.clone())
+    key_document(&installation.published().bundle_json)
 }

@@ -8,5 +8,5 @@ use std::sync::Arc;
 
 /// The key set.
 pub(super) async fn answer(State(installation): State<Arc<Installation>>) -> impl IntoResponse {
-    key_document(installation.published().jwks.clone())
+    key_document(&installation.published().jwks)
 }

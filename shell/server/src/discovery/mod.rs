@@ -25,11 +25,11 @@ pub(crate) fn routes() -> Router<Arc<Installation>> {
 }
 
 /// Headers of a JSON document of public keys.
-fn key_document(json: Arc<str>) -> impl axum::response::IntoResponse {
+fn key_document(json: &str) -> impl axum::response::IntoResponse + use<> {
     let cache = format!("public, max-age={KEYS_MAX_AGE_SECS}");
     let headers = [
         (http::header::CONTENT_TYPE, "application/json".to_owned()),
         (http::header::CACHE_CONTROL, cache),
     ];
-    (headers, axum::body::Body::from(json.as_bytes().to_vec()))
+    (headers, axum::body::Body::from(json.to_owned()))
 }

@@ -81,7 +81,7 @@ async fn serve(
     let wish = Wish::parse(&read(&head.headers, body).await?)?;
     let published = installation.published();
     let issuer = &installation.config.issuer;
-    let svid = installation
+    let svid = published
         .subjects
         .verified(wish.subject.expose(), &published, issuer, now)?;
     let proven = prove(installation, peer, &head.headers, now)?;

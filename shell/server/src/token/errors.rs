@@ -219,15 +219,17 @@ impl NotIssued {
                 "invalid_client",
                 "client_id is the SPIFFE ID of the subject token, or absent.",
             ),
-            Self::NoProof | Self::TwoProofs | Self::Proof(_) => say(BAD, "invalid_dpop_proof", PROOF),
+            Self::NoProof
+            | Self::TwoProofs
+            | Self::Proof(_)
+            | Self::NotFresh(NotFresh::Replayed | NotFresh::TooLong) => say(BAD, "invalid_dpop_proof", PROOF),
             Self::NonceNeeded => say(BAD, "use_dpop_nonce", "Use the nonce from the DPoP-Nonce header."),
-            Self::NotFresh(NotFresh::Replayed | NotFresh::TooLong) => say(BAD, "invalid_dpop_proof", PROOF),
             Self::NotFresh(NotFresh::Full) => {
                 later(DOWN, "temporarily_unavailable", "Too many requests at once.")
             }
             Self::Refused(refusal) => refused(refusal),
-            Self::Contended => later(DOWN, "temporarily_unavailable", UNAVAILABLE),
-            Self::NoContract
+            Self::Contended
+            | Self::NoContract
             | Self::Contract(_)
             | Self::Unrecorded(_)
             | Self::Unsigned(_)

@@ -1,5 +1,5 @@
 //! The subject token: a JWT-SVID of this trust domain, for this issuer. Verified once, then remembered by its digest
-//! until it expires or the keys change.
+//! until it expires or the keys change: the memory is part of the published keys, so it goes with them.
 //!
 //! What is remembered is that the signature was good. Whether its instance may still act is asked of the World at
 //! every request.
@@ -57,11 +57,6 @@ impl Subjects {
         }
         drop(all);
         unexpired(verified, now)
-    }
-
-    /// Forgets all: the keys that vouched for them have changed.
-    pub(crate) fn forget(&self) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 }
 

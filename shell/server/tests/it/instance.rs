@@ -69,6 +69,7 @@ impl Instance {
             roots: Vec::new(),
             environment: Vec::new(),
             isolated: false,
+            sealed: false,
             immutable: false,
             key: key.thumbprint(),
             seen_at: place.now(),

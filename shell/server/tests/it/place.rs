@@ -188,6 +188,7 @@ impl Place {
                 env_set: std::collections::BTreeMap::new(),
                 roots: Vec::new(),
                 isolate: false,
+                binds: Vec::new(),
             }),
         };
         let source = self.draw();
@@ -197,6 +198,7 @@ impl Place {
         let source = self.draw();
         let bootstrap = Bootstrap::SameProcess {
             role: MemberRole::Node,
+            again: None,
         };
         let key = crate::test_key::TestKey::new().thumbprint();
         let plan = inventory::join(&store.world(), &bootstrap, key, 1, &mut source.draw()).unwrap();
