@@ -115,7 +115,7 @@ async fn a_refusal_has_a_decision_that_the_log_explains() {
     let description = answer.json()["error_description"].as_str().unwrap().to_owned();
     let decision = description.split(['(', ')']).nth(1).unwrap();
     assert!(decision.starts_with("dec_"), "{description}");
-    let entries = place.entries().await;
+    let entries = place.entries();
     let entry = entries.iter().find(|entry| entry.contains(decision)).unwrap();
     assert!(
         entry.contains("token.denied") && entry.contains("ACTION_NOT_GRANTED"),

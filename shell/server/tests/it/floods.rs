@@ -94,7 +94,7 @@ async fn callers_that_nobody_can_identify_are_counted_and_not_written_down_one_b
         drop(place.client.post(&form("x.y.z", "invoices"), &[]).await);
     }
     tokio::time::sleep(Duration::from_millis(1500)).await;
-    let entries = place.entries().await;
+    let entries = place.entries();
     let counted: Vec<&String> = entries
         .iter()
         .filter(|entry| entry.contains("refusals.counted"))

@@ -115,7 +115,8 @@ fn files_with(folders: &[&str], is: impl Fn(&str) -> bool) -> Vec<String> {
                         .map(|entry| entry.unwrap().path()),
                 );
             }
-        } else if name.ends_with(".rs") && name != "tests.rs" && name != "testing.rs" {
+        } else if path.extension().is_some_and(|it| it == "rs") && name != "tests.rs" && name != "testing.rs"
+        {
             let code = std::fs::read_to_string(&path).unwrap();
             let code = code.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
             if is(code) {

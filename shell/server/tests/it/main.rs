@@ -1,5 +1,12 @@
 //! The server as clients meet it: real TLS, a real store on disk, instances as a node agent would open them.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking, in its helpers too"
+)]
+
 extern crate tabard_server as server;
 
 mod client;

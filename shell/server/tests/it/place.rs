@@ -141,8 +141,8 @@ impl Place {
         NodeRecord::clone(self.installation().store.world().node(self.node).unwrap())
     }
 
-    /// Every entry of the log as text, unidentified callers written down first.
-    pub(crate) async fn entries(&self) -> Vec<String> {
+    /// Every entry of the log as text.
+    pub(crate) fn entries(&self) -> Vec<String> {
         let log = self.installation().store.log();
         let bytes = log.entries(0..log.size()).unwrap();
         bytes

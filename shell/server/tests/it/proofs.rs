@@ -24,7 +24,7 @@ async fn a_stolen_svid_without_its_key_is_worth_nothing() {
     let proof = thief.proof(&place.token_url(), &jti(), Some(&nonce), place.now());
     let answer = place.client.post(&form(&svid, "invoices"), &[proof]).await;
     assert_eq!(answer.error(), (400, "invalid_request".into()));
-    let entries = place.entries().await;
+    let entries = place.entries();
     assert!(
         entries
             .iter()
