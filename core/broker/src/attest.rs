@@ -32,8 +32,10 @@ pub struct LaunchEvidence {
     pub roots: Vec<MeasuredRoot>,
     /// Names of the environment variables that the process gets.
     pub environment: Vec<String>,
-    /// Whether it runs in namespaces of its own, out of reach of processes of the same uid.
+    /// Whether it runs in namespaces of its own, out of which it reaches no other process and none of our files.
     pub isolated: bool,
+    /// Whether, besides, other processes of its uid cannot get in: its namespaces belong to another uid.
+    pub sealed: bool,
     /// Whether the roots lie on storage that cannot change under the run.
     pub immutable: bool,
     /// Thumbprint of the key that was made for it.
@@ -163,10 +165,12 @@ pub(crate) fn assurance_of_launch(
     pinned: bool,
     argv: &ArgvRule,
 ) -> Assurance {
-    let launch = match (evidence.isolated, pinned && *argv != ArgvRule::Free) {
-        (true, true) => 3,
-        (true, false) | (false, true) => 2,
-        (false, false) => 1,
+    let bound = pinned && *argv != ArgvRule::Free;
+    let launch = match (bound, evidence.isolated, evidence.sealed) {
+        (true, true, true) => 4,
+        (true, true, false) => 3,
+        (true, false, _) | (false, true, _) => 2,
+        (false, false, _) => 1,
     };
     let code = match (pinned, evidence.immutable) {
         (true, true) => 3,

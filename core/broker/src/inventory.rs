@@ -3,6 +3,8 @@
 //! An agent without owner, purpose, contract and expiry cannot be registered. Everything here is an administrator's
 //! act, needs a role, and names its human in the entry.
 
+pub mod manifest;
+
 use crate::admin::Administrator;
 use crate::draw::Draw;
 use crate::plan::{OnceKind, Outcome, Plan, Precondition};
@@ -134,6 +136,8 @@ pub struct LaunchTerms {
     pub roots: Vec<crate::world::MeasuredRoot>,
     /// See [`LaunchSpec::isolate`].
     pub isolate: bool,
+    /// See [`LaunchSpec::binds`].
+    pub binds: Vec<crate::world::VisiblePath>,
 }
 
 /// Registers an agent, or updates the one of that name: owner, purpose, contract, expiry, launch spec.
@@ -269,6 +273,7 @@ fn launch_spec(agent: AgentId, org: OrgId, terms: LaunchTerms) -> LaunchSpec {
         env_set,
         roots,
         isolate,
+        binds,
     } = terms;
     LaunchSpec {
         agent,
@@ -281,6 +286,7 @@ fn launch_spec(agent: AgentId, org: OrgId, terms: LaunchTerms) -> LaunchSpec {
         env_set,
         roots,
         isolate,
+        binds,
     }
 }
 
@@ -589,6 +595,8 @@ pub enum Bootstrap {
     SameProcess {
         /// What it does there.
         role: MemberRole,
+        /// The member that it was before a restart: it keeps its id and log, and gets a new key.
+        again: Option<NodeId>,
     },
 }
 
@@ -614,9 +622,14 @@ pub fn join(
                 .ok_or(NotAdmitted)?;
             (token.role, token.org, Some((*digest, token.expires_at)))
         }
-        Bootstrap::SameProcess { role } => (*role, None, None),
+        Bootstrap::SameProcess { role, .. } => (*role, None, None),
     };
-    let id: NodeId = draw.minted();
+    let before = match bootstrap {
+        Bootstrap::SameProcess { again, .. } => again.and_then(|id| world.node(id)),
+        Bootstrap::JoinToken(_) => None,
+    };
+    let id: NodeId = before.map_or_else(|| draw.minted(), |before| before.id);
+    let log = before.map_or(log, |before| before.log);
     let kind = match role {
         MemberRole::Node => "node",
         MemberRole::Gateway => "gateway",
@@ -627,7 +640,7 @@ pub fn join(
         .map_err(|_| NotAdmitted)?;
     let mut event = draw.event(EventKind::NodeJoined, world.revision());
     event.org = org;
-    event.minted = Some(Minted::Node(id));
+    event.minted = before.is_none().then_some(Minted::Node(id));
     event.who = Some(audit::event::Who {
         node: Some(id),
         spiffe_id: Some(spiffe_id.clone()),

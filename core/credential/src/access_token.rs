@@ -110,6 +110,11 @@ impl AccessTokenClaims {
         Unsigned::new(header, &wire::to_wire(self))
     }
 
+    /// What a token says of itself, for whoever holds it. Proves nothing.
+    pub fn of_token_unverified(token: &str) -> Result<Self, Rejection> {
+        Self::parse_unverified(Jws::parse(token, TokenClass::AccessToken)?.payload_unverified())
+    }
+
     /// Reads claims that nobody has verified.
     pub fn parse_unverified(payload: &[u8]) -> Result<Self, Rejection> {
         json::check_depth(payload).map_err(|error| crate::jose::in_part(error, Part::Payload))?;

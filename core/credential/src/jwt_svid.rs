@@ -78,6 +78,10 @@ pub struct JwtSvidClaims {
 }
 
 impl JwtSvidClaims {
+    /// What a token says of itself, for whoever holds it and wants to know when to renew. Proves nothing.
+    pub fn of_token_unverified(token: &str) -> Result<Self, Rejection> {
+        Self::parse_unverified(Jws::parse(token, TokenClass::JwtSvid)?.payload_unverified())
+    }
     /// Reads claims that nobody has verified.
     pub fn parse_unverified(payload: &[u8]) -> Result<Self, Rejection> {
         let Value::Object(claims) = parse_strict(payload).map_err(|error| in_part(error, Part::Payload))?

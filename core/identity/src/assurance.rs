@@ -67,7 +67,7 @@ pub struct Assurance {
     /// How the node proved itself: 0 asserted, 1 same machine or join token, 2 platform document, 5 hardware quote.
     pub node: u8,
     /// How the process was bound: 0 asserted, 1 uid by the kernel, 2 launched by us (pidfd) but not isolated,
-    /// 3 launched and isolated.
+    /// 3 launched and confined (it reaches nobody else), 4 sealed as well (nobody of its uid reaches it).
     pub launch: u8,
     /// How its code was measured: 0 not, 1 executable only, 2 every root of its launch spec, 3 on immutable storage.
     pub code: u8,

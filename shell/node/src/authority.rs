@@ -6,7 +6,8 @@
 use crate::launch::{LaunchSpec, Measurement, TaskWish};
 use crate::workload_api::{Bundles, Invalid, ValidJwt};
 use identity::{
-    Assurance, Audience, DecisionId, Digest, InstanceId, Name, RunId, Secret, SpiffeId, TaskId, Thumbprint, UnixTime,
+    Assurance, Audience, DecisionId, Digest, InstanceId, Name, RunId, Secret, SpiffeId, TaskId, Thumbprint,
+    UnixTime,
 };
 use std::future::Future;
 use std::path::PathBuf;

@@ -162,7 +162,10 @@ fn signing_request(run: &Run) -> Result<Vec<u8>, rcgen::Error> {
     let mut params = rcgen::CertificateParams::new(Vec::new())?;
     params.distinguished_name = rcgen::DistinguishedName::new();
     params.subject_alt_names = vec![rcgen::SanType::URI(run.opened.spiffe_id.as_str().try_into()?)];
-    Ok(params.serialize_request(run.key.certificate_key())?.der().to_vec())
+    Ok(params
+        .serialize_request(run.key.certificate_key())?
+        .der()
+        .to_vec())
 }
 
 fn half_life(issued: &IssuedX509) -> SystemTime {

@@ -26,13 +26,18 @@ pub struct NoKey;
 impl InstanceKey {
     /// A new key.
     pub fn generate() -> Result<Self, NoKey> {
-        let certificate =
-            rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).map_err(|_| NoKey)?;
+        let certificate = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).map_err(|_| NoKey)?;
         let proof = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, certificate.serialized_der())
             .map_err(|_| NoKey)?;
         let public = PublicKey::ec_point(Curve::P256, certificate.public_key_raw()).map_err(|_| NoKey)?;
         let header = ProofClaims::header(&public, Algorithm::Es256);
-        Ok(Self { certificate, proof, public, header, random: SystemRandom::new() })
+        Ok(Self {
+            certificate,
+            proof,
+            public,
+            header,
+            random: SystemRandom::new(),
+        })
     }
 
     /// RFC 7638: what the instance is known by.
@@ -50,7 +55,10 @@ impl InstanceKey {
     /// A proof of possession for one request (RFC 9449 section 4).
     pub fn prove(&self, claims: &ProofClaims<'_>) -> Result<String, NoKey> {
         let unsigned = claims.unsigned(&self.header);
-        let signature = self.proof.sign(&self.random, unsigned.message()).map_err(|_| NoKey)?;
+        let signature = self
+            .proof
+            .sign(&self.random, unsigned.message())
+            .map_err(|_| NoKey)?;
         Ok(unsigned.with_signature(signature.as_ref()))
     }
 }

@@ -27,6 +27,7 @@ pub use helper::helper_main;
 pub use launcher::{Helper, Launcher, Places};
 pub use measure::{
     MeasureError, MeasuredRoot, Measurement, Separation, TREE_BYTES_MAX, TREE_DEPTH_MAX, TREE_FILES_MAX,
+    executable_digest, measure,
 };
 pub use program::{Program, ProgramError};
 pub use protocol::{Ask, Launch, Step, Story, TaskWish, Tell};

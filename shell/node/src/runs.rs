@@ -5,9 +5,9 @@
 //! run, and the call says which it was.
 
 use crate::authority::OpenedRun;
+use crate::instance_key::InstanceKey;
 use crate::launch::{Separation, Story};
 use crate::workload_api::X509Svid;
-use crate::instance_key::InstanceKey;
 use identity::{Digest, Name};
 use peer::{Executable, PeerError, PidFd, SUPERVISOR_NAME, ancestors};
 use std::collections::HashMap;

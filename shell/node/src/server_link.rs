@@ -10,9 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use broker::attest::LaunchEvidence;
 use broker::world::{Agent, ArgvRule, KeyClass, MeasuredRoot, Target, World};
 use credential::{Jwk, TrustBundle};
-use identity::{
-    Audience, DecisionId, InstanceId, Name, OrgScope, RunId, Secret, TrustDomain, UnixTime,
-};
+use identity::{Audience, DecisionId, InstanceId, Name, OrgScope, RunId, Secret, TrustDomain, UnixTime};
 use std::sync::Arc;
 use std::time::SystemTime;
 use sync::proto::sync_client::SyncClient;
@@ -102,7 +100,10 @@ impl ServerLink {
     async fn record(&self, mut waiting: mpsc::Receiver<RecordRefusalRequest>) {
         while let Some(refusal) = waiting.recv().await {
             let Ok(mut client) = self.client().await else {
-                tracing::warn!(decision = refusal.decision_id, "a refusal could not be recorded at the server");
+                tracing::warn!(
+                    decision = refusal.decision_id,
+                    "a refusal could not be recorded at the server"
+                );
                 continue;
             };
             if let Err(status) = client.record_refusal(refusal).await {
@@ -112,7 +113,10 @@ impl ServerLink {
     }
 
     fn agent(&self, world: &World, name: &Name) -> Option<Arc<Agent>> {
-        world.agents(OrgScope::Every).find(|agent| agent.name == *name).cloned()
+        world
+            .agents(OrgScope::Every)
+            .find(|agent| agent.name == *name)
+            .cloned()
     }
 }
 
@@ -134,9 +138,13 @@ const fn malformed<E>(_: &E) -> Refused {
 impl Authority for ServerLink {
     async fn launch_spec(&self, agent: &Name) -> Result<Option<LaunchSpec>, Refused> {
         let world = self.replica.world();
-        let Some(agent) = self.agent(&world, agent) else { return Ok(None) };
+        let Some(agent) = self.agent(&world, agent) else {
+            return Ok(None);
+        };
         let scope = OrgScope::Only(agent.org);
-        let Some(spec) = world.launch_spec(scope, agent.id) else { return Ok(None) };
+        let Some(spec) = world.launch_spec(scope, agent.id) else {
+            return Ok(None);
+        };
         let contract = world.contract(scope, &agent.contract);
         let contract = contract.and_then(|it| policy::Contract::parse(&it.file, it.source.as_bytes()).ok());
         Ok(Some(LaunchSpec {
@@ -151,25 +159,47 @@ impl Authority for ServerLink {
             env_allow: spec.env_allow.clone(),
             env: spec.env_set.clone(),
             measured: spec.roots.iter().map(|root| root.path.clone().into()).collect(),
-            isolation: if spec.isolate { Isolation::Required } else { Isolation::Optional },
+            isolation: if spec.isolate {
+                Isolation::Required
+            } else {
+                Isolation::Optional
+            },
             binds: spec
                 .binds
                 .iter()
-                .map(|bind| Bind { path: bind.path.clone().into(), writable: bind.writable })
+                .map(|bind| Bind {
+                    path: bind.path.clone().into(),
+                    writable: bind.writable,
+                })
                 .collect(),
-            may_launch: contract.map(|it| it.terms().may_launch.iter().cloned().collect()).unwrap_or_default(),
+            may_launch: contract
+                .map(|it| it.terms().may_launch.iter().cloned().collect())
+                .unwrap_or_default(),
         }))
     }
 
     async fn open_run(&self, request: OpenRun) -> Result<OpenedRun, Refused> {
         let world = self.replica.world();
-        let org = self.agent(&world, &request.agent).map(|agent| agent.org).ok_or(Refused::Unreachable)?;
+        let org = self
+            .agent(&world, &request.agent)
+            .map(|agent| agent.org)
+            .ok_or(Refused::Unreachable)?;
         let evidence = evidence_of(org, &request);
         let call = OpenRunRequest {
             evidence: serde_json::to_vec(&evidence).map_err(|error| malformed(&error))?,
             task_id: request.wish.task.map(|task| task.to_string()).unwrap_or_default(),
-            task_type: request.wish.kind.as_ref().map(ToString::to_string).unwrap_or_default(),
-            tenant: request.wish.tenant.as_ref().map(ToString::to_string).unwrap_or_default(),
+            task_type: request
+                .wish
+                .kind
+                .as_ref()
+                .map(ToString::to_string)
+                .unwrap_or_default(),
+            tenant: request
+                .wish
+                .tenant
+                .as_ref()
+                .map(ToString::to_string)
+                .unwrap_or_default(),
             ttl_secs: request.wish.ttl_secs.unwrap_or(0),
         };
         let reply = match self.client().await?.open_run(call).await {
@@ -186,7 +216,12 @@ impl Authority for ServerLink {
             return Err(Refused::Unreachable);
         }
         let instance: InstanceId = run.instance_id.parse().map_err(|error| malformed(&error))?;
-        let known = self.replica.world().instance(OrgScope::Every, instance).cloned().ok_or(Refused::Unreachable)?;
+        let known = self
+            .replica
+            .world()
+            .instance(OrgScope::Every, instance)
+            .cloned()
+            .ok_or(Refused::Unreachable)?;
         Ok(OpenedRun {
             run: run.run_id.parse().map_err(|error| malformed(&error))?,
             instance,
@@ -206,14 +241,25 @@ impl Authority for ServerLink {
             Ended::Signal(signal) => format!("signal {signal}"),
             Ended::Lost => "lost".to_owned(),
         };
-        let Ok(mut client) = self.client().await else { return };
-        if let Err(status) = client.close_run(CloseRunRequest { run_id: run.to_string(), exit }).await {
+        let Ok(mut client) = self.client().await else {
+            return;
+        };
+        if let Err(status) = client
+            .close_run(CloseRunRequest {
+                run_id: run.to_string(),
+                exit,
+            })
+            .await
+        {
             self.failed(status).await;
         }
     }
 
     async fn x509_svid(&self, instance: InstanceId, csr: Vec<u8>) -> Result<IssuedX509, Refused> {
-        let call = IssueX509SvidRequest { instance_id: instance.to_string(), csr };
+        let call = IssueX509SvidRequest {
+            instance_id: instance.to_string(),
+            csr,
+        };
         let reply = match self.client().await?.issue_x509_svid(call).await {
             Ok(reply) => reply.into_inner(),
             Err(status) => return Err(self.failed(status).await),
@@ -229,7 +275,11 @@ impl Authority for ServerLink {
         }
     }
 
-    async fn jwt_svid(&self, instance: InstanceId, audiences: &[Audience]) -> Result<Secret<String>, Refused> {
+    async fn jwt_svid(
+        &self,
+        instance: InstanceId,
+        audiences: &[Audience],
+    ) -> Result<Secret<String>, Refused> {
         let call = IssueJwtSvidRequest {
             instance_id: instance.to_string(),
             audiences: audiences.iter().map(ToString::to_string).collect(),
@@ -256,19 +306,27 @@ impl Authority for ServerLink {
             Some((domain.as_str().to_owned(), bundle.jwt_keys()))
         });
         let keys: std::collections::HashMap<String, _> = keys.collect();
-        let verified = credential::jwt_svid::verify(token, |domain| keys.get(domain), audience.as_str(), wall_clock());
+        let verified =
+            credential::jwt_svid::verify(token, |domain| keys.get(domain), audience.as_str(), wall_clock());
         let claims = verified.map_err(|rejection| {
             tracing::debug!(%rejection, "a JWT-SVID was not accepted");
             Invalid("the token is not a valid JWT-SVID for this audience")
         })?;
         let claims = claims.into_claims();
-        Ok(ValidJwt { id: claims.spiffe_id, claims: claims.claims })
+        Ok(ValidJwt {
+            id: claims.spiffe_id,
+            claims: claims.claims,
+        })
     }
 
     fn is_dead(&self, instance: InstanceId) -> bool {
         let world = self.replica.world();
-        let Some(known) = world.instance(OrgScope::Every, instance) else { return true };
-        let alive = world.agent(OrgScope::Every, known.agent).is_some_and(|agent| agent.is_live(wall_clock()));
+        let Some(known) = world.instance(OrgScope::Every, instance) else {
+            return true;
+        };
+        let alive = world
+            .agent(OrgScope::Every, known.agent)
+            .is_some_and(|agent| agent.is_live(wall_clock()));
         let targets = [
             Target::Instance(instance),
             Target::Agent(known.agent),
@@ -283,7 +341,11 @@ impl Authority for ServerLink {
     }
 
     fn refuse(&self, refusal: LocalRefusal) -> DecisionId {
-        let log = self.link.identity().map(|identity| identity.log).unwrap_or_default();
+        let log = self
+            .link
+            .identity()
+            .map(|identity| identity.log)
+            .unwrap_or_default();
         let mut bits = [0; 8];
         if SystemRandom::new().fill(&mut bits).is_err() {
             tracing::error!("the kernel gives no randomness");
@@ -294,7 +356,11 @@ impl Authority for ServerLink {
             code: refusal.code.to_owned(),
             uid: refusal.uid,
             pid: refusal.pid,
-            agent: refusal.agent.as_ref().map(ToString::to_string).unwrap_or_default(),
+            agent: refusal
+                .agent
+                .as_ref()
+                .map(ToString::to_string)
+                .unwrap_or_default(),
             seen: refusal.seen,
         };
         if let Err(error) = self.refusals.try_send(record) {
@@ -305,7 +371,14 @@ impl Authority for ServerLink {
 }
 
 fn evidence_of(org: identity::OrgId, request: &OpenRun) -> LaunchEvidence {
-    let Measurement { executable, executable_digest, script, roots, separation, .. } = &request.evidence;
+    let Measurement {
+        executable,
+        executable_digest,
+        script,
+        roots,
+        separation,
+        ..
+    } = &request.evidence;
     let path = |path: &std::path::Path| path.to_string_lossy().into_owned();
     let roots = script.iter().chain(roots);
     LaunchEvidence {
@@ -317,7 +390,12 @@ fn evidence_of(org: identity::OrgId, request: &OpenRun) -> LaunchEvidence {
         cwd: path(&request.cwd),
         executable: path(executable),
         executable_digest: *executable_digest,
-        roots: roots.map(|root| MeasuredRoot { path: path(&root.path), digest: root.digest }).collect(),
+        roots: roots
+            .map(|root| MeasuredRoot {
+                path: path(&root.path),
+                digest: root.digest,
+            })
+            .collect(),
         environment: request.environment.clone(),
         isolated: *separation != Separation::None,
         sealed: *separation == Separation::Sealed,
@@ -331,10 +409,14 @@ fn evidence_of(org: identity::OrgId, request: &OpenRun) -> LaunchEvidence {
 /// The trust bundles of the World: our own trust domain's, from its published keys.
 fn bundles_of(world: &World) -> Bundles {
     let mut bundles = Bundles::default();
-    let Some(founding) = world.founding() else { return bundles };
+    let Some(founding) = world.founding() else {
+        return bundles;
+    };
     let domain: TrustDomain = founding.trust_domain.clone();
-    let authorities: Vec<Vec<u8>> =
-        world.keys(KeyClass::X509Authority).filter_map(|key| STANDARD.decode(&key.material).ok()).collect();
+    let authorities: Vec<Vec<u8>> = world
+        .keys(KeyClass::X509Authority)
+        .filter_map(|key| STANDARD.decode(&key.material).ok())
+        .collect();
     let jwt = TrustBundle {
         trust_domain: domain.clone(),
         x509_authorities: Vec::new(),
@@ -351,6 +433,8 @@ fn bundles_of(world: &World) -> Bundles {
 }
 
 fn wall_clock() -> UnixTime {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let since = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
     UnixTime::from_millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }

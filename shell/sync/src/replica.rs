@@ -2,7 +2,6 @@
 
 use crate::change::{WireError, decode_change, decode_world};
 use crate::proto::{Delta, Frame, Snapshot, frame};
-use arc_swap::ArcSwap;
 use broker::World;
 use identity::Revision;
 use std::sync::Arc;
@@ -36,7 +35,7 @@ pub struct Replica {
 
 #[derive(Debug)]
 struct Shared {
-    world: ArcSwap<World>,
+    world: watch::Sender<Arc<World>>,
     revision: watch::Sender<Revision>,
     health: watch::Sender<FeedHealth>,
     heard: watch::Sender<Option<Instant>>,
@@ -54,7 +53,7 @@ impl Replica {
     pub fn new() -> Self {
         Self {
             shared: Arc::new(Shared {
-                world: ArcSwap::from_pointee(World::default()),
+                world: watch::Sender::new(Arc::default()),
                 revision: watch::Sender::new(Revision::default()),
                 health: watch::Sender::new(FeedHealth::Stale),
                 heard: watch::Sender::new(None),
@@ -65,7 +64,15 @@ impl Replica {
 
     /// The newest version that has arrived. Load it once per request.
     pub fn world(&self) -> Arc<World> {
-        self.shared.world.load_full()
+        self.shared.world.borrow().clone()
+    }
+    /// Every version as it arrives.
+    pub fn worlds(&self) -> watch::Receiver<Arc<World>> {
+        self.shared.world.subscribe()
+    }
+    /// When the server was last heard; `None` before it ever was.
+    pub fn heard_at(&self) -> watch::Receiver<Option<Instant>> {
+        self.shared.heard.subscribe()
     }
     /// Told whenever a newer version has arrived.
     pub fn revisions(&self) -> watch::Receiver<Revision> {
@@ -106,7 +113,7 @@ impl Replica {
             }
             None => {}
         }
-        self.heard(Instant::now());
+        self.hear(Instant::now());
         Ok(())
     }
 
@@ -142,11 +149,11 @@ impl Replica {
 
     fn publish(&self, world: World) {
         let revision = world.revision();
-        self.shared.world.store(Arc::new(world));
+        self.shared.world.send_replace(Arc::new(world));
         self.shared.revision.send_replace(revision);
     }
 
-    fn heard(&self, at: Instant) {
+    fn hear(&self, at: Instant) {
         self.shared.heard.send_replace(Some(at));
         self.shared
             .health

@@ -93,6 +93,17 @@ pub struct LaunchSpec {
     pub roots: Vec<MeasuredRoot>,
     /// Whether only an isolated run gets the identity.
     pub isolate: bool,
+    /// What of its home and other hidden directories an isolated run sees besides its roots and its directory.
+    pub binds: Vec<VisiblePath>,
+}
+
+/// A path that an isolated run sees, the same outside and inside.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct VisiblePath {
+    /// Absolute.
+    pub path: String,
+    /// Whether it may be written.
+    pub writable: bool,
 }
 
 impl LaunchSpec {

@@ -195,7 +195,9 @@ impl Change {
                 instance.id = instance.id.at(revision);
                 instance.run = instance.run.at(revision);
             }
-            Self::NodeJoined { node, .. } if node.id.revision() == Revision(0) => node.id = node.id.at(revision),
+            Self::NodeJoined { node, .. } if node.id.revision() == Revision(0) => {
+                node.id = node.id.at(revision)
+            }
             Self::Founded { .. }
             | Self::PrincipalAdded(_)
             | Self::AgentUpdated(_)

@@ -13,7 +13,7 @@ mod org;
 mod revocation;
 mod task;
 
-pub use agent::{Agent, AgentState, ArgvRule, Instance, LaunchSpec, MeasuredRoot, Registration};
+pub use agent::{Agent, AgentState, ArgvRule, Instance, LaunchSpec, MeasuredRoot, Registration, VisiblePath};
 pub use change::Change;
 pub use contract::ContractRecord;
 pub use key::{KeyClass, PublicKey};

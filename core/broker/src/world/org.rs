@@ -29,6 +29,19 @@ pub enum Role {
     Admin,
 }
 
+impl Role {
+    /// The word that people write.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Viewer => "viewer",
+            Self::Auditor => "auditor",
+            Self::Operator => "operator",
+            Self::Author => "author",
+            Self::Admin => "admin",
+        }
+    }
+}
+
 /// A human (or a script a human answers for) whom the admin plane knows by a uid of its host.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Principal {

@@ -79,13 +79,25 @@ struct Failure {
 
 impl TokenEndpoint {
     /// The endpoint of `issuer`, reached at `server` over TLS that trusts only the installation's own authorities.
-    pub fn new(issuer: &str, server: SocketAddr, tls: Arc<rustls::ClientConfig>) -> Result<Self, ExchangeError> {
+    pub fn new(
+        issuer: &str,
+        server: SocketAddr,
+        tls: Arc<rustls::ClientConfig>,
+    ) -> Result<Self, ExchangeError> {
         let wrong = || ExchangeError::Issuer(issuer.to_owned());
         let uri = format!("{issuer}/oauth/token");
         let target = RequestTarget::parse(&uri).map_err(|_| wrong())?;
         let dial = Dial { server, tls };
-        let client = Client::builder(TokioExecutor::new()).pool_idle_timeout(Duration::from_secs(60)).build(dial);
-        Ok(Self { issuer: issuer.to_owned(), uri, target, client, nonce: Mutex::default() })
+        let client = Client::builder(TokioExecutor::new())
+            .pool_idle_timeout(Duration::from_secs(60))
+            .build(dial);
+        Ok(Self {
+            issuer: issuer.to_owned(),
+            uri,
+            target,
+            client,
+            nonce: Mutex::default(),
+        })
     }
 
     pub(crate) fn issuer(&self) -> &str {
@@ -122,7 +134,11 @@ impl TokenEndpoint {
                 continue;
             }
             return Err(Stopped {
-                status: if status.is_server_error() { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::FORBIDDEN },
+                status: if status.is_server_error() {
+                    StatusCode::SERVICE_UNAVAILABLE
+                } else {
+                    StatusCode::FORBIDDEN
+                },
                 code: failure.code.unwrap_or(failure.error),
                 message: failure.error_description,
                 fix: "ask an operator what `tabard explain` says about the decision".to_owned(),
@@ -150,13 +166,23 @@ impl TokenEndpoint {
             .body(Full::new(Bytes::from(form.to_owned())))
             .map_err(|_| unreachable_server())?;
         let response = tokio::time::timeout(PATIENCE, self.client.request(request)).await;
-        let response = response.ok().and_then(Result::ok).ok_or_else(unreachable_server)?;
-        if let Some(nonce) = response.headers().get("dpop-nonce").and_then(|value| value.to_str().ok()) {
+        let response = response
+            .ok()
+            .and_then(Result::ok)
+            .ok_or_else(unreachable_server)?;
+        if let Some(nonce) = response
+            .headers()
+            .get("dpop-nonce")
+            .and_then(|value| value.to_str().ok())
+        {
             *self.nonce.lock().unwrap_or_else(PoisonError::into_inner) = Some(nonce.to_owned());
         }
         let status = response.status();
         let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX).collect();
-        let body = tokio::time::timeout(PATIENCE, body).await.ok().and_then(Result::ok);
+        let body = tokio::time::timeout(PATIENCE, body)
+            .await
+            .ok()
+            .and_then(Result::ok);
         Ok((status, body.ok_or_else(unreachable_server)?.to_bytes()))
     }
 }
@@ -214,7 +240,9 @@ impl tower_service::Service<http::Uri> for Dial {
             let stream = TcpStream::connect(server).await?;
             stream.set_nodelay(true)?;
             let name = rustls::pki_types::ServerName::IpAddress(server.ip().into());
-            let stream = tokio_rustls::TlsConnector::from(tls).connect(name, stream).await?;
+            let stream = tokio_rustls::TlsConnector::from(tls)
+                .connect(name, stream)
+                .await?;
             Ok(TokioIo::new(Line(stream)))
         })
     }
@@ -226,16 +254,28 @@ struct Line(TlsStream<TcpStream>);
 impl Connection for Line {
     fn connected(&self) -> Connected {
         let h2 = self.0.get_ref().1.alpn_protocol() == Some(b"h2");
-        if h2 { Connected::new().negotiated_h2() } else { Connected::new() }
+        if h2 {
+            Connected::new().negotiated_h2()
+        } else {
+            Connected::new()
+        }
     }
 }
 impl AsyncRead for Line {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<std::io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<std::io::Result<()>> {
         Pin::new(&mut self.0).poll_read(cx, buf)
     }
 }
 impl AsyncWrite for Line {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<std::io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<std::io::Result<usize>> {
         Pin::new(&mut self.0).poll_write(cx, buf)
     }
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {

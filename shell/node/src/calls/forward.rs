@@ -55,9 +55,17 @@ impl std::fmt::Debug for Forwarder {
 
 impl Forwarder {
     pub(crate) fn new(gateway: GatewayAddress) -> Self {
-        let dial = Dial { gateway: gateway.address };
-        let client = Client::builder(TokioExecutor::new()).pool_idle_timeout(Duration::from_secs(30)).build(dial);
-        Self { gateway, client, nonce: Mutex::default() }
+        let dial = Dial {
+            gateway: gateway.address,
+        };
+        let client = Client::builder(TokioExecutor::new())
+            .pool_idle_timeout(Duration::from_secs(30))
+            .build(dial);
+        Self {
+            gateway,
+            client,
+            nonce: Mutex::default(),
+        }
     }
 
     /// Sends the request on and gives the gateway's answer.
@@ -73,8 +81,13 @@ impl Forwarder {
         let uri = if wanted.is_absolute() {
             wanted.uri.clone()
         } else {
-            let path = wanted.uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
-            format!("{}{path}", self.gateway.base_url).parse::<Uri>().map_err(|_| gateway_down())?
+            let path = wanted
+                .uri
+                .path_and_query()
+                .map_or("/", http::uri::PathAndQuery::as_str);
+            format!("{}{path}", self.gateway.base_url)
+                .parse::<Uri>()
+                .map_err(|_| gateway_down())?
         };
         let target = RequestTarget::parse(&uri.to_string()).map_err(|_| {
             Stopped::of(
@@ -99,17 +112,27 @@ impl Forwarder {
         for name in [AUTHORIZATION, DPOP, http::header::PROXY_AUTHORIZATION, HOST] {
             head.headers.remove(name);
         }
-        let mut authorization = HeaderValue::from_str(&format!("DPoP {}", token.token.expose())).map_err(|_| gateway_down())?;
+        let mut authorization =
+            HeaderValue::from_str(&format!("DPoP {}", token.token.expose())).map_err(|_| gateway_down())?;
         authorization.set_sensitive(true);
         head.headers.insert(AUTHORIZATION, authorization);
-        head.headers.insert(DPOP, HeaderValue::from_str(&proof).map_err(|_| gateway_down())?);
+        head.headers
+            .insert(DPOP, HeaderValue::from_str(&proof).map_err(|_| gateway_down())?);
         head.uri = uri;
         head.version = http::Version::HTTP_11;
-        let response = self.client.request(Request::from_parts(head, body)).await.map_err(|error| {
-            tracing::warn!(%error, "the gateway could not be reached");
-            gateway_down()
-        })?;
-        if let Some(nonce) = response.headers().get("dpop-nonce").and_then(|value| value.to_str().ok()) {
+        let response = self
+            .client
+            .request(Request::from_parts(head, body))
+            .await
+            .map_err(|error| {
+                tracing::warn!(%error, "the gateway could not be reached");
+                gateway_down()
+            })?;
+        if let Some(nonce) = response
+            .headers()
+            .get("dpop-nonce")
+            .and_then(|value| value.to_str().ok())
+        {
             *self.nonce.lock().unwrap_or_else(PoisonError::into_inner) = Some(nonce.to_owned());
         }
         Ok(response.map(|body| body.map_err(Into::into).boxed_unsync()))
@@ -120,8 +143,12 @@ impl Forwarder {
 pub(crate) fn denial(response: &Response<Body>) -> Option<String> {
     let text = |name: &HeaderName| response.headers().get(name).and_then(|value| value.to_str().ok());
     let decision = text(&DECISION)?;
-    (!response.status().is_success())
-        .then(|| format!("{}  {decision}  \u{2192} tabard explain {decision}", text(&CODE).unwrap_or("DENIED")))
+    (!response.status().is_success()).then(|| {
+        format!(
+            "{}  {decision}  \u{2192} tabard explain {decision}",
+            text(&CODE).unwrap_or("DENIED")
+        )
+    })
 }
 
 /// 128 random bits.
@@ -175,12 +202,20 @@ impl Connection for Line {
     }
 }
 impl AsyncRead for Line {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<std::io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<std::io::Result<()>> {
         Pin::new(&mut self.0).poll_read(cx, buf)
     }
 }
 impl AsyncWrite for Line {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<std::io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<std::io::Result<usize>> {
         Pin::new(&mut self.0).poll_write(cx, buf)
     }
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {

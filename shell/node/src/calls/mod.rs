@@ -47,23 +47,55 @@ pub(crate) struct Stopped {
 
 impl<A: Authority> GatewayCalls<A> {
     /// Over a server's token endpoint and a gateway.
-    pub fn new(authority: Arc<A>, replica: Replica, endpoint: TokenEndpoint, gateway: GatewayAddress) -> Self {
-        Self { authority, replica, tokens: Tokens::new(endpoint), forwarder: Forwarder::new(gateway) }
+    pub fn new(
+        authority: Arc<A>,
+        replica: Replica,
+        endpoint: TokenEndpoint,
+        gateway: GatewayAddress,
+    ) -> Self {
+        Self {
+            authority,
+            replica,
+            tokens: Tokens::new(endpoint),
+            forwarder: Forwarder::new(gateway),
+        }
     }
 
-    async fn answer(&self, run: &Arc<Run>, caller: &Caller, request: Request<Incoming>) -> Result<Response<Body>, Stopped> {
+    async fn answer(
+        &self,
+        run: &Arc<Run>,
+        caller: &Caller,
+        request: Request<Incoming>,
+    ) -> Result<Response<Body>, Stopped> {
         let wanted = Wanted::of(&request)?;
         let (audience, action) = self.find(run, caller, &wanted)?;
         let token = self.tokens.get(&*self.authority, run, &audience, &action).await?;
         if token.fresh {
             let here = self.line_of(run, &audience, &action);
-            let tenant = run.opened.tenant.as_ref().map(|tenant| format!("  tenant {tenant}")).unwrap_or_default();
-            run.tell(Story { step: Step::Allowed, text: format!("{action}{tenant}  {here}") });
-            run.tell(Story { step: Step::Issued, text: token.story(&audience) });
+            let tenant = run
+                .opened
+                .tenant
+                .as_ref()
+                .map(|tenant| format!("  tenant {tenant}"))
+                .unwrap_or_default();
+            run.tell(Story {
+                step: Step::Allowed,
+                text: format!("{action}{tenant}  {here}"),
+            });
+            run.tell(Story {
+                step: Step::Issued,
+                text: token.story(&audience),
+            });
         }
-        let response = self.forwarder.send(run, caller, &wanted, &token.text, request).await?;
+        let response = self
+            .forwarder
+            .send(run, caller, &wanted, &token.text, request)
+            .await?;
         if let Some(denied) = forward::denial(&response) {
-            run.tell(Story { step: Step::Denied, text: denied });
+            run.tell(Story {
+                step: Step::Denied,
+                text: denied,
+            });
         }
         Ok(response)
     }
@@ -84,12 +116,20 @@ impl<A: Authority> GatewayCalls<A> {
         let found = upstream.and_then(|upstream| {
             let routes = Routes::compile(&upstream.routes).ok()?;
             let path = wanted.path(upstream)?;
-            let action = routes.find(&wanted.method, path.as_bytes(), wanted.query()).ok()?.action().clone();
+            let action = routes
+                .find(&wanted.method, path.as_bytes(), wanted.query())
+                .ok()?
+                .action()
+                .clone();
             Some((upstream.audience.clone(), action))
         });
         found.ok_or_else(|| {
             let seen = format!("{} {}", wanted.method, wanted.shown());
-            let code = if upstream.is_none() { "UPSTREAM_UNDECLARED" } else { "ROUTE_UNDECLARED" };
+            let code = if upstream.is_none() {
+                "UPSTREAM_UNDECLARED"
+            } else {
+                "ROUTE_UNDECLARED"
+            };
             let decision = self.authority.refuse(LocalRefusal {
                 code,
                 uid: run.uid,
@@ -112,13 +152,21 @@ impl<A: Authority> GatewayCalls<A> {
         let world = self.replica.world();
         let record = world.contract(OrgScope::Every, &run.opened.contract);
         let contract = record.and_then(|record| {
-            policy::Contract::parse(&record.file, record.source.as_bytes()).ok().map(|contract| (record, contract))
+            policy::Contract::parse(&record.file, record.source.as_bytes())
+                .ok()
+                .map(|contract| (record, contract))
         });
-        let Some((record, contract)) = contract else { return String::new() };
+        let Some((record, contract)) = contract else {
+            return String::new();
+        };
         let mut grants = contract.terms().grants.iter();
         let grant = grants.find(|grant| grant.services.contains(audience) && grant.actions.contains(action));
         grant.map_or_else(String::new, |grant| {
-            format!("{}:{}", record.file, contract.line(&format!("grants.{}", grant.id)))
+            format!(
+                "{}:{}",
+                record.file,
+                contract.line(&format!("grants.{}", grant.id))
+            )
         })
     }
 }
@@ -128,7 +176,10 @@ impl<A: Authority> Calls for GatewayCalls<A> {
         match self.answer(&run, &caller, request).await {
             Ok(response) => response,
             Err(stopped) => {
-                run.tell(Story { step: Step::Denied, text: stopped.story() });
+                run.tell(Story {
+                    step: Step::Denied,
+                    text: stopped.story(),
+                });
                 stopped.response()
             }
         }
@@ -137,7 +188,13 @@ impl<A: Authority> Calls for GatewayCalls<A> {
 
 impl Stopped {
     pub(crate) fn of(status: StatusCode, code: &str, message: &str, fix: &str) -> Self {
-        Self { status, code: code.to_owned(), message: message.to_owned(), fix: fix.to_owned(), decision: None }
+        Self {
+            status,
+            code: code.to_owned(),
+            message: message.to_owned(),
+            fix: fix.to_owned(),
+            decision: None,
+        }
     }
 
     /// The line of the story.

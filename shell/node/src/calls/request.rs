@@ -36,7 +36,11 @@ impl Wanted {
                 ));
             }
         };
-        Ok(Self { method: request.method().as_str().to_owned(), uri, host })
+        Ok(Self {
+            method: request.method().as_str().to_owned(),
+            uri,
+            host,
+        })
     }
 
     /// Whether the request is for this upstream.

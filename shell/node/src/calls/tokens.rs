@@ -37,14 +37,31 @@ impl Token {
     /// The line of the story.
     pub(crate) fn story(&self, audience: &Audience) -> String {
         let minutes = self.text.lifetime_secs.div_ceil(60);
-        let key: String = self.text.key.to_string().chars().rev().take(4).collect::<Vec<_>>().into_iter().rev().collect();
-        format!("{minutes} min, audience {audience}, bound to key \u{2026}{key}, entry {}", self.text.entry)
+        let key: String = self
+            .text
+            .key
+            .to_string()
+            .chars()
+            .rev()
+            .take(4)
+            .collect::<Vec<_>>()
+            .into_iter()
+            .rev()
+            .collect();
+        format!(
+            "{minutes} min, audience {audience}, bound to key \u{2026}{key}, entry {}",
+            self.text.entry
+        )
     }
 }
 
 impl Tokens {
     pub(crate) fn new(endpoint: TokenEndpoint) -> Self {
-        Self { endpoint, kept: Mutex::default(), subjects: Mutex::default() }
+        Self {
+            endpoint,
+            kept: Mutex::default(),
+            subjects: Mutex::default(),
+        }
     }
 
     /// The run's token for one action at one audience; a new one when there is none that lasts.
@@ -58,10 +75,17 @@ impl Tokens {
         let now = wall_clock();
         let key = (run.opened.instance, audience.clone(), action.clone());
         if let Some(kept) = lock(&self.kept).get(&key).filter(|it| lasts(it.expires_at, now)) {
-            return Ok(Token { text: kept.clone(), fresh: false });
+            return Ok(Token {
+                text: kept.clone(),
+                fresh: false,
+            });
         }
         let subject = self.subject(authority, run, now).await?;
-        let issued = Arc::new(self.endpoint.exchange(&subject, run, audience, action, now).await?);
+        let issued = Arc::new(
+            self.endpoint
+                .exchange(&subject, run, audience, action, now)
+                .await?,
+        );
         let mut kept = lock(&self.kept);
         if kept.len() >= TOKENS_MAX {
             kept.retain(|_, token| lasts(token.expires_at, now));
@@ -69,7 +93,10 @@ impl Tokens {
         if kept.len() < TOKENS_MAX {
             kept.insert(key, issued.clone());
         }
-        Ok(Token { text: issued, fresh: true })
+        Ok(Token {
+            text: issued,
+            fresh: true,
+        })
     }
 
     /// The run's JWT-SVID for the token endpoint.
@@ -80,13 +107,17 @@ impl Tokens {
         now: UnixTime,
     ) -> Result<Arc<Secret<String>>, Stopped> {
         let instance = run.opened.instance;
-        if let Some((kept, until)) = lock(&self.subjects).get(&instance).filter(|(_, until)| lasts(*until, now)) {
+        if let Some((kept, until)) = lock(&self.subjects)
+            .get(&instance)
+            .filter(|(_, until)| lasts(*until, now))
+        {
             let _ = until;
             return Ok(kept.clone());
         }
         let audience: Audience = self.endpoint.issuer().parse().map_err(|_| unreachable_server())?;
         let token = authority.jwt_svid(instance, &[audience]).await.map_err(stopped)?;
-        let until = credential::JwtSvidClaims::of_token_unverified(token.expose()).map_or(now, |claims| claims.expires_at);
+        let until = credential::JwtSvidClaims::of_token_unverified(token.expose())
+            .map_or(now, |claims| claims.expires_at);
         let token = Arc::new(token);
         let mut subjects = lock(&self.subjects);
         subjects.retain(|_, (_, until)| lasts(*until, now));
@@ -114,14 +145,25 @@ pub(crate) fn unreachable_server() -> Stopped {
 
 fn stopped(refused: Refused) -> Stopped {
     match refused {
-        Refused::Denied { code, decision, message, fix } => {
-            Stopped { status: StatusCode::FORBIDDEN, code, message, fix, decision: Some(decision.to_string()) }
-        }
+        Refused::Denied {
+            code,
+            decision,
+            message,
+            fix,
+        } => Stopped {
+            status: StatusCode::FORBIDDEN,
+            code,
+            message,
+            fix,
+            decision: Some(decision.to_string()),
+        },
         Refused::Unreachable => unreachable_server(),
     }
 }
 
 pub(crate) fn wall_clock() -> UnixTime {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let since = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
     UnixTime::from_millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }

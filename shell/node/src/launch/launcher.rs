@@ -10,12 +10,12 @@ use super::program::{Program, ProgramError};
 use super::protocol::{Ask, Launch, Step, Story, Tell};
 use super::spec::{Bind, Isolation, LaunchSpec};
 use crate::authority::{Authority, Ended, LocalRefusal, OpenRun, OpenedRun, Refused};
+use crate::instance_key::InstanceKey;
 use crate::listener::{self, Calls};
 use crate::runs::{Place, Run, Runs};
-use crate::instance_key::InstanceKey;
 use identity::{Name, RunId};
 use peer::{Executable, ExecutableDigests, Listener, Peer, PidFd, WitnessedStream};
-use rustix::process::{Pid, Signal};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, waitid};
 use std::future::Future;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -94,6 +94,9 @@ const INSIDE: &str = "/run/tabard";
 const PATIENCE: Duration = Duration::from_secs(20);
 /// How long a run whose launcher has gone gets to end by itself.
 const GRACE: Duration = Duration::from_secs(5);
+
+/// How often orphans are ended again; each round ends all that are there.
+const ORPHAN_ROUNDS: usize = 200;
 
 /// Why a launch did not happen. Everything but `Server` is recorded by us.
 #[derive(Debug, thiserror::Error)]
@@ -312,6 +315,7 @@ impl<A: Authority, C: Calls> Launcher<A, C> {
                 let ended = watch_over(&run, link, client, frames, (!quiet).then_some(&mut lines)).await;
                 if ended == Ended::Lost {
                     self.runs.supervisor_lost();
+                    end_orphans().await;
                 }
                 drop(serving);
                 self.runs.unbind(&run);
@@ -629,10 +633,15 @@ fn introduce(run: &Run) {
     };
     line(
         Step::Attested,
-        format!("pid {pid}  exe {executable} sha256:{digest}\u{2026}  level {level} ({pinned}, {separation})"),
+        format!(
+            "pid {pid}  exe {executable} sha256:{digest}\u{2026}  level {level} ({pinned}, {separation})"
+        ),
     );
     line(Step::Identity, run.opened.spiffe_id.to_string());
-    line(Step::Task, format!("{}  opened by {}", run.opened.task, run.opened.opener));
+    line(
+        Step::Task,
+        format!("{}  opened by {}", run.opened.task, run.opened.opener),
+    );
 }
 
 /// Until the end of the run: signals in, story out.
@@ -711,6 +720,53 @@ fn kill(run: &Run) {
     {
         tracing::warn!(%error, run = %run.opened.run, "a process could not be ended");
     }
+}
+
+/// Ends what a killed supervisor left to us. Those children have no-new-privileges, which nothing can take off, and are no
+/// supervisors; one that gives itself a supervisor's name stays, but stands in no run and gets nothing.
+async fn end_orphans() {
+    for _ in 0..ORPHAN_ROUNDS {
+        let orphans = orphans();
+        if orphans.is_empty() {
+            return;
+        }
+        for orphan in orphans {
+            if let Ok(process) = PidFd::open(orphan)
+                && process.signal(Signal::KILL).is_err()
+            {
+                tracing::debug!(pid = %orphan.as_raw_nonzero(), "an orphan has ended by itself");
+            }
+            let ended = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
+            if waitid(WaitId::Pid(orphan), ended).is_err() {
+                tracing::debug!(pid = %orphan.as_raw_nonzero(), "an orphan was reaped already");
+            }
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+fn orphans() -> Vec<Pid> {
+    let Ok(tasks) = std::fs::read_dir("/proc/self/task") else {
+        return Vec::new();
+    };
+    let texts = tasks.filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("children")).ok());
+    let children: Vec<i32> = texts
+        .flat_map(|text| {
+            text.split_ascii_whitespace()
+                .filter_map(|pid| pid.parse().ok())
+                .collect::<Vec<_>>()
+        })
+        .collect();
+    let of_a_run = |pid: &i32| {
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+        let has = |wanted: &str| status.lines().any(|line| line == wanted);
+        has("NoNewPrivs:\t1") && !has(&format!("Name:\t{}", peer::SUPERVISOR_NAME))
+    };
+    children
+        .into_iter()
+        .filter(of_a_run)
+        .filter_map(Pid::from_raw)
+        .collect()
 }
 
 async fn next_ask(stream: &WitnessedStream, frames: &mut Frames) -> io::Result<Option<Ask>> {

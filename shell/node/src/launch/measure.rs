@@ -124,6 +124,15 @@ pub(super) fn file_digest(file: &File, path: &Path) -> Result<Digest, MeasureErr
     Ok(finish(context))
 }
 
+/// Digest of the executable at `path`.
+pub fn executable_digest(path: &Path) -> Result<Digest, MeasureError> {
+    let file = File::open(path).map_err(|error| MeasureError::Unreadable {
+        path: path.to_owned(),
+        error,
+    })?;
+    file_digest(&file, path)
+}
+
 /// SHA-256 over words, each followed by a zero byte.
 pub(super) fn words_digest(words: &[String]) -> Digest {
     let mut context = Context::new(&SHA256);
@@ -135,7 +144,7 @@ pub(super) fn words_digest(words: &[String]) -> Digest {
 }
 
 /// Measures a file or a tree.
-pub(super) fn measure(root: &Path) -> Result<MeasuredRoot, MeasureError> {
+pub fn measure(root: &Path) -> Result<MeasuredRoot, MeasureError> {
     let unreadable = |error: rustix::io::Errno| MeasureError::Unreadable {
         path: root.to_owned(),
         error: error.into(),

@@ -92,7 +92,7 @@ async fn a_run_ends_with_its_launcher() {
 async fn killing_the_supervisor_ends_the_run_and_frees_nobody() {
     let host = Host::start(vec![spec("demo", Argv::Free)]);
     // The agent kills its own supervisor, which runs with its uid; its daemon then asks for an identity and a launch.
-    let script = "(setsid sleep 2 &) ; sleep 0.5; kill -9 $PPID; sleep 1";
+    let script = "(setsid sleep 300 &) ; sleep 0.5; kill -9 $PPID; sleep 300";
     let argv = ["/bin/sh", "-c", script];
     let end = async {
         let run = running(&host).await;

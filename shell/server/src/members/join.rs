@@ -55,10 +55,12 @@ pub(crate) async fn admit(
         }
     };
     let recorded = installation.store.commit(plan).await.map_err(unavailable)?;
-    let id = recorded.get().made().at(recorded.revision());
+    let made = recorded.get().made();
     let world = installation.store.world();
     let member = world
-        .node(id)
+        .node(made)
+        .or_else(|| world.node(made.at(recorded.revision())));
+    let member = member
         .ok_or_else(|| Status::internal("the new member is not in the World"))?
         .clone();
     issue(installation, &member, csr).await

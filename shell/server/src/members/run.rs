@@ -245,7 +245,7 @@ pub(super) async fn close(
         Outcome::Granted(run::close(world, instance, &request.exit, draw))
     })
     .await;
-    settled.map_err(unavailable)?;
+    drop(settled.map_err(unavailable)?);
     Ok(proto::CloseRunReply {})
 }
 
@@ -350,7 +350,7 @@ pub(super) async fn record_refusal(
         Outcome::Granted(run::refused_locally(world, node, &refusal, draw))
     })
     .await;
-    settled.map_err(unavailable)?;
+    drop(settled.map_err(unavailable)?);
     Ok(proto::RecordRefusalReply {})
 }
 
