@@ -1,6 +1,6 @@
 """The exported log under the eyes of the unmodified aics-tlog verifier: checkpoint, inclusion, consistency, a forged byte.
 
-Runs as a person, not as an agent: it exports with `tabard`, and takes the log's key from there, not from the export.
+Runs as a person, not as an agent. The log's key comes from the person's context file, never from what is verified.
 """
 
 import os
@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import tomllib
 
 
 def run(*words, **options):
@@ -19,6 +20,13 @@ def tabard(*words):
     ended = run("tabard", *words)
     assert ended.returncode == 0, f"tabard {' '.join(words)}: {ended.stderr}"
     return ended.stdout
+
+
+def log_key():
+    folder = os.environ.get("XDG_CONFIG_HOME") or os.path.join(os.environ["HOME"], ".config")
+    with open(os.path.join(folder, "tabard", "contexts.toml"), "rb") as file:
+        known = tomllib.load(file)
+    return known["contexts"][known["current"]]["log_vkey"]
 
 
 def verifier(command, *words):
@@ -35,12 +43,12 @@ def size_of(checkpoint):
 
 
 with tempfile.TemporaryDirectory(prefix="tabard-audit-") as folder:
-    key = ["--log-key", tabard("audit", "key").strip()]
+    key = ["--log-key", log_key()]
     first, second, forged = (os.path.join(folder, name) for name in ("first", "second", "forged"))
-    tabard("audit", "export", "--to", first)
+    tabard("audit", "export", first)
     # One more decision, so that the second export is longer.
     run("tabard", "run", "--as", "demo-billing", "--", "true")
-    tabard("audit", "export", "--to", second)
+    tabard("audit", "export", second)
     older, newer = os.path.join(first, "checkpoint"), os.path.join(second, "checkpoint")
     assert 0 < size_of(older) < size_of(newer), "the log grew"
 
@@ -58,7 +66,7 @@ with tempfile.TemporaryDirectory(prefix="tabard-audit-") as folder:
     bundle.write_bytes(content)
     ended = verifier("verify-inclusion", "--tiles", forged, "--index", "0", *key)
     assert ended.returncode != 0, "aics-tlog did not notice a forged entry"
-    ended = run("tabard", "audit", "verify", forged, "--key", key[1])
+    ended = run("tabard", "audit", "verify", forged)
     assert ended.returncode == 1, f"tabard audit verify: {ended.returncode} {ended.stdout}{ended.stderr}"
 
     print(f"aics-tlog: {size_of(newer)} entries")

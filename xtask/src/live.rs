@@ -40,7 +40,9 @@ impl Live {
         let log = File::create(home.join("dev.log")).map_err(|why| format!("dev.log: {why}"))?;
         let also = log.try_clone().map_err(|why| format!("dev.log: {why}"))?;
         let mut command = Command::new(home.join("bin/tabard"));
-        command.arg("dev").stdin(Stdio::null()).stdout(log).stderr(also);
+        // Ports of its own, so that a person's `tabard dev` may go on beside it.
+        command.args(["dev", "--listen", &free_address()?, "--gateway", &free_address()?]);
+        command.stdin(Stdio::null()).stdout(log).stderr(also);
         confine(&mut command, &home, &path);
         let child = command
             .spawn()
@@ -111,6 +113,14 @@ impl Drop for Live {
     }
 }
 
+/// A loopback address that nobody listens on at this moment.
+fn free_address() -> Result<String, String> {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
+    listener
+        .map(|address| address.to_string())
+        .map_err(|why| format!("no free port on 127.0.0.1: {why}"))
+}
+
 /// Points every place where tabard and other programs keep things into `home`.
 fn confine(command: &mut Command, home: &Path, path: &std::ffi::OsStr) {
     command
@@ -122,6 +132,9 @@ fn confine(command: &mut Command, home: &Path, path: &std::ffi::OsStr) {
         .env("XDG_RUNTIME_DIR", home.join("run"))
         .env("PATH", path)
         .env("NO_COLOR", "1")
+        .env_remove("TABARD_CONFIG_DIR")
+        .env_remove("TABARD_STATE_DIR")
         .env_remove("TABARD_CONTEXT")
-        .env_remove("TABARD_OUTPUT");
+        .env_remove("TABARD_OUTPUT")
+        .env_remove("TABARD_LOG");
 }
