@@ -20,6 +20,8 @@ use std::time::Duration;
 
 /// A full bundle's entries.
 const BUNDLE_ENTRIES: usize = 256;
+/// Bundles between two fsyncs of their directories.
+const BUNDLES_AT_ONCE: usize = 32;
 
 /// Why the log could not be published. The store stops: what it signs must be where readers look for it.
 #[derive(Debug, thiserror::Error)]
@@ -93,7 +95,7 @@ impl Sealer {
         let full = head.size - head.size % TILE_WIDTH;
         let grown = self.tiles.size() < full;
         while self.tiles.size() < full {
-            self.seal_bundle()?;
+            self.seal_bundles(full)?;
         }
         self.write_edge(&head)?;
         self.files.publish(&head.checkpoint)?;
@@ -105,19 +107,25 @@ impl Sealer {
         }))
     }
 
-    /// Writes the next full bundle and the tiles that it completes.
-    fn seal_bundle(&mut self) -> Result<(), SealError> {
-        let first = self.tiles.size();
-        let entries = self.entries(first, BUNDLE_ENTRIES)?;
-        let bundle = TilePath::full(TileKind::Entries, first / TILE_WIDTH);
-        let mut directories = vec![self.files.put(bundle, &bundle_of(&entries)?)?];
-        let mut completed = vec![bundle];
-        for entry in &entries {
-            let leaf = leaf_hash(entry);
-            self.frontier.push(leaf);
-            for (path, bytes) in self.tiles.push(leaf) {
-                directories.push(self.files.put(path, &bytes)?);
-                completed.push(path);
+    /// Writes some full bundles and the tiles that they complete; their directories are fsynced once for all.
+    fn seal_bundles(&mut self, full: u64) -> Result<(), SealError> {
+        let (mut directories, mut completed) = (Vec::new(), Vec::new());
+        for _ in 0..BUNDLES_AT_ONCE {
+            let first = self.tiles.size();
+            if first >= full {
+                break;
+            }
+            let entries = self.entries(first, BUNDLE_ENTRIES)?;
+            let bundle = TilePath::full(TileKind::Entries, first / TILE_WIDTH);
+            directories.push(self.files.put(bundle, &bundle_of(&entries)?)?);
+            completed.push(bundle);
+            for entry in &entries {
+                let leaf = leaf_hash(entry);
+                self.frontier.push(leaf);
+                for (path, bytes) in self.tiles.push(leaf) {
+                    directories.push(self.files.put(path, &bytes)?);
+                    completed.push(path);
+                }
             }
         }
         LogFiles::sync(directories)?;
