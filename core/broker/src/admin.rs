@@ -83,13 +83,25 @@ impl Administrator {
         world: &World,
         draw: &mut Draw<'_>,
     ) -> Outcome<P> {
+        Outcome::Refused(self.refusal(cause, role, world, draw))
+    }
+    fn refusal(&self, cause: Cause, role: Role, world: &World, draw: &mut Draw<'_>) -> Plan<Refusal> {
         let mut event = self.event(EventKind::AdminRefused, role, world, draw);
         let refusal = Refusal::new(draw.id(), cause);
         let mut decision = Decision::new(refusal.decision(), Ruling::Deny);
         decision.reasons = refusal.codes();
         decision.nearest = Some(refusal.sentence().to_owned());
         event.decision = Some(decision);
-        Outcome::Refused(Plan::new(world.revision(), event, refusal))
+        Plan::new(world.revision(), event, refusal)
+    }
+    /// Whether it may look at something that takes any of `roles`; the refusal to record otherwise.
+    pub fn look(&self, roles: &[Role], world: &World, draw: &mut Draw<'_>) -> Result<(), Plan<Refusal>> {
+        if roles.iter().any(|role| self.principal.may(*role)) {
+            return Ok(());
+        }
+        let role = roles.first().copied().unwrap_or(Role::Admin);
+        let cause = Cause::NotPermitted { wanted: role.word() };
+        Err(self.refusal(cause, role, world, draw))
     }
     /// Refuses unless it has `role` over `org`.
     pub(crate) fn check<P>(
@@ -103,13 +115,7 @@ impl Administrator {
         if self.principal.may(role) && in_reach {
             return Ok(());
         }
-        let wanted = match role {
-            Role::Viewer => "viewer",
-            Role::Auditor => "auditor",
-            Role::Operator => "operator",
-            Role::Author => "author",
-            Role::Admin => "admin",
-        };
-        Err(self.refuse(Cause::NotPermitted { wanted }, role, world, draw))
+        let cause = Cause::NotPermitted { wanted: role.word() };
+        Err(self.refuse(cause, role, world, draw))
     }
 }

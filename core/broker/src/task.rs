@@ -9,7 +9,7 @@ use crate::plan::{Outcome, Plan};
 use crate::refusal::{Cause, Refusal};
 use crate::world::{Agent, Change, Opener, OpenerKind, Role, Task, World};
 use audit::EventKind;
-use audit::event::{Decision, Minted, Ruling, Who, Why};
+use audit::event::{Decision, Human, Minted, Ruling, Who, Why};
 use identity::{Name, TaskId, UnixTime};
 use policy::contract::{Opener as MayOpen, TenantMode, Terms};
 
@@ -46,6 +46,18 @@ pub fn open(
     request: &TaskRequest,
     draw: &mut Draw<'_>,
 ) -> Outcome<OpenedTask> {
+    open_as(world, agent, terms, opener, None, request, draw)
+}
+
+fn open_as(
+    world: &World,
+    agent: &Agent,
+    terms: &Terms,
+    opener: Opener,
+    human: Option<Human>,
+    request: &TaskRequest,
+    draw: &mut Draw<'_>,
+) -> Outcome<OpenedTask> {
     let checked = check(agent, terms, opener.kind, request, draw.now());
     let (kind, tenant, expires_at) = match checked {
         Ok(checked) => checked,
@@ -55,6 +67,7 @@ pub fn open(
     let mut event = draw.event(EventKind::TaskOpened, world.revision());
     event.org = Some(agent.org);
     event.minted = Some(Minted::Task(id));
+    event.human = human;
     event.who = Some(who(agent));
     event.why = Some(Why {
         task: Some(id),
@@ -105,6 +118,30 @@ pub fn close(world: &World, task: &Task, draw: &mut Draw<'_>) -> Plan<()> {
     })
 }
 
+/// Ends a task on the word of an administrator: `tabard task close`.
+pub fn close_by_operator(
+    world: &World,
+    who: &Administrator,
+    task: &Task,
+    draw: &mut Draw<'_>,
+) -> Outcome<()> {
+    if let Err(refused) = who.check(Role::Operator, Some(task.org), world, draw) {
+        return refused;
+    }
+    let mut event = who.event(EventKind::TaskClosed, Role::Operator, world, draw);
+    event.org = Some(task.org);
+    event.why = Some(Why {
+        task: Some(task.id),
+        ..Why::default()
+    });
+    Outcome::Granted(
+        Plan::new(world.revision(), event, ()).changing(Change::TaskClosed {
+            task: task.id,
+            org: task.org,
+        }),
+    )
+}
+
 /// Opens a task on the word of an administrator: `tabard task open`.
 pub fn open_by_operator(
     world: &World,
@@ -121,7 +158,8 @@ pub fn open_by_operator(
         kind: OpenerKind::Operator,
         name: who.principal().name.to_string(),
     };
-    open(world, agent, terms, opener, request, draw)
+    let human = Some(who.human(Role::Operator, draw));
+    open_as(world, agent, terms, opener, human, request, draw)
 }
 
 type Checked = (Name, Option<Name>, UnixTime);

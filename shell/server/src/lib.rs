@@ -3,6 +3,7 @@
 //! Each request takes the five lines: gather, decide (`broker`), record (`store`), sign ([`signer`]), respond. One
 //! folder a surface, one file an endpoint. Start reading at `token/endpoint.rs`, then `token/errors.rs`.
 
+pub mod admin;
 pub mod clock;
 pub mod config;
 pub mod connection;

@@ -18,15 +18,17 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Strict<T> {
     type Rejection = Refused;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Refused> {
-        let bytes = axum::body::to_bytes(request.into_body(), BODY_BYTES_MAX).await.map_err(|_| {
-            Refused::new(
-                StatusCode::PAYLOAD_TOO_LARGE,
-                "BODY_TOO_LARGE",
-                "The request is larger than 1048576 bytes, or ended early.",
-                "Documents are a few kilobytes.",
-                "Is it the right file?",
-            )
-        })?;
+        let bytes = axum::body::to_bytes(request.into_body(), BODY_BYTES_MAX)
+            .await
+            .map_err(|_| {
+                Refused::new(
+                    StatusCode::PAYLOAD_TOO_LARGE,
+                    "BODY_TOO_LARGE",
+                    "The request is larger than 1048576 bytes, or ended early.",
+                    "Documents are a few kilobytes.",
+                    "Is it the right file?",
+                )
+            })?;
         serde_json::from_slice(&bytes).map(Self).map_err(|error| {
             // The message may quote a value; only its kind and place are told, since a body can hold a secret.
             let place = format!("line {} column {}", error.line(), error.column());
@@ -51,7 +53,12 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Asked<T> {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Refused> {
         axum::extract::Query::<T>::try_from_uri(&parts.uri)
             .map(|query| Self(query.0))
-            .map_err(|error| Refused::bad_request(format!("The query is not understood: {}.", error.body_text()), "See `tabard help audit query`."))
+            .map_err(|error| {
+                Refused::bad_request(
+                    format!("The query is not understood: {}.", error.body_text()),
+                    "See `tabard help audit query`.",
+                )
+            })
     }
 }
 

@@ -34,25 +34,33 @@ impl FromRequestParts<Arc<Plane>> for Caller {
         let evidence = parts.extensions.get::<PeerEvidence>().copied();
         let evidence = evidence.ok_or_else(|| Refused::unavailable("the caller is not known"))?;
         let world = plane.installation.store.world();
-        authenticate(&world, evidence).map(|who| Self { who }).map_err(|why| {
-            let (code, reason, fix) = match why {
-                NotAdministrator::InsideRun => (
-                    "ADMIN_INSIDE_RUN",
-                    "A process inside a run cannot administer, whatever its user.",
-                    "Ask from a shell that no agent started.".to_owned(),
-                ),
-                NotAdministrator::Unknown => (
-                    "ADMIN_UNKNOWN_UID",
-                    "No principal has your uid.",
-                    format!(
-                        "An administrator can add you: tabard principal add NAME --uid {} --role viewer",
-                        evidence.uid
+        authenticate(&world, evidence)
+            .map(|who| Self { who })
+            .map_err(|why| {
+                let (code, reason, fix) = match why {
+                    NotAdministrator::InsideRun => (
+                        "ADMIN_INSIDE_RUN",
+                        "A process inside a run cannot administer, whatever its user.",
+                        "Ask from a shell that no agent started.".to_owned(),
                     ),
-                ),
-            };
-            plane.installation.unidentified.count(HERE, code);
-            Refused::new(StatusCode::FORBIDDEN, code, "You are not an administrator here.", reason, fix)
-        })
+                    NotAdministrator::Unknown => (
+                        "ADMIN_UNKNOWN_UID",
+                        "No principal has your uid.",
+                        format!(
+                            "An administrator can add you: tabard principal add NAME --uid {} --role viewer",
+                            evidence.uid
+                        ),
+                    ),
+                };
+                plane.installation.unidentified.count(HERE, code);
+                Refused::new(
+                    StatusCode::FORBIDDEN,
+                    code,
+                    "You are not an administrator here.",
+                    reason,
+                    fix,
+                )
+            })
     }
 }
 

@@ -42,7 +42,10 @@ pub(super) async fn serve(
             Ok(Ok(accepted)) => accepted,
             Ok(Err(error)) => {
                 tracing::debug!(%error, "a caller of the admin socket is not known to the kernel any more");
-                plane.installation.unidentified.count(super::caller::HERE, "ADMIN_PEER_UNKNOWN");
+                plane
+                    .installation
+                    .unidentified
+                    .count(super::caller::HERE, "ADMIN_PEER_UNKNOWN");
                 continue;
             }
             Err(error) => {
@@ -58,7 +61,10 @@ pub(super) async fn serve(
         });
     }
     let everybody = u32::try_from(CONNECTIONS_MAX).unwrap_or(u32::MAX);
-    if tokio::time::timeout(FAREWELL, places.acquire_many(everybody)).await.is_err() {
+    if tokio::time::timeout(FAREWELL, places.acquire_many(everybody))
+        .await
+        .is_err()
+    {
         tracing::warn!("administrators were still connected when the server stopped");
     }
 }
@@ -75,8 +81,12 @@ async fn converse(peer: &Peer, stream: WitnessedStream, routes: Router, mut stop
         .serve_connection(TokioIo::new(stream), service);
     tokio::pin!(connection);
     let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        _ = stop.wait_for(|stop| *stop) => {
+        ended = connection.as_mut() => Some(ended),
+        _ = stop.wait_for(|stop| *stop) => None,
+    };
+    let ended = match ended {
+        Some(ended) => ended,
+        None => {
             connection.as_mut().graceful_shutdown();
             match tokio::time::timeout(FAREWELL, connection).await {
                 Ok(ended) => ended,

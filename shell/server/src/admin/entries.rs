@@ -6,12 +6,12 @@ use super::Plane;
 use super::body::Asked;
 use super::caller::{Caller, READERS_OF_THE_RECORD};
 use super::refused::Refused;
+use audit::event::Ruling;
 use audit::{Entry, EventKind};
 use axum::Json;
 use axum::extract::{Path, State};
 use broker::World;
 use identity::{AgentId, EntryRef, LogId, OrgScope, UnixTime};
-use audit::event::Ruling;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::sync::Arc;
@@ -76,7 +76,10 @@ pub(super) async fn list(
     caller.looks_as(&plane, READERS_OF_THE_RECORD).await?;
     let world = plane.installation.store.world();
     let mut query = Query::of(caller.scope());
-    query.agent = wanted.agent.map(|agent| agent_of(&world, &caller, &agent)).transpose()?;
+    query.agent = wanted
+        .agent
+        .map(|agent| agent_of(&world, &caller, &agent))
+        .transpose()?;
     query.task = wanted
         .task
         .map(|task| task.parse())
@@ -100,9 +103,12 @@ pub(super) async fn show(
     Path(place): Path<String>,
 ) -> Result<Json<Recorded>, Refused> {
     caller.looks_as(&plane, READERS_OF_THE_RECORD).await?;
-    let wanted: EntryRef = place
-        .parse()
-        .map_err(|_| Refused::bad_request(format!("{place:?} is not a place"), "Write log:index, as in 0:136"))?;
+    let wanted: EntryRef = place.parse().map_err(|_| {
+        Refused::bad_request(
+            format!("{place:?} is not a place"),
+            "Write log:index, as in 0:136",
+        )
+    })?;
     let scope = caller.scope();
     at(&plane, wanted)
         .await
@@ -126,7 +132,10 @@ pub(super) async fn at(plane: &Arc<Plane>, place: EntryRef) -> Option<Recorded> 
 
 /// Whether `scope` holds an entry; those of no org are the installation's.
 pub(super) fn sees(scope: OrgScope, it: &Recorded) -> bool {
-    it.parsed.event.org.map_or(scope == OrgScope::Every, |org| scope.holds(org))
+    it.parsed
+        .event
+        .org
+        .map_or(scope == OrgScope::Every, |org| scope.holds(org))
 }
 
 /// The newest entries that match, over all logs.
@@ -140,7 +149,13 @@ async fn of_log(plane: &Arc<Plane>, query: Query, only: Option<LogId>) -> Result
     let found = tokio::task::spawn_blocking(move || -> Result<Vec<Recorded>, ReadError> {
         let mut all = Vec::new();
         for store in plane.stores() {
-            all.extend(store.index().find(&query)?.into_iter().filter_map(|found| Recorded::of(found.entry)));
+            all.extend(
+                store
+                    .index()
+                    .find(&query)?
+                    .into_iter()
+                    .filter_map(|found| Recorded::of(found.entry)),
+            );
         }
         all.retain(|it: &Recorded| only.is_none_or(|log| it.parsed.writer.log == log));
         all.sort_by_key(|it| std::cmp::Reverse((it.parsed.event.at, it.parsed.writer.index)));
@@ -157,9 +172,15 @@ async fn of_log(plane: &Arc<Plane>, query: Query, only: Option<LogId>) -> Result
 pub(super) fn agent_of(world: &World, caller: &Caller, text: &str) -> Result<AgentId, Refused> {
     let unknown = || Refused::not_found("agent", text);
     if let Ok(id) = text.parse::<AgentId>() {
-        return world.agent(caller.scope(), id).map(|agent| agent.id).ok_or_else(unknown);
+        return world
+            .agent(caller.scope(), id)
+            .map(|agent| agent.id)
+            .ok_or_else(unknown);
     }
     let name = text.parse().map_err(|_| unknown())?;
     let org = caller.org(world)?;
-    world.agent_named(caller.scope(), org, &name).map(|agent| agent.id).ok_or_else(unknown)
+    world
+        .agent_named(caller.scope(), org, &name)
+        .map(|agent| agent.id)
+        .ok_or_else(unknown)
 }

@@ -20,7 +20,10 @@ pub(super) async fn read(
 ) -> Result<impl IntoResponse, Refused> {
     caller.looks_as(&plane, &[Role::Auditor]).await?;
     if caller.scope() != OrgScope::Every {
-        return Err(Refused::not_found("log", "of the whole installation in your reach"));
+        return Err(Refused::not_found(
+            "log",
+            "of the whole installation in your reach",
+        ));
     }
     let missing = || Refused::not_found("file of the log", &path);
     let wanted: Option<TilePath> = match path.as_str() {
@@ -43,9 +46,15 @@ fn bundle_of(store: &Store, path: TilePath) -> Option<Vec<u8>> {
     let end = at.checked_add(u64::from(path.width))?;
     let mut bundle = Vec::new();
     while at < end {
-        let some = store.log().entries(at..end).ok().filter(|some| !some.is_empty())?;
+        let some = store
+            .log()
+            .entries(at..end)
+            .ok()
+            .filter(|some| !some.is_empty())?;
         at = at.checked_add(u64::try_from(some.len()).ok()?)?;
-        some.iter().try_for_each(|entry| append_to_bundle(&mut bundle, entry)).ok()?;
+        some.iter()
+            .try_for_each(|entry| append_to_bundle(&mut bundle, entry))
+            .ok()?;
     }
     Some(bundle)
 }

@@ -133,13 +133,19 @@ fn routes(plane: &Arc<Plane>) -> Router {
         .route("/v1/contracts/{reference}", get(contracts::show))
         .route("/v1/upstreams", get(upstreams::list).post(upstreams::apply))
         .route("/v1/upstreams/{name}", get(upstreams::show))
-        .route("/v1/registrations", get(registrations::list).post(registrations::add))
+        .route(
+            "/v1/registrations",
+            get(registrations::list).post(registrations::add),
+        )
         .route("/v1/registrations/{name}", delete(registrations::remove))
         .route("/v1/principals", get(principals::list).post(principals::add))
         .route("/v1/join-tokens", post(join_tokens::create))
         .route("/v1/tasks", get(tasks::list).post(tasks::open))
         .route("/v1/tasks/{id}", delete(tasks::close))
-        .route("/v1/revocations", get(revocations::list).post(revocations::revoke))
+        .route(
+            "/v1/revocations",
+            get(revocations::list).post(revocations::revoke),
+        )
         .route("/v1/decisions/{id}", get(decisions::explain))
         .route("/v1/entries", get(entries::list))
         .route("/v1/entries/tail", get(tail::follow))

@@ -41,7 +41,10 @@ pub(super) struct Mistake {
     pub(super) fix: String,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde asks for")]
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the signature that serde asks for"
+)]
 fn number<S: serde::Serializer>(status: &StatusCode, to: S) -> Result<S::Ok, S::Error> {
     to.serialize_u16(status.as_u16())
 }
@@ -115,7 +118,11 @@ impl Refused {
         let mut refused = Self::new(
             StatusCode::UNPROCESSABLE_ENTITY,
             "DOCUMENT_INVALID",
-            format!("The {what} has {} mistake{}.", mistakes.len(), if mistakes.len() == 1 { "" } else { "s" }),
+            format!(
+                "The {what} has {} mistake{}.",
+                mistakes.len(),
+                if mistakes.len() == 1 { "" } else { "s" }
+            ),
             "Nothing of it was applied.",
             "Correct the places below.",
         );
@@ -129,7 +136,8 @@ impl Refused {
             Cause::NotPermitted { wanted } => (
                 StatusCode::FORBIDDEN,
                 format!("It takes the role {wanted}.").into(),
-                format!("An administrator can give it: tabard principal add NAME --uid UID --role {wanted}").into(),
+                format!("An administrator can give it: tabard principal add NAME --uid UID --role {wanted}")
+                    .into(),
             ),
             Cause::Invalid { .. } => (
                 StatusCode::UNPROCESSABLE_ENTITY,

@@ -94,7 +94,10 @@ pub(super) async fn answer(State(plane): State<Arc<Plane>>, caller: Caller) -> R
         .nodes()
         .filter(|member| member.org.is_none_or(|org| scope.holds(org)))
         .map(|member| {
-            let have = connected.iter().find(|(id, ..)| *id == member.id).map(|(_, have, _)| *have);
+            let have = connected
+                .iter()
+                .find(|(id, ..)| *id == member.id)
+                .map(|(_, have, _)| *have);
             Member {
                 id: member.id.to_string(),
                 role: member.role,
@@ -139,7 +142,11 @@ pub(super) async fn answer(State(plane): State<Arc<Plane>>, caller: Caller) -> R
         version: env!("CARGO_PKG_VERSION"),
         trust_domain: installation.config.trust_domain.to_string(),
         issuer: installation.config.issuer.as_str().to_owned(),
-        org: caller.org(&world).ok().and_then(|id| world.org(scope, id)).map(|org| org.name.to_string()),
+        org: caller
+            .org(&world)
+            .ok()
+            .and_then(|id| world.org(scope, id))
+            .map(|org| org.name.to_string()),
         revision: world.revision().0,
         you: You {
             name: principal.name.to_string(),

@@ -54,7 +54,9 @@ async fn pump(plane: Arc<Plane>, scope: OrgScope, lines: mpsc::Sender<Vec<u8>>) 
         next = at;
         fresh.sort_by_key(|it| it.parsed.event.at);
         for it in fresh.iter().filter(|it| sees(scope, it)) {
-            let Ok(mut line) = serde_json::to_vec(it) else { continue };
+            let Ok(mut line) = serde_json::to_vec(it) else {
+                continue;
+            };
             line.push(b'\n');
             if lines.send(line).await.is_err() {
                 return;
