@@ -28,7 +28,9 @@ pub struct Founder {
 #[derive(Debug, thiserror::Error)]
 pub enum FoundingError {
     /// Nobody said who the first administrator is.
-    #[error("the data directory is empty: run `tabard init` first, which founds the installation")]
+    #[error(
+        "the data directory holds no installation, and nobody was named who founds one: point server.data_dir at an existing one, or name the first org and administrator"
+    )]
     NotFounded,
     /// The store remembers another trust domain.
     #[error(
