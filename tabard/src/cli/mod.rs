@@ -1,0 +1,220 @@
+//! The command line: one file a command. stdout is data, stderr is people; the exit codes are a promise
+//! (`docs/reference/exit-codes.md`).
+
+mod admin;
+mod agent;
+mod audit;
+mod contract;
+mod explain;
+mod failure;
+mod https;
+mod join_token;
+mod page;
+mod principal;
+mod registration;
+mod revoke;
+mod server;
+mod status;
+mod task;
+mod upstream;
+
+pub(crate) use failure::{Exit, Failure};
+
+use crate::context::{self, Context};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use page::Page;
+use std::process::ExitCode;
+
+const CONCEPTS: &str = "\
+An agent is registered with an owner, a purpose, a contract and an expiry. A contract says what it may do. A task is
+one unit of its work. Every decision is an entry in an append-only log. stdout is data, stderr is for people.
+Exit codes: 0 done, 1 error, 2 usage, 3 denied, 4 approval pending, 5 not attested, 6 unreachable, 7 expired or revoked.";
+
+/// Identity, authority for one task at a time, and a record anyone can check, for AI agents.
+#[derive(Debug, Parser)]
+#[command(name = "tabard", version, after_help = CONCEPTS, disable_help_subcommand = false)]
+struct Cli {
+    #[command(flatten)]
+    globals: Globals,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Options of every command.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Globals {
+    /// The form of the data on stdout
+    #[arg(
+        short,
+        long,
+        global = true,
+        value_enum,
+        default_value_t,
+        env = "TABARD_OUTPUT"
+    )]
+    pub(crate) output: Form,
+    /// Only data and errors
+    #[arg(short, long, global = true)]
+    pub(crate) quiet: bool,
+    /// Colour; auto follows NO_COLOR and the terminal
+    #[arg(long, global = true, value_enum, default_value_t)]
+    pub(crate) color: Color,
+    /// Which installation, of those in contexts.toml
+    #[arg(long, global = true, env = "TABARD_CONTEXT")]
+    pub(crate) context: Option<String>,
+}
+
+/// The form of data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(crate) enum Form {
+    /// For people
+    #[default]
+    Table,
+    /// For programs
+    Json,
+}
+
+/// When to colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(crate) enum Color {
+    /// On a terminal, unless NO_COLOR is set
+    #[default]
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Everything in one process, on loopback, with a demo
+    Dev(crate::dev::DevArgs),
+    /// Run a command as an agent
+    Run(crate::run::RunArgs),
+    /// What runs, how far behind, what was refused last
+    Status,
+    /// Register, change and stop agents
+    #[command(subcommand)]
+    Agent(agent::AgentCommand),
+    /// Check and publish contracts
+    #[command(subcommand)]
+    Contract(contract::ContractCommand),
+    /// Declare the services that agents call
+    #[command(subcommand)]
+    Upstream(upstream::UpstreamCommand),
+    /// Selectors for processes that Tabard does not launch
+    #[command(subcommand)]
+    Registration(registration::RegistrationCommand),
+    /// Who may administer
+    #[command(subcommand)]
+    Principal(principal::PrincipalCommand),
+    /// Let a node agent or gateway join
+    #[command(subcommand)]
+    JoinToken(join_token::JoinTokenCommand),
+    /// Units of work
+    #[command(subcommand)]
+    Task(task::TaskCommand),
+    /// Stop something now, and see what that reached
+    Revoke(revoke::Revoke),
+    /// Lift a suspension
+    Resume(revoke::Resume),
+    /// Why a decision came out as it did
+    Explain(explain::Explain),
+    /// Read, check and export the record
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
+    /// Run a server
+    Server(server::ServerCommand),
+}
+
+/// Reads the command line, does it, and says how it went.
+pub(crate) fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let exit = if error.use_stderr() {
+                Exit::Usage
+            } else {
+                Exit::Done
+            };
+            if error.print().is_err() {
+                return Exit::Error.into();
+            }
+            return exit.into();
+        }
+    };
+    let page = Page::new(&cli.globals);
+    // The command's own exit code passes through, so this is no `Exit` of ours.
+    if let Command::Run(args) = &cli.command {
+        return crate::run::run(args, cli.globals.context.as_deref(), cli.globals.quiet);
+    }
+    match run(&cli, &page) {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            page.failure(&failure);
+            failure.exit().into()
+        }
+    }
+}
+
+fn run(cli: &Cli, page: &Page) -> Result<Exit, Failure> {
+    let at = || Place::of(&cli.globals);
+    match &cli.command {
+        Command::Dev(args) => crate::dev::dev(args).map(|()| Exit::Done),
+        Command::Run(_) => Ok(Exit::Done),
+        Command::Status => status::run(&at()?, page),
+        Command::Agent(command) => agent::run(command, at, page),
+        Command::Contract(command) => contract::run(command, at, page),
+        Command::Upstream(command) => upstream::run(command, &at()?, page),
+        Command::Registration(command) => registration::run(command, &at()?, page),
+        Command::Principal(command) => principal::run(command, &at()?, page),
+        Command::JoinToken(command) => join_token::run(command, &at()?, page),
+        Command::Task(command) => task::run(command, &at()?, page),
+        Command::Revoke(command) => revoke::run(command, &at()?, page),
+        Command::Resume(command) => revoke::resume(command, &at()?, page),
+        Command::Explain(command) => explain::run(command, &at()?, page),
+        Command::Audit(command) => audit::run(command, at, page),
+        Command::Server(command) => server::run(command, page),
+    }
+}
+
+/// The installation a command talks to.
+#[derive(Debug)]
+pub(crate) struct Place {
+    pub(crate) name: String,
+    pub(crate) context: Context,
+    pub(crate) admin: admin::Admin,
+}
+
+impl Place {
+    /// The chosen context.
+    pub(crate) fn of(globals: &Globals) -> Result<Self, Failure> {
+        let (name, context) = context::read(globals.context.as_deref())?;
+        let admin = admin::Admin::at(&context.admin_socket)?;
+        Ok(Self { name, context, admin })
+    }
+}
+
+/// A document from disk, and what messages call it.
+fn document(path: &std::path::Path) -> Result<(String, String), Failure> {
+    let name = path.display().to_string();
+    std::fs::read_to_string(path)
+        .map(|text| (name, text))
+        .map_err(|error| {
+            Failure::new("FILE_UNREADABLE", format!("{} cannot be read", path.display()))
+                .because(error.to_string())
+                .fix("Check the path, and that it is a text file.")
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+}
