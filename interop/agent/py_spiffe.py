@@ -45,7 +45,7 @@ with WorkloadApiClient() as client:
         raise AssertionError(f"the Workload API accepted a wrong token or audience ({audience})")
 
 with X509Source() as source:
-    assert source.svid.spiffe_id == own, "the source holds the same identity"
+    assert source.get_x509_context().default_svid.spiffe_id == own, "the source holds the same identity"
     assert source.get_bundle_for_trust_domain(own.trust_domain).x509_authorities == roots
 
 print(f"py-spiffe: {own}")
