@@ -183,7 +183,12 @@ async fn start(args: &DevArgs, places: &Places) -> Result<Running, String> {
         launch_socket: places.launch_socket(),
         workload_socket: places.workload_socket(),
         runs: places.runs(),
-        secret: vec![places.data.clone(), places.kek.parent().map(Into::into).unwrap_or_default()],
+        secret: vec![
+            places.server(),
+            places.gateway(),
+            places.run.clone(),
+            places.kek.parent().map(Into::into).unwrap_or_default(),
+        ],
         server: args.listen,
         gateway: args.gateway,
     };

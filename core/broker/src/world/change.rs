@@ -183,6 +183,10 @@ impl Change {
         match &mut self {
             Self::OrgCreated(org) => org.id = org.id.at(revision),
             Self::AgentRegistered(agent) => agent.id = agent.id.at(revision),
+            // Set in the very commit that registers its agent.
+            Self::LaunchSpecSet(spec) if spec.agent.revision() == Revision(0) => {
+                spec.agent = spec.agent.at(revision);
+            }
             Self::UpstreamPublished(upstream) if upstream.id.revision() == Revision(0) => {
                 upstream.id = upstream.id.at(revision);
             }
