@@ -1,0 +1,500 @@
+//! One gateway with a World, a journal and upstreams of its own, and an agent that can make tokens and proofs.
+
+use audit::Entry;
+use audit::event::CommitmentKey;
+use audit::note::{NoteSigner, PublicKey as NotePublicKey};
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _};
+use broker::upstream::Manifest;
+use broker::world::{
+    Agent, AgentState, ContractRecord, Instance, KeyClass, Opener, OpenerKind, Org, PublicKey as PublishedKey,
+    Revocation, Target, Task,
+};
+use broker::{Change, World};
+use credential::dpop::{ProofClaims, RequestTarget};
+use credential::{
+    AccessTokenClaims, AgentTask, Algorithm, Binding, Constraints, Curve, EntryPlace, HeaderSegment, Jwk,
+    PublicKey, TokenClass,
+};
+use futures_util::future::BoxFuture;
+use gateway::{FeedHealth, Gateway, GatewayParts, SecretError, Secrets, Settings};
+use identity::{
+    Actor, ActorChain, ActorKind, AgentId, Assurance, DecisionId, Digest, FamilyId, InstanceId, LogId, Name,
+    NodeId, OrgId, Revision, RunId, Secret, TaskId, TokenId, UnixTime, UpstreamId,
+};
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime};
+use store::Store;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{oneshot, watch};
+use tokio::time::{Instant, timeout};
+
+pub(crate) const ISSUER: &str = "http://issuer.test";
+/// What must never come out of the gateway towards an agent.
+pub(crate) const CANARY: &str = "canary/Key+0123456789";
+pub(crate) const CLIENT_SECRET: &str = "client secret/ä:+0123456789";
+const LOG: LogId = LogId(7);
+
+const CONTRACT: &str = r#"
+apiVersion: tabard/v1
+kind: AgentContract
+metadata: {name: NAME, version: 1}
+owner: {team: finance-platform, escalation: finance-platform on call}
+purpose: {id: reconciliation, statement: Matches invoices against payments.}
+identity: {min_assurance: 1, max_evidence_age: 12h}
+tenants: {mode: task, allowed: [acme-eu]}
+tasks: {types: [reconciliation], max_ttl: 30m, openers: [operator]}
+grants:
+  - id: invoices
+    services: [invoices]
+    actions: [invoices.read, notes.add]
+    reason: Each invoice is compared with the payment that claims to settle it.
+    business_action: {invoices.read: Look at one invoice, notes.add: Add a note}
+    data: {domains: [finance], sensitivity: confidential}
+  - id: payroll
+    services: [payroll]
+    actions: [payroll.totals]
+    reason: Totals are compared.
+    business_action: {payroll.totals: Read totals}
+    data: {domains: [finance], sensitivity: confidential}
+rate:
+  - {per: 1m, max: RATE}
+mode: enforce
+lifecycle: {expires: 2099-12-31, review_every: 3650d}
+"#;
+
+const UPSTREAM: &str = "
+apiVersion: tabard/v1
+kind: Upstream
+metadata: {name: invoices}
+base_url: BASE
+hosts: [invoices.demo]
+credential: {api_key: {header: x-api-key, secret: stdin}}
+routes:
+  - {method: GET, path: '/tenants/{tenant}/invoices/{id}', action: invoices.read, resource: {type: invoice, id: id}, tenant: {path: tenant}}
+  - {method: DELETE, path: '/tenants/{tenant}/invoices/{id}', action: invoices.delete, resource: {type: invoice, id: id}, tenant: {path: tenant}}
+  - {method: POST, path: '/tenants/{tenant}/notes', action: notes.add, resource: {type: note}, tenant: {path: tenant}}
+  - method: POST
+    path: /tenants/{tenant}/typed
+    action: notes.add
+    resource: {type: note}
+    arguments: [{name: kind, body: /kind}]
+    tenant: {path: tenant}
+";
+
+const PAYROLL: &str = "
+apiVersion: tabard/v1
+kind: Upstream
+metadata: {name: payroll}
+base_url: BASE
+tenant_header: x-tenant
+credential: {client_credentials: {token_url: BASE/token, client_id: 'gate way', scope: payroll.read, secret: stdin}}
+routes:
+  - {method: GET, path: /totals, action: payroll.totals, resource: {type: payroll}}
+";
+
+/// An ES256 key pair.
+pub(crate) struct Key {
+    pair: EcdsaKeyPair,
+    pub(crate) public: PublicKey,
+}
+
+impl Key {
+    pub(crate) fn new() -> Self {
+        let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap();
+        let public = PublicKey::ec_point(Curve::P256, pair.public_key().as_ref()).unwrap();
+        Self { pair, public }
+    }
+    fn sign(&self, message: &[u8]) -> Vec<u8> {
+        self.pair.sign(&SystemRandom::new(), message).unwrap().as_ref().to_vec()
+    }
+}
+
+struct LogKey(Ed25519KeyPair);
+
+impl NoteSigner for LogKey {
+    fn name(&self) -> &'static str {
+        "test.example/log/7"
+    }
+    fn public_key(&self) -> NotePublicKey {
+        NotePublicKey::from_bytes(self.0.public_key().as_ref().try_into().unwrap())
+    }
+    fn sign(&self, message: &[u8]) -> [u8; 64] {
+        self.0.sign(message).as_ref().try_into().unwrap()
+    }
+}
+
+struct Fixed(UpstreamId);
+
+impl Secrets for Fixed {
+    fn secret(&self, upstream: UpstreamId, _: u64) -> BoxFuture<'_, Result<Arc<Secret<String>>, SecretError>> {
+        let secret = if upstream == self.0 { CANARY } else { CLIENT_SECRET };
+        Box::pin(async move { Ok(Arc::new(Secret::new(secret.to_owned()))) })
+    }
+}
+
+pub(crate) fn now() -> UnixTime {
+    let elapsed = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+    UnixTime::from_millis(u64::try_from(elapsed.as_millis()).unwrap())
+}
+
+/// A request as an upstream received it: head and body, byte for byte.
+pub(crate) type Seen = Arc<Mutex<Vec<String>>>;
+
+/// One agent of the fixture.
+pub(crate) struct Actor1 {
+    pub(crate) id: AgentId,
+    pub(crate) task: TaskId,
+    instance: InstanceId,
+    spiffe: String,
+    pub(crate) key: Key,
+}
+
+pub(crate) struct Fixture {
+    pub(crate) gateway: Arc<Gateway>,
+    pub(crate) address: SocketAddr,
+    pub(crate) seen: Seen,
+    pub(crate) journal: Arc<Store>,
+    pub(crate) worlds: watch::Sender<Arc<World>>,
+    pub(crate) feed: watch::Sender<FeedHealth>,
+    pub(crate) agents: [Actor1; 2],
+    pub(crate) org: OrgId,
+    contract: Digest,
+    issuer_key: Key,
+    stop: Option<oneshot::Sender<()>>,
+    counter: AtomicU64,
+    _directory: tempfile::TempDir,
+}
+
+fn name(text: &str) -> Name {
+    text.parse().unwrap()
+}
+
+impl Fixture {
+    pub(crate) async fn new() -> Self {
+        Self::with_rate(1000).await
+    }
+
+    pub(crate) async fn with_rate(rate: u32) -> Self {
+        let seen = Seen::default();
+        let upstream = crate::forwarding::upstream(seen.clone()).await;
+        let directory = tempfile::tempdir().unwrap();
+        let signer = Arc::new(LogKey(Ed25519KeyPair::from_seed_unchecked(&[7; 32]).unwrap()));
+        let settings = store::Settings::new(directory.path().join("journal"), LOG, signer);
+        let journal = Arc::new(Store::open(&settings).unwrap());
+        let (at, rev) = (now(), Revision(1));
+        let org = OrgId::mint(at, LOG, 1).at(rev);
+        let contract = CONTRACT.replace("NAME", "demo").replace("RATE", &rate.to_string());
+        let hash = policy::Contract::parse("demo.yaml", contract.as_bytes()).unwrap();
+        let hash = policy::Compiled::new(hash).unwrap().hash();
+        let base = format!("http://{upstream}");
+        let parse = |text: &str| Manifest::parse("u", text.replace("BASE", &base).as_bytes()).unwrap();
+        let (invoices, payroll) = (UpstreamId::mint(at, LOG, 2).at(rev), UpstreamId::mint(at, LOG, 3).at(rev));
+        let issuer_key = Key::new();
+        let agents = [0, 1].map(|n| {
+            let n: u64 = n;
+            Actor1 {
+                id: AgentId::mint(at, LOG, 10 + n).at(rev),
+                task: TaskId::mint(at, LOG, 20 + n).at(rev),
+                instance: InstanceId::mint(at, LOG, 30 + n).at(rev),
+                spiffe: format!("spiffe://test.example/finance/agent/demo-{n}"),
+                key: Key::new(),
+            }
+        });
+        let kid = issuer_key.public.thumbprint().to_string();
+        let mut changes = vec![
+            Change::Founded {
+                trust_domain: "test.example".parse().unwrap(),
+                issuer: ISSUER.into(),
+                epoch: 0,
+            },
+            Change::OrgCreated(Org { id: org, name: name("finance") }),
+            Change::ContractPublished(ContractRecord {
+                hash,
+                org,
+                name: name("demo"),
+                version: 1,
+                file: "demo.yaml".into(),
+                source: contract.into(),
+                published_by: "test".into(),
+                published_at: at,
+            }),
+            Change::UpstreamPublished(parse(UPSTREAM).upstream(invoices, org, 1)),
+            Change::UpstreamPublished(parse(PAYROLL).upstream(payroll, org, 1)),
+            Change::KeyPublished(PublishedKey {
+                kid,
+                class: KeyClass::AccessToken,
+                material: Jwk::signing(issuer_key.public.clone(), Algorithm::Es256).to_json(),
+            }),
+        ];
+        for agent in &agents {
+            changes.push(Change::AgentRegistered(Agent {
+                id: agent.id,
+                org,
+                name: name(agent.spiffe.rsplit('/').next().unwrap()),
+                spiffe_id: agent.spiffe.parse().unwrap(),
+                owner: "finance-platform".into(),
+                purpose: "test".into(),
+                contract: hash,
+                state: AgentState::Active,
+                expires_at: UnixTime::MAX,
+            }));
+            changes.push(Change::TaskOpened(Task {
+                id: agent.task,
+                org,
+                agent: agent.id,
+                kind: name("reconciliation"),
+                tenant: Some(name("acme-eu")),
+                opener: Opener { kind: OpenerKind::Operator, name: "op".into() },
+                opened_at: at,
+                expires_at: at.plus_secs(1200),
+                parent: None,
+                closed: false,
+            }));
+            changes.push(Change::InstanceOpened(Instance {
+                id: agent.instance,
+                run: RunId::mint(at, LOG, 40).at(rev),
+                org,
+                agent: agent.id,
+                node: NodeId::mint(at, LOG, 41).at(rev),
+                task: agent.task,
+                key: agent.key.public.thumbprint(),
+                assurance: Assurance { node: 1, launch: 1, code: 0, signer: 0 },
+                evidence: Digest::default(),
+                attested_at: at,
+                pinned: false,
+            }));
+        }
+        let world = World::default().apply(&changes, rev);
+        let (worlds, world_of) = watch::channel(Arc::new(world));
+        let (feed, feed_of) = watch::channel(FeedHealth::Local);
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut settings = Settings::new(ISSUER, vec![format!("http://{address}")], LOG);
+        settings.body_timeout_ms = 400;
+        settings.head_timeout_ms = 1000;
+        let roots = rustls::RootCertStore::empty();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let tls = rustls::ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let names = Arc::new(CommitmentKey::new(Secret::new([9; 32])));
+        let gateway = Arc::new(
+            Gateway::new(GatewayParts {
+                settings,
+                worlds: world_of,
+                feed: feed_of,
+                journal: journal.clone(),
+                secrets: Arc::new(Fixed(invoices)),
+                names: Arc::new(move |_| names.clone()),
+                upstream_tls: Arc::new(tls),
+                clock: Arc::new(now),
+                random: Arc::new(|| {
+                    let mut seed = [0; 32];
+                    aws_lc_rs::rand::fill(&mut seed).unwrap();
+                    seed
+                }),
+            })
+            .unwrap(),
+        );
+        let (stop, stopped) = oneshot::channel();
+        let serving = gateway.clone();
+        tokio::spawn(async move {
+            serving.serve(listener, None, async { drop(stopped.await) }).await.unwrap();
+        });
+        Self {
+            gateway,
+            address,
+            seen,
+            journal,
+            worlds,
+            feed,
+            agents,
+            org,
+            contract: hash,
+            issuer_key,
+            stop: Some(stop),
+            counter: AtomicU64::new(1),
+            _directory: directory,
+        }
+    }
+
+    pub(crate) fn agent(&self) -> &Actor1 {
+        let [agent, _] = &self.agents;
+        agent
+    }
+
+    /// An access token of `agent` for `audience`.
+    pub(crate) fn token(&self, agent: &Actor1, audience: &str) -> String {
+        self.token_at(agent, audience, Revision(1))
+    }
+
+    pub(crate) fn token_at(&self, agent: &Actor1, audience: &str, revision: Revision) -> String {
+        let at = now();
+        let n = self.counter.fetch_add(1, Ordering::Relaxed);
+        let actions: BTreeSet<Name> =
+            ["invoices.read", "notes.add", "payroll.totals"].map(name).into_iter().collect();
+        let actor = Actor { kind: ActorKind::AiAgent, issuer: ISSUER.into(), id: agent.spiffe.clone() };
+        let claims = AccessTokenClaims {
+            issuer: ISSUER.into(),
+            chain: ActorChain::starting_with(actor),
+            audience: audience.parse().unwrap(),
+            client_id: agent.spiffe.clone(),
+            issued_at: at,
+            valid_from: at,
+            expires_at: at.plus_secs(300),
+            token: TokenId::random(at, LOG, n),
+            family: FamilyId::random(at, LOG, n),
+            binding: Binding::Key(agent.key.public.thumbprint()),
+            details: vec![AgentTask {
+                task: Some(agent.task),
+                purpose: Some(name("reconciliation")),
+                actions: Some(actions),
+                locations: None,
+                datatypes: None,
+                data_domains: None,
+                tenant: Some(name("acme-eu")),
+                workflow: None,
+                step: None,
+                constraints: Constraints::default(),
+                approval: None,
+            }],
+            scope: None,
+            revision,
+            entry: EntryPlace { origin: "test.example/log/0".into(), index: n },
+            agent: agent.id,
+            instance: agent.instance,
+            node: None,
+            org: self.org,
+            tenant: Some(name("acme-eu")),
+            task: Some(agent.task),
+            assurance: Assurance { node: 1, launch: 1, code: 0, signer: 0 },
+            contract: self.contract,
+            decision: DecisionId::random(at, LOG, n),
+        };
+        let kid = self.issuer_key.public.thumbprint().to_string();
+        let unsigned = claims.unsigned(&HeaderSegment::new(Algorithm::Es256, &kid, TokenClass::AccessToken));
+        let signature = self.issuer_key.sign(unsigned.message());
+        unsigned.with_signature(&signature)
+    }
+
+    /// A proof for one request.
+    pub(crate) fn proof(&self, key: &Key, token: &str, method: &str, url: &str) -> String {
+        let target = RequestTarget::parse(url).unwrap();
+        let jti = format!("jti-{}", self.counter.fetch_add(1, Ordering::Relaxed));
+        let claims = ProofClaims {
+            jti: &jti,
+            method,
+            target: &target,
+            issued_at: now(),
+            access_token: Some(token),
+            nonce: None,
+            caller: None,
+        };
+        let unsigned = claims.unsigned(&ProofClaims::header(&key.public, Algorithm::Es256));
+        let signature = key.sign(unsigned.message());
+        unsigned.with_signature(&signature)
+    }
+
+    /// The Authorization and DPoP lines of one request of the first agent.
+    pub(crate) fn credentials(&self, method: &str, path: &str) -> String {
+        let audience = if path.starts_with("/payroll") { "payroll" } else { "invoices" };
+        let token = self.token(self.agent(), audience);
+        self.credentials_with(self.agent(), &token, method, &format!("http://{}{path}", self.address))
+    }
+
+    pub(crate) fn credentials_with(&self, agent: &Actor1, token: &str, method: &str, url: &str) -> String {
+        let proof = self.proof(&agent.key, token, method, url);
+        format!("Authorization: DPoP {token}\r\nDPoP: {proof}\r\n")
+    }
+
+    /// GETs a path of the gateway as the first agent.
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        self.send("GET", path, "", "").await
+    }
+
+    /// One request of the first agent, with further header lines and a body.
+    pub(crate) async fn send(&self, method: &str, path: &str, lines: &str, body: &str) -> Answer {
+        let credentials = self.credentials(method, path);
+        let length = if body.is_empty() { String::new() } else { format!("Content-Length: {}\r\n", body.len()) };
+        self.raw(&format!(
+            "{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n{credentials}{lines}{length}\r\n{body}",
+            self.address
+        ))
+        .await
+    }
+
+    /// Sends bytes, and reads until the gateway closes the connection.
+    pub(crate) async fn raw(&self, bytes: &str) -> Answer {
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        stream.write_all(bytes.as_bytes()).await.unwrap();
+        let mut text = Vec::new();
+        // A reset after the answer is an end as well.
+        let _end = timeout(Duration::from_secs(10), stream.read_to_end(&mut text)).await.expect("the gateway hangs");
+        Answer(String::from_utf8_lossy(&text).into_owned())
+    }
+
+    pub(crate) fn seen(&self) -> Vec<String> {
+        self.seen.lock().unwrap().clone()
+    }
+
+    /// Applies a Change to the World.
+    pub(crate) fn change(&self, change: Change) {
+        let world = self.worlds.borrow().clone();
+        let next = world.apply(&[change], world.revision().next());
+        self.worlds.send_replace(Arc::new(next));
+    }
+
+    pub(crate) fn revoke(&self, target: Target) {
+        self.change(Change::Revoked(Revocation {
+            target,
+            org: Some(self.org),
+            forget_at: now().plus_secs(3600),
+        }));
+    }
+
+    /// The journal once it has `count` entries.
+    pub(crate) async fn journal(&self, count: u64) -> Vec<Entry> {
+        let deadline = Instant::now() + Duration::from_secs(5);
+        while self.journal.log().size() < count {
+            assert!(Instant::now() < deadline, "the journal has {} entries", self.journal.log().size());
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let entries = self.journal.log().entries(0..self.journal.log().size()).unwrap();
+        entries.iter().map(|bytes| Entry::parse(bytes).unwrap()).collect()
+    }
+}
+
+impl Drop for Fixture {
+    fn drop(&mut self) {
+        drop(self.stop.take().map(|stop| stop.send(())));
+    }
+}
+
+/// What came back, byte for byte.
+pub(crate) struct Answer(pub(crate) String);
+
+impl Answer {
+    pub(crate) fn status(&self) -> u16 {
+        self.0.split(' ').nth(1).and_then(|text| text.parse().ok()).unwrap_or(0)
+    }
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.0.split("\r\n\r\n").next()?.lines().find_map(|line| {
+            let (known, value) = line.split_once(':')?;
+            known.eq_ignore_ascii_case(name).then(|| value.trim())
+        })
+    }
+    pub(crate) fn body(&self) -> &str {
+        self.0.split_once("\r\n\r\n").map_or("", |(_, body)| body)
+    }
+    pub(crate) fn code(&self) -> String {
+        let problem: serde_json::Value = serde_json::from_str(self.body()).unwrap_or_default();
+        problem.get("code").and_then(serde_json::Value::as_str).unwrap_or_default().to_owned()
+    }
+}
