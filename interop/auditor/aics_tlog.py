@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 import tomllib
 
 
@@ -44,12 +45,18 @@ def size_of(checkpoint):
 
 with tempfile.TemporaryDirectory(prefix="tabard-audit-") as folder:
     key = ["--log-key", log_key()]
-    first, second, forged = (os.path.join(folder, name) for name in ("first", "second", "forged"))
+    first, forged = os.path.join(folder, "first"), os.path.join(folder, "forged")
     tabard("audit", "export", first)
-    # One more decision, so that the second export is longer.
-    run("tabard", "run", "--as", "demo-billing", "--", "true")
-    tabard("audit", "export", second)
-    older, newer = os.path.join(first, "checkpoint"), os.path.join(second, "checkpoint")
+    older = os.path.join(first, "checkpoint")
+    # One more launch, so that the log grows; a checkpoint is published every second.
+    tabard("run", "--as", "demo-billing", "--", "true")
+    for attempt in range(20):
+        time.sleep(0.5)
+        second = os.path.join(folder, f"second-{attempt}")
+        tabard("audit", "export", second)
+        newer = os.path.join(second, "checkpoint")
+        if size_of(newer) > size_of(older):
+            break
     assert 0 < size_of(older) < size_of(newer), "the log grew"
 
     accepts("verify-checkpoint", "--tiles", first, *key)
