@@ -24,8 +24,28 @@ use tokio::task::JoinSet;
 
 /// How long a part waits for its first word from the server.
 const FIRST_WORD: Duration = Duration::from_secs(10);
+/// How long parts get to end what they do.
+const FAREWELL: Duration = Duration::from_secs(8);
 /// How far back a gateway's counters are taken from its journal, in entries: the longest window is a day.
 const REPLAYED_ENTRIES_MAX: u64 = 200_000;
+
+/// What runs in the background: parts that end when they are told to, and loops that end with the process.
+#[derive(Debug, Default)]
+pub(crate) struct Tasks {
+    pub(crate) parts: JoinSet<()>,
+    loops: JoinSet<()>,
+}
+
+impl Tasks {
+    /// Waits for the parts, which were told to stop; the loops are cut off.
+    pub(crate) async fn end(mut self) {
+        self.loops.abort_all();
+        let all = async { while self.parts.join_next().await.is_some() {} };
+        if tokio::time::timeout(FAREWELL, all).await.is_err() {
+            tracing::warn!("some parts did not end in time");
+        }
+    }
+}
 
 /// A member of this very process, admitted.
 pub(crate) async fn link(server: &server::Running, role: MemberRole) -> Result<Link, String> {
@@ -55,16 +75,16 @@ pub(crate) struct GatewayOptions {
 async fn follow(
     link: &Link,
     head: impl Fn() -> String + Send + Sync + 'static,
-    tasks: &mut JoinSet<()>,
+    tasks: &mut Tasks,
 ) -> Result<Replica, String> {
     let replica = Replica::new();
     let (feed, fresh) = (replica.clone(), replica.clone());
     let follower = link.clone();
-    tasks.spawn(async move {
+    tasks.loops.spawn(async move {
         let error = follower.follow(feed, head).await;
         tracing::error!(%error, "this part can no longer follow its server");
     });
-    tasks.spawn(async move { fresh.watch_freshness().await });
+    tasks.loops.spawn(async move { fresh.watch_freshness().await });
     let mut revisions = replica.revisions();
     let first = revisions.wait_for(|revision| revision.0 > 0);
     match tokio::time::timeout(FIRST_WORD, first).await {
@@ -79,7 +99,7 @@ pub(crate) async fn start_gateway(
     link: &Link,
     options: GatewayOptions,
     mut stopped: watch::Receiver<bool>,
-    tasks: &mut JoinSet<()>,
+    tasks: &mut Tasks,
 ) -> Result<Arc<Store>, String> {
     let identity = link.identity().ok_or("the gateway has not joined")?;
     let settings = Settings::new(&options.journal, identity.log, options.log_key);
@@ -103,7 +123,7 @@ pub(crate) async fn start_gateway(
         gateway.replay(taken);
     }
     let listener = options.listener;
-    tasks.spawn(async move {
+    tasks.parts.spawn(async move {
         let stop = async move {
             if stopped.wait_for(|stop| *stop).await.is_err() {
                 tracing::debug!("nobody is left to stop the gateway");
@@ -152,12 +172,12 @@ pub(crate) async fn start_node(
     link: &Link,
     options: NodeOptions,
     stopped: watch::Receiver<bool>,
-    tasks: &mut JoinSet<()>,
+    tasks: &mut Tasks,
 ) -> Result<(), String> {
     let identity = link.identity().ok_or("the node agent has not joined")?;
     let replica = follow(link, String::new, tasks).await?;
     let (authority, keeper) = ServerLink::new(link.clone(), replica.clone());
-    tasks.spawn(keeper);
+    tasks.loops.spawn(keeper);
     let tls = sync::tls::client(&identity.trust_domain, &identity.authorities, None).map_err(|error| error.to_string())?;
     let endpoint = TokenEndpoint::new(&identity.issuer, options.server, Arc::new(tls)).map_err(|error| error.to_string())?;
     let gateway = GatewayAddress { address: options.gateway, base_url: format!("http://{}", options.gateway) };
@@ -180,8 +200,8 @@ pub(crate) async fn start_node(
     });
     let identities = Arc::new(RunIdentities { authority, runs });
     let (stop_api, stop_launches) = (until(stopped.clone()), until(stopped));
-    tasks.spawn(async move { node::workload_api::serve(workload, identities, stop_api).await });
-    tasks.spawn(async move { launcher.serve(launches, stop_launches).await });
+    tasks.parts.spawn(async move { node::workload_api::serve(workload, identities, stop_api).await });
+    tasks.parts.spawn(async move { launcher.serve(launches, stop_launches).await });
     Ok(())
 }
 
@@ -189,10 +209,10 @@ pub(crate) async fn start_node(
 pub(crate) fn start_admin(
     parts: server::admin::AdminParts,
     stopped: watch::Receiver<bool>,
-    tasks: &mut JoinSet<()>,
+    tasks: &mut Tasks,
 ) -> Result<(), String> {
     let serving = server::admin::serve(parts, stopped).map_err(|error| error.to_string())?;
-    tasks.spawn(async move {
+    tasks.parts.spawn(async move {
         if serving.await.is_err() {
             tracing::error!("the admin plane ended by a panic");
         }

@@ -214,10 +214,13 @@ pub fn enforce(
                 shadowed: allowed.would_deny().is_some(),
             };
             if !call.taken.is_empty() {
-                event.detail.insert(
-                    "taken".into(),
-                    serde_json::to_value(call.taken).unwrap_or_default(),
-                );
+                // A count that the entry does not carry would be lost in a crash.
+                let Ok(taken) = serde_json::to_value(call.taken) else {
+                    let request = Some((call.method, call.path));
+                    let reason = Reason::StateUnavailable;
+                    return Outcome::Refused(block(world, call.token, Some(call.upstream), request, reason, draw));
+                };
+                event.detail.insert("taken".into(), taken);
             }
             event.decision = Some(decision);
             Outcome::Granted(Plan::new(world.revision(), event, permit))

@@ -12,9 +12,26 @@ use std::collections::HashMap;
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 pub struct WindowKey {
     /// The bits of an agent's or task's id.
+    #[serde(with = "bits")]
     pub of: u128,
     /// The window's length: windows of equal length and subject share a count, whatever contract version asks.
     pub per_secs: u32,
+}
+
+/// 128 bits as 32 hex digits: no JSON number holds them.
+mod bits {
+    use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
+    use std::borrow::Cow;
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde's `with` asks for")]
+    pub(super) fn serialize<S: Serializer>(bits: &u128, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(&format_args!("{bits:032x}"))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<u128, D::Error> {
+        let text = Cow::<'de, str>::deserialize(from)?;
+        u128::from_str_radix(&text, 16).map_err(D::Error::custom)
+    }
 }
 
 /// One place taken in one window.
@@ -150,6 +167,13 @@ mod tests {
         let (_, _) = shard.take(KEY, NOW);
         assert_eq!(shard.take(KEY, NOW.minus_secs(3600)).0, 1);
         assert_eq!(shard.peek(KEY, NOW), 2);
+    }
+
+    #[test]
+    fn what_was_taken_survives_the_entry_it_is_written_in() {
+        let taken = Taken { key: WindowKey { of: u128::MAX, per_secs: 60 }, at: NOW };
+        let value = serde_json::to_value([taken]).unwrap();
+        assert_eq!(serde_json::from_value::<Vec<Taken>>(value).unwrap(), [taken]);
     }
 
     #[test]

@@ -94,18 +94,13 @@ struct Running {
     server: server::Running,
     published: inventory::Published,
     stop: watch::Sender<bool>,
-    tasks: tokio::task::JoinSet<()>,
+    tasks: parts::Tasks,
 }
 
 impl Running {
-    async fn stop(mut self) {
+    async fn stop(self) {
         self.stop.send_replace(true);
-        let patience = std::time::Duration::from_secs(5);
-        let ended = tokio::time::timeout(patience, async { while self.tasks.join_next().await.is_some() {} }).await;
-        if ended.is_err() {
-            tracing::warn!("some parts did not end in time");
-        }
-        self.tasks.abort_all();
+        self.tasks.end().await;
         self.server.stop().await;
     }
 }
@@ -150,7 +145,7 @@ async fn start(args: &DevArgs, places: &Places) -> Result<Running, String> {
     let server = opened.listen(axum::Router::new()).await.map_err(|error| say(&error))?;
 
     let (stop, stopped) = watch::channel(false);
-    let mut tasks = tokio::task::JoinSet::new();
+    let mut tasks = parts::Tasks::default();
 
     // The gateway, a member like any other.
     let gateway = parts::link(&server, MemberRole::Gateway).await?;

@@ -9,7 +9,7 @@ use aws_lc_rs::rand::{SecureRandom as _, SystemRandom};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Form, Query, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Json, Response};
 use axum::routing::{get, post};
 use base64::Engine as _;
@@ -80,7 +80,7 @@ async fn serve(preferred: u16, routes: Router) -> std::io::Result<SocketAddr> {
 }
 
 fn has_key(headers: &HeaderMap, key: &str) -> bool {
-    let shown = headers.get("x-api-key").map(axum::http::HeaderValue::as_bytes).unwrap_or_default();
+    let shown = headers.get("x-api-key").map(HeaderValue::as_bytes).unwrap_or_default();
     verify_slices_are_equal(shown, key.as_bytes()).is_ok()
 }
 
