@@ -19,7 +19,7 @@ pub struct Live {
 }
 
 impl Live {
-    /// Starts the built binary and waits until `tabard status` answers.
+    /// Starts the built binary and waits until it is ready and its log has a checkpoint.
     pub fn start(project: &Project) -> Result<Self, String> {
         // Short, because a Unix socket's path may have at most 107 bytes.
         let home = std::env::temp_dir().join(format!("tabard-{}", std::process::id()));
@@ -70,25 +70,26 @@ impl Live {
         std::fs::read_to_string(self.home.join("dev.log")).unwrap_or_default()
     }
 
+    fn answers(&self, arguments: &[&str]) -> bool {
+        let mut tabard = self.command(Path::new("tabard"));
+        tabard.args(arguments).stdout(Stdio::null()).stderr(Stdio::null());
+        tabard.status().is_ok_and(|status| status.success())
+    }
+
     fn wait_until_ready(&mut self) -> Result<(), String> {
         let begun = Instant::now();
         while begun.elapsed() < START_TIMEOUT {
             if let Ok(Some(status)) = self.child.try_wait() {
                 return Err(format!("tabard dev ended at once ({status}):\n{}", self.log()));
             }
-            let answer = self
-                .command(Path::new("tabard"))
-                .arg("status")
-                .stdout(Stdio::null())
-                .stderr(Stdio::null())
-                .status();
-            if answer.is_ok_and(|status| status.success()) {
+            // The first checkpoint is published within a second of the first entry; then the log can be exported.
+            if self.answers(&["status"]) && self.answers(&["audit", "verify"]) {
                 return Ok(());
             }
             std::thread::sleep(Duration::from_millis(200));
         }
         Err(format!(
-            "tabard dev did not answer `tabard status` within {} s:\n{}",
+            "tabard dev was not ready within {} s:\n{}",
             START_TIMEOUT.as_secs(),
             self.log()
         ))
