@@ -559,6 +559,10 @@ fn parsed<T: FromStr<Err: fmt::Display>>(
     })
 }
 
+#[expect(
+    clippy::unnecessary_box_returns,
+    reason = "every caller returns it as the boxed error of a Result"
+)]
 fn wrong(file: &str, at: Location, key: &str, what: String, why: &str, fix: &str) -> Box<ManifestError> {
     let number = |from: u64| u32::try_from(from).unwrap_or(u32::MAX).max(1);
     Box::new(ManifestError {

@@ -190,10 +190,6 @@ impl Change {
             Self::UpstreamPublished(upstream) if upstream.id.revision() == Revision(0) => {
                 upstream.id = upstream.id.at(revision);
             }
-            // The launch spec of an agent that the same commit registers names it by its unstamped id.
-            Self::LaunchSpecSet(spec) if spec.agent.revision() == Revision(0) => {
-                spec.agent = spec.agent.at(revision);
-            }
             Self::TaskOpened(task) => task.id = task.id.at(revision),
             Self::InstanceOpened(instance) => {
                 instance.id = instance.id.at(revision);

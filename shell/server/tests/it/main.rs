@@ -9,6 +9,7 @@
 
 extern crate tabard_server as server;
 
+mod admin;
 mod client;
 mod discovery;
 mod exchange;
