@@ -315,7 +315,7 @@ impl<A: Authority, C: Calls> Launcher<A, C> {
                 let ended = watch_over(&run, link, client, frames, (!quiet).then_some(&mut lines)).await;
                 if ended == Ended::Lost {
                     self.runs.supervisor_lost();
-                    end_orphans().await;
+                    end_orphans(&run).await;
                 }
                 drop(serving);
                 self.runs.unbind(&run);
@@ -724,10 +724,11 @@ fn kill(run: &Run) {
 
 /// Ends what a killed supervisor left to us. Those children have no-new-privileges, which nothing can take off, and are no
 /// supervisors; one that gives itself a supervisor's name stays, but stands in no run and gets nothing.
-async fn end_orphans() {
+async fn end_orphans(run: &Run) {
     for _ in 0..ORPHAN_ROUNDS {
         let orphans = orphans();
-        if orphans.is_empty() {
+        // Its descriptors close, which we notice, before its children become ours.
+        if orphans.is_empty() && !run.supervisor.is_alive() && !run.process.is_alive() {
             return;
         }
         for orphan in orphans {

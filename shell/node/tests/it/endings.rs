@@ -23,6 +23,7 @@ fn launch(argv: &[&str]) -> Launch {
         env: Vec::new(),
         isolate: false,
         quiet: false,
+        task: tabard_node::launch::TaskWish::default(),
     }
 }
 

@@ -78,7 +78,9 @@ impl Authority for TestServer {
                 code: 2,
                 signer: 0,
             },
-            decision: DecisionId::random(NOW, LogId(0), serial),
+            tenant: None,
+            opener: "test".to_owned(),
+            pinned: false,
         })
     }
     async fn close_run(&self, run: RunId, ended: Ended) {
