@@ -70,7 +70,7 @@ impl Doorkeeper {
         let token = self.token(settings, view, text, request.now)?;
         match (token.binding, scheme) {
             (Binding::Key(key), Scheme::Dpop) => {
-                let proof = self.proof(settings, key, text, request)?;
+                let proof = proof_of(settings, key, text, request)?;
                 let fresh = self.admit(proof.replay_key(), proof.expires_at(), request.now)?;
                 let instance = view.world.instance(OrgScope::Only(token.org), token.instance);
                 let vouched = instance.is_some_and(|instance| instance.key == proof.key());
@@ -119,46 +119,6 @@ impl Doorkeeper {
         Ok(claims)
     }
 
-    fn proof(
-        &self,
-        settings: &Settings,
-        key: Thumbprint,
-        token: &str,
-        request: &Presented<'_>,
-    ) -> Result<dpop::DpopProof, Problem> {
-        let mut proofs = request.headers.get_all(DPOP).iter();
-        let (Some(Ok(text)), None) = (proofs.next().map(HeaderValue::to_str), proofs.next()) else {
-            return Err(invalid_proof());
-        };
-        let target = RequestTarget::parse(request.htu).map_err(|_| invalid_proof())?;
-        let nonce = settings
-            .nonces
-            .as_ref()
-            .map_or(NoncePolicy::Ignored, NoncePolicy::Required);
-        let expected = ProofExpected {
-            method: request.method,
-            target: &target,
-            access_token: Some(token),
-            nonce,
-        };
-        let proof = dpop::verify(text, &expected, request.now).map_err(|rejection| {
-            tracing::debug!(%rejection, "proof rejected");
-            match rejection {
-                Rejection::NonceNeeded => Problem::unauthenticated(
-                    Challenge::Nonce,
-                    "The proof needs a nonce of this gateway.",
-                    "repeat the request with the nonce from the DPoP-Nonce header in the proof",
-                ),
-                _ => invalid_proof(),
-            }
-        })?;
-        if proof.key() == key {
-            Ok(proof)
-        } else {
-            Err(invalid_proof())
-        }
-    }
-
     fn admit(&self, key: ReplayKey, until: UnixTime, now: UnixTime) -> Result<Fresh, Problem> {
         let [first, ..] = key;
         let [zero, ..] = &self.seen;
@@ -179,6 +139,45 @@ impl Doorkeeper {
                 "a proof that cannot be remembered cannot be accepted once only",
             ),
         })
+    }
+}
+
+fn proof_of(
+    settings: &Settings,
+    key: Thumbprint,
+    token: &str,
+    request: &Presented<'_>,
+) -> Result<dpop::DpopProof, Problem> {
+    let mut proofs = request.headers.get_all(DPOP).iter();
+    let (Some(Ok(text)), None) = (proofs.next().map(HeaderValue::to_str), proofs.next()) else {
+        return Err(invalid_proof());
+    };
+    let target = RequestTarget::parse(request.htu).map_err(|_| invalid_proof())?;
+    let nonce = settings
+        .nonces
+        .as_ref()
+        .map_or(NoncePolicy::Ignored, NoncePolicy::Required);
+    let expected = ProofExpected {
+        method: request.method,
+        target: &target,
+        access_token: Some(token),
+        nonce,
+    };
+    let proof = dpop::verify(text, &expected, request.now).map_err(|rejection| {
+        tracing::debug!(%rejection, "proof rejected");
+        match rejection {
+            Rejection::NonceNeeded => Problem::unauthenticated(
+                Challenge::Nonce,
+                "The proof needs a nonce of this gateway.",
+                "repeat the request with the nonce from the DPoP-Nonce header in the proof",
+            ),
+            _ => invalid_proof(),
+        }
+    })?;
+    if proof.key() == key {
+        Ok(proof)
+    } else {
+        Err(invalid_proof())
     }
 }
 

@@ -83,7 +83,7 @@ async fn judged(
     if inner.is_closed() {
         return Err(feed_lost());
     }
-    let in_flight = inner.in_flight.clone().try_acquire_owned().map_err(|_| {
+    let slot = inner.in_flight.clone().try_acquire_owned().map_err(|_| {
         Problem::unavailable(
             "BUSY",
             "Too many requests are in flight.",
@@ -91,6 +91,7 @@ async fn judged(
         )
     })?;
     let (head, incoming) = request.into_parts();
+    fields::check_length(&head.uri, &head.headers)?;
     let address = Address::of(
         &head.method,
         &head.uri,
@@ -178,11 +179,7 @@ async fn judged(
         permit,
         head,
         body,
-        Flight {
-            place,
-            ending,
-            in_flight,
-        },
+        Flight { place, ending, slot },
     )
     .await
     .map_err(|problem| problem.with_decision(decision))
@@ -192,7 +189,7 @@ async fn judged(
 struct Flight {
     place: Place,
     ending: Ending,
-    in_flight: OwnedSemaphorePermit,
+    slot: OwnedSemaphorePermit,
 }
 
 impl Flight {
@@ -310,12 +307,8 @@ async fn forward(
         one.scrub_headers(&mut head.headers);
     }
     head.extensions.clear();
-    let Flight {
-        place,
-        ending,
-        in_flight,
-    } = flight;
-    let passing = Passing::new(incoming, patterns, place, ending, in_flight);
+    let Flight { place, ending, slot } = flight;
+    let passing = Passing::new(incoming, patterns, place, ending, slot);
     Ok(Response::from_parts(
         head,
         AnswerBody::Upstream(Box::new(passing)),
@@ -346,16 +339,13 @@ async fn send(
     flight: &Flight,
 ) -> Result<Response<Incoming>, Failure> {
     // The very bytes that were decided on.
-    let uri: Uri = match format!("{}{}", destination.origin, known.address.path_and_query).parse() {
-        Ok(uri) => uri,
-        Err(_) => {
-            let problem = Problem::bad_gateway(
-                "UPSTREAM_TARGET",
-                "The request cannot be addressed.",
-                "its path is no URI",
-            );
-            return Err(Failure::Class("target", problem));
-        }
+    let Ok(uri) = format!("{}{}", destination.origin, known.address.path_and_query).parse::<Uri>() else {
+        let problem = Problem::bad_gateway(
+            "UPSTREAM_TARGET",
+            "The request cannot be addressed.",
+            "its path is no URI",
+        );
+        return Err(Failure::Class("target", problem));
     };
     if let Some(injected) = injected {
         injected.into_headers(&mut headers);

@@ -5,9 +5,9 @@
 use crate::problem::Problem;
 use broker::upstream::{CallHeaders, Repeated};
 use http::header::{CONNECTION, HeaderName};
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderValue, StatusCode, Uri};
 
-/// Longest request head in bytes; hyper answers 431 beyond it.
+/// Longest request head in bytes: target and fields. Real ones stay under 8 KiB, tokens and proofs included.
 pub(crate) const HEAD_BYTES_MAX: usize = 32 * 1024;
 /// Most header fields of a request.
 pub(crate) const FIELDS_MAX: usize = 100;
@@ -70,6 +70,25 @@ const CONNECTION_OPTIONS: [&str; 6] = [
     "http2-settings",
     "proxy-connection",
 ];
+
+/// Refuses a head over [`HEAD_BYTES_MAX`]: the connection's buffer alone lets somewhat longer ones through.
+pub(crate) fn check_length(target: &Uri, headers: &HeaderMap) -> Result<(), Problem> {
+    let path = target.path_and_query().map_or(0, |text| text.as_str().len());
+    let fields: usize = headers
+        .iter()
+        .map(|(name, value)| name.as_str().len() + value.len() + 4)
+        .sum();
+    if path + fields <= HEAD_BYTES_MAX {
+        return Ok(());
+    }
+    Err(Problem::new(
+        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+        "HEAD_TOO_LONG",
+        "The request's head is too long.",
+        "a head has at most 32768 bytes",
+        "send shorter header fields",
+    ))
+}
 
 /// Refuses a Connection header that would strip fields which the decision looked at (RFC 9110 section 7.6.1).
 pub(crate) fn check_connection(headers: &HeaderMap) -> Result<(), Problem> {

@@ -123,7 +123,9 @@ impl Calls {
                 .values()
                 .cloned()
                 .collect();
-            lives.iter().for_each(|live| act(live));
+            for live in &lives {
+                act(live);
+            }
         }
     }
 
@@ -144,10 +146,6 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    /// Whether it was cut.
-    pub(crate) fn state(&self) -> Option<Cut> {
-        self.live.state()
-    }
     /// Ready once it is cut. One task at a time waits.
     pub(crate) fn poll_cut(&self, cx: &mut Context<'_>) -> Poll<Cut> {
         if let Some(cut) = self.live.state() {

@@ -9,11 +9,14 @@ use sync::proto::{UpstreamSecretRequest, upstream_secret_reply};
 use sync::{Link, Replica};
 use tokio::sync::{Mutex, watch};
 
+/// A secret and its version.
+type Kept = (u64, Arc<Secret<String>>);
+
 /// Upstream secrets, asked for once a version and kept in memory while it is current.
 #[derive(Debug)]
 pub struct ServerSecrets {
     link: Link,
-    kept: Mutex<HashMap<UpstreamId, (u64, Arc<Secret<String>>)>>,
+    kept: Mutex<HashMap<UpstreamId, Kept>>,
 }
 
 impl ServerSecrets {

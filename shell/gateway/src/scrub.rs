@@ -123,7 +123,9 @@ impl Scrubber {
         }
         let mut all = std::mem::take(&mut self.held);
         all.extend_from_slice(&frame);
-        patterns.iter().for_each(|one| one.overwrite(&mut all));
+        for one in patterns {
+            one.overwrite(&mut all);
+        }
         let end = open(&all);
         self.held = all.split_off(all.len() - end);
         all.freeze()
@@ -228,8 +230,12 @@ mod tests {
 
     #[test]
     fn every_form_is_found_and_lengths_stay_true() {
-        let hex: String = SECRET.bytes().map(|b| format!("{b:02x}")).collect();
-        let percent: String = SECRET.bytes().map(|b| format!("%{b:02X}")).collect();
+        let hex: String = SECRET
+            .bytes()
+            .fold(String::new(), |hex, b| format!("{hex}{b:02x}"));
+        let percent: String = SECRET
+            .bytes()
+            .fold(String::new(), |all, b| format!("{all}%{b:02X}"));
         let mut forms = vec![SECRET.to_owned(), hex.clone(), hex.to_uppercase(), percent];
         forms.push("sk-Canary%2F7Zq%2B%C3%A4%220".to_owned());
         forms.push(serde_json::to_string(SECRET).unwrap());

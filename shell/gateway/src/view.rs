@@ -65,16 +65,13 @@ impl Table {
             let known = before
                 .and_then(|before| before.by_id.get(&upstream.id))
                 .filter(|known| Arc::ptr_eq(&known.upstream, upstream));
-            let destination = match known {
-                Some(known) => known.clone(),
-                None => match Destination::of(upstream, &reach.tls, reach.connect_timeout) {
-                    Some(destination) => Arc::new(destination),
-                    None => {
-                        tracing::error!(upstream = %upstream.name, "its definition cannot be compiled: it stays closed");
-                        table.skipped += 1;
-                        continue;
-                    }
-                },
+            let made = known
+                .cloned()
+                .or_else(|| Destination::of(upstream, &reach.tls, reach.connect_timeout).map(Arc::new));
+            let Some(destination) = made else {
+                tracing::error!(upstream = %upstream.name, "its definition cannot be compiled: it stays closed");
+                table.skipped += 1;
+                continue;
             };
             table
                 .by_name

@@ -120,7 +120,7 @@ fn key_of(destination: &Destination, client_id: &str, scope: &str, behalf: OnBeh
     add(client_id.as_bytes());
     add(scope.as_bytes());
     add(&token.agent.as_u128().to_be_bytes());
-    add(&token.task.map_or(0, |task| task.as_u128()).to_be_bytes());
+    add(&token.task.map_or(0, identity::TaskId::as_u128).to_be_bytes());
     add(token.contract.as_bytes());
     add(token
         .tenant

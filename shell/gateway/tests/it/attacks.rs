@@ -7,7 +7,13 @@ async fn an_agents_own_headers_do_not_survive() {
     let fixture = Fixture::new().await;
     let lines = "X-Api-Key: mine\r\nx_api_key: mine2\r\nX-Forwarded-For: 1.2.3.4\r\nX-User-Identity: root\r\n\
                  Cookie: a=b\r\nX-HTTP-Method-Override: DELETE\r\nAccept-Encoding: gzip\r\nX-Kept: yes\r\n";
-    assert_eq!(fixture.send("GET", "/invoices/tenants/acme-eu/invoices/1", lines, "").await.status(), 200);
+    assert_eq!(
+        fixture
+            .send("GET", "/invoices/tenants/acme-eu/invoices/1", lines, "")
+            .await
+            .status(),
+        200
+    );
     let request = fixture.seen()[0].to_lowercase();
     for gone in ["mine", "1.2.3.4", "root", "a=b", "override", "gzip"] {
         assert!(!request.contains(gone), "{gone}: {request}");
@@ -22,8 +28,14 @@ async fn a_connection_header_strips_no_field_that_was_decided_on() {
     let fixture = Fixture::new().await;
     let path = "/invoices/tenants/acme-eu/invoices/1";
     for listed in ["x-api-key", "authorization", "close, x-tenant"] {
-        let answer = fixture.send("GET", path, &format!("Connection: {listed}\r\n"), "").await;
-        assert_eq!((answer.status(), answer.code()), (400, "CONNECTION_OPTIONS".into()), "{listed}");
+        let answer = fixture
+            .send("GET", path, &format!("Connection: {listed}\r\n"), "")
+            .await;
+        assert_eq!(
+            (answer.status(), answer.code()),
+            (400, "CONNECTION_OPTIONS".into()),
+            "{listed}"
+        );
     }
     assert!(fixture.seen().is_empty());
 }
@@ -46,9 +58,15 @@ async fn paths_with_two_readings_never_leave() {
     ] {
         let answer = fixture.get(path).await;
         assert_eq!(answer.status(), status, "{path}: {}", answer.0);
-        assert!(answer.body().contains("\"decision\":\"dec_"), "{path}: {}", answer.0);
+        assert!(
+            answer.body().contains("\"decision\":\"dec_"),
+            "{path}: {}",
+            answer.0
+        );
     }
-    let denied = fixture.send("DELETE", "/invoices/tenants/acme-eu/invoices/1", "", "").await;
+    let denied = fixture
+        .send("DELETE", "/invoices/tenants/acme-eu/invoices/1", "", "")
+        .await;
     assert_eq!(denied.status(), 403, "{}", denied.0);
     assert!(fixture.seen().is_empty(), "{:?}", fixture.seen());
     assert_eq!(fixture.journal(12).await.len(), 12);
@@ -64,22 +82,47 @@ async fn smuggled_requests_are_never_answered() {
         fixture.credentials("GET", "/invoices/tenants/acme-eu/invoices/smuggled")
     );
     let head = |lines: &str| {
-        format!("POST {path} HTTP/1.1\r\nHost: {host}\r\n{}{lines}", fixture.credentials("POST", path))
+        format!(
+            "POST {path} HTTP/1.1\r\nHost: {host}\r\n{}{lines}",
+            fixture.credentials("POST", path)
+        )
     };
     for attack in [
-        format!("{}0\r\n\r\n{hidden}", head("Content-Length: 6\r\nTransfer-Encoding: chunked\r\n\r\n")),
-        format!("{}0\r\n\r\n{hidden}", head("Transfer-Encoding: chunked\r\nContent-Length: 6\r\n\r\n")),
-        format!("{}abc{hidden}", head("Content-Length: 3\r\nContent-Length: 0\r\n\r\n")),
+        format!(
+            "{}0\r\n\r\n{hidden}",
+            head("Content-Length: 6\r\nTransfer-Encoding: chunked\r\n\r\n")
+        ),
+        format!(
+            "{}0\r\n\r\n{hidden}",
+            head("Transfer-Encoding: chunked\r\nContent-Length: 6\r\n\r\n")
+        ),
+        format!(
+            "{}abc{hidden}",
+            head("Content-Length: 3\r\nContent-Length: 0\r\n\r\n")
+        ),
         format!("{}0\r\n\r\n{hidden}", head("Transfer-Encoding: xchunked\r\n\r\n")),
-        format!("{}0\r\n\r\n{hidden}", head("Transfer-Encoding: chunked, identity\r\n\r\n")),
+        format!(
+            "{}0\r\n\r\n{hidden}",
+            head("Transfer-Encoding: chunked, identity\r\n\r\n")
+        ),
         format!("{}0\r\n\r\n{hidden}", head("Transfer-Encoding : chunked\r\n\r\n")),
-        format!("{}{hidden}", head("X-Folded: a\r\n b\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")),
+        format!(
+            "{}{hidden}",
+            head("X-Folded: a\r\n b\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+        ),
         format!("{}{hidden}", head("Content-Length: +0\r\n\r\n")),
         format!("{}{hidden}", head("Content-Length: 0, 5\r\n\r\n")),
     ] {
         let answer = fixture.raw(&attack).await;
-        assert!(answer.0.matches("HTTP/1.1 ").count() <= 1, "{attack}\n{}", answer.0);
-        assert!(!fixture.seen().iter().any(|seen| seen.contains("smuggled")), "{attack}");
+        assert!(
+            answer.0.matches("HTTP/1.1 ").count() <= 1,
+            "{attack}\n{}",
+            answer.0
+        );
+        assert!(
+            !fixture.seen().iter().any(|seen| seen.contains("smuggled")),
+            "{attack}"
+        );
     }
 }
 
@@ -87,9 +130,18 @@ async fn smuggled_requests_are_never_answered() {
 async fn heads_have_a_limit_and_one_host() {
     let fixture = Fixture::new().await;
     let long = format!("X-Long: {}\r\n", "x".repeat(40 * 1024));
-    let answer = fixture.send("GET", "/invoices/tenants/acme-eu/invoices/1", &long, "").await;
+    let answer = fixture
+        .send("GET", "/invoices/tenants/acme-eu/invoices/1", &long, "")
+        .await;
     assert_eq!(answer.status(), 431, "{}", answer.0);
-    let twice = fixture.send("GET", "/invoices/tenants/acme-eu/invoices/1", "Host: evil.example\r\n", "").await;
+    let twice = fixture
+        .send(
+            "GET",
+            "/invoices/tenants/acme-eu/invoices/1",
+            "Host: evil.example\r\n",
+            "",
+        )
+        .await;
     assert_eq!((twice.status(), twice.code()), (400, "HOST".into()));
     assert!(fixture.seen().is_empty());
 }

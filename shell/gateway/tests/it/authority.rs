@@ -7,7 +7,10 @@ use identity::Revision;
 const PATH: &str = "/invoices/tenants/acme-eu/invoices/1";
 
 fn request(fixture: &Fixture, credentials: &str) -> String {
-    format!("GET {PATH} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n{credentials}\r\n", fixture.address)
+    format!(
+        "GET {PATH} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n{credentials}\r\n",
+        fixture.address
+    )
 }
 
 #[tokio::test]
@@ -19,13 +22,27 @@ async fn every_request_proves_the_key_of_its_token_anew() {
 
     let bare = fixture.raw(&request(&fixture, "")).await;
     assert_eq!((bare.status(), bare.code()), (401, "TOKEN_MISSING".into()));
-    assert!(bare.header("www-authenticate").unwrap().starts_with("DPoP algs=\"ES256 "), "{}", bare.0);
+    assert!(
+        bare.header("www-authenticate")
+            .unwrap()
+            .starts_with("DPoP algs=\"ES256 "),
+        "{}",
+        bare.0
+    );
 
     let good = fixture.credentials_with(agent, &token, "GET", &url);
     assert_eq!(fixture.raw(&request(&fixture, &good)).await.status(), 200);
     let replayed = fixture.raw(&request(&fixture, &good)).await;
-    assert_eq!((replayed.status(), replayed.code()), (401, "PROOF_INVALID".into()));
-    assert!(replayed.header("www-authenticate").unwrap().contains("error=\"invalid_dpop_proof\""));
+    assert_eq!(
+        (replayed.status(), replayed.code()),
+        (401, "PROOF_INVALID".into())
+    );
+    assert!(
+        replayed
+            .header("www-authenticate")
+            .unwrap()
+            .contains("error=\"invalid_dpop_proof\"")
+    );
 
     let thief = Key::new();
     let stolen = format!(
@@ -36,14 +53,25 @@ async fn every_request_proves_the_key_of_its_token_anew() {
     let other_url = fixture.credentials_with(agent, &token, "GET", &format!("{url}0"));
     let bearer = format!("Authorization: Bearer {token}\r\n");
     let no_proof = format!("Authorization: DPoP {token}\r\n");
-    let two_tokens = format!("{}Authorization: DPoP {token}\r\n", fixture.credentials_with(agent, &token, "GET", &url));
+    let two_tokens = format!(
+        "{}Authorization: DPoP {token}\r\n",
+        fixture.credentials_with(agent, &token, "GET", &url)
+    );
     let other_audience = fixture.credentials_with(agent, &fixture.token(agent, "payroll"), "GET", &url);
     let unknown_audience = fixture.credentials_with(agent, &fixture.token(agent, "mail"), "GET", &url);
     let broken = token.replace('.', "x.");
     let forged = fixture.credentials_with(agent, &broken, "GET", &url);
-    for credentials in
-        [stolen, other_method, other_url, bearer, no_proof, two_tokens, other_audience, unknown_audience, forged]
-    {
+    for credentials in [
+        stolen,
+        other_method,
+        other_url,
+        bearer,
+        no_proof,
+        two_tokens,
+        other_audience,
+        unknown_audience,
+        forged,
+    ] {
         let answer = fixture.raw(&request(&fixture, &credentials)).await;
         assert_eq!(answer.status(), 401, "{}", answer.0);
         assert!(answer.header("www-authenticate").is_some());
@@ -57,7 +85,10 @@ async fn a_token_newer_than_the_world_waits_and_is_never_guessed_about() {
     let url = format!("http://{}{PATH}", fixture.address);
     let ahead = |revision| {
         let token = fixture.token_at(fixture.agent(), "invoices", Revision(revision));
-        request(&fixture, &fixture.credentials_with(fixture.agent(), &token, "GET", &url))
+        request(
+            &fixture,
+            &fixture.credentials_with(fixture.agent(), &token, "GET", &url),
+        )
     };
     let answer = fixture.raw(&ahead(2)).await;
     assert_eq!((answer.status(), answer.code()), (503, "BEHIND".into()));
@@ -83,6 +114,9 @@ async fn a_rate_is_a_limit_for_racing_calls_too() {
     assert_eq!(limited.code(), "RATE_LIMITED");
     assert!(limited.header("retry-after").is_some());
     let entries = fixture.journal(17).await;
-    let blocked = entries.iter().filter(|entry| entry.event.kind == EventKind::GatewayBlocked).count();
+    let blocked = entries
+        .iter()
+        .filter(|entry| entry.event.kind == EventKind::GatewayBlocked)
+        .count();
     assert_eq!((entries.len(), blocked), (17, 7));
 }

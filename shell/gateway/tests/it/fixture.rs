@@ -7,8 +7,8 @@ use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _};
 use broker::upstream::Manifest;
 use broker::world::{
-    Agent, AgentState, ContractRecord, Instance, KeyClass, Opener, OpenerKind, Org, PublicKey as PublishedKey,
-    Revocation, Target, Task,
+    Agent, AgentState, ContractRecord, Instance, KeyClass, Opener, OpenerKind, Org,
+    PublicKey as PublishedKey, Revocation, Target, Task,
 };
 use broker::{Change, World};
 use credential::dpop::{ProofClaims, RequestTarget};
@@ -17,7 +17,6 @@ use credential::{
     PublicKey, TokenClass,
 };
 use futures_util::future::BoxFuture;
-use gateway::{FeedHealth, Gateway, GatewayParts, SecretError, Secrets, Settings};
 use identity::{
     Actor, ActorChain, ActorKind, AgentId, Assurance, DecisionId, Digest, FamilyId, InstanceId, LogId, Name,
     NodeId, OrgId, Revision, RunId, Secret, TaskId, TokenId, UnixTime, UpstreamId,
@@ -28,6 +27,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 use store::Store;
+use tabard_gateway::{FeedHealth, Gateway, GatewayParts, SecretError, Secrets, Settings};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{oneshot, watch};
@@ -39,7 +39,7 @@ pub(crate) const CANARY: &str = "canary/Key+0123456789";
 pub(crate) const CLIENT_SECRET: &str = "client secret/ä:+0123456789";
 const LOG: LogId = LogId(7);
 
-const CONTRACT: &str = r#"
+const CONTRACT: &str = r"
 apiVersion: tabard/v1
 kind: AgentContract
 metadata: {name: NAME, version: 1}
@@ -65,7 +65,7 @@ rate:
   - {per: 1m, max: RATE}
 mode: enforce
 lifecycle: {expires: 2099-12-31, review_every: 3650d}
-"#;
+";
 
 const UPSTREAM: &str = "
 apiVersion: tabard/v1
@@ -110,7 +110,11 @@ impl Key {
         Self { pair, public }
     }
     fn sign(&self, message: &[u8]) -> Vec<u8> {
-        self.pair.sign(&SystemRandom::new(), message).unwrap().as_ref().to_vec()
+        self.pair
+            .sign(&SystemRandom::new(), message)
+            .unwrap()
+            .as_ref()
+            .to_vec()
     }
 }
 
@@ -131,7 +135,11 @@ impl NoteSigner for LogKey {
 struct Fixed(UpstreamId);
 
 impl Secrets for Fixed {
-    fn secret(&self, upstream: UpstreamId, _: u64) -> BoxFuture<'_, Result<Arc<Secret<String>>, SecretError>> {
+    fn secret(
+        &self,
+        upstream: UpstreamId,
+        _: u64,
+    ) -> BoxFuture<'_, Result<Arc<Secret<String>>, SecretError>> {
         let secret = if upstream == self.0 { CANARY } else { CLIENT_SECRET };
         Box::pin(async move { Ok(Arc::new(Secret::new(secret.to_owned()))) })
     }
@@ -188,12 +196,17 @@ impl Fixture {
         let journal = Arc::new(Store::open(&settings).unwrap());
         let (at, rev) = (now(), Revision(1));
         let org = OrgId::mint(at, LOG, 1).at(rev);
-        let contract = CONTRACT.replace("NAME", "demo").replace("RATE", &rate.to_string());
+        let contract = CONTRACT
+            .replace("NAME", "demo")
+            .replace("RATE", &rate.to_string());
         let hash = policy::Contract::parse("demo.yaml", contract.as_bytes()).unwrap();
-        let hash = policy::Compiled::new(hash).unwrap().hash();
+        let hash = policy::Compiled::new(hash).unwrap().hash().0;
         let base = format!("http://{upstream}");
         let parse = |text: &str| Manifest::parse("u", text.replace("BASE", &base).as_bytes()).unwrap();
-        let (invoices, payroll) = (UpstreamId::mint(at, LOG, 2).at(rev), UpstreamId::mint(at, LOG, 3).at(rev));
+        let (invoices, payroll) = (
+            UpstreamId::mint(at, LOG, 2).at(rev),
+            UpstreamId::mint(at, LOG, 3).at(rev),
+        );
         let issuer_key = Key::new();
         let agents = [0, 1].map(|n| {
             let n: u64 = n;
@@ -212,7 +225,10 @@ impl Fixture {
                 issuer: ISSUER.into(),
                 epoch: 0,
             },
-            Change::OrgCreated(Org { id: org, name: name("finance") }),
+            Change::OrgCreated(Org {
+                id: org,
+                name: name("finance"),
+            }),
             Change::ContractPublished(ContractRecord {
                 hash,
                 org,
@@ -249,7 +265,10 @@ impl Fixture {
                 agent: agent.id,
                 kind: name("reconciliation"),
                 tenant: Some(name("acme-eu")),
-                opener: Opener { kind: OpenerKind::Operator, name: "op".into() },
+                opener: Opener {
+                    kind: OpenerKind::Operator,
+                    name: "op".into(),
+                },
                 opened_at: at,
                 expires_at: at.plus_secs(1200),
                 parent: None,
@@ -263,7 +282,12 @@ impl Fixture {
                 node: NodeId::mint(at, LOG, 41).at(rev),
                 task: agent.task,
                 key: agent.key.public.thumbprint(),
-                assurance: Assurance { node: 1, launch: 1, code: 0, signer: 0 },
+                assurance: Assurance {
+                    node: 1,
+                    launch: 1,
+                    code: 0,
+                    signer: 0,
+                },
                 evidence: Digest::default(),
                 attested_at: at,
                 pinned: false,
@@ -306,7 +330,10 @@ impl Fixture {
         let (stop, stopped) = oneshot::channel();
         let serving = gateway.clone();
         tokio::spawn(async move {
-            serving.serve(listener, None, async { drop(stopped.await) }).await.unwrap();
+            serving
+                .serve(listener, None, async { drop(stopped.await) })
+                .await
+                .unwrap();
         });
         Self {
             gateway,
@@ -338,9 +365,15 @@ impl Fixture {
     pub(crate) fn token_at(&self, agent: &Actor1, audience: &str, revision: Revision) -> String {
         let at = now();
         let n = self.counter.fetch_add(1, Ordering::Relaxed);
-        let actions: BTreeSet<Name> =
-            ["invoices.read", "notes.add", "payroll.totals"].map(name).into_iter().collect();
-        let actor = Actor { kind: ActorKind::AiAgent, issuer: ISSUER.into(), id: agent.spiffe.clone() };
+        let actions: BTreeSet<Name> = ["invoices.read", "notes.add", "payroll.totals"]
+            .map(name)
+            .into_iter()
+            .collect();
+        let actor = Actor {
+            kind: ActorKind::AiAgent,
+            issuer: ISSUER.into(),
+            id: agent.spiffe.clone(),
+        };
         let claims = AccessTokenClaims {
             issuer: ISSUER.into(),
             chain: ActorChain::starting_with(actor),
@@ -367,19 +400,31 @@ impl Fixture {
             }],
             scope: None,
             revision,
-            entry: EntryPlace { origin: "test.example/log/0".into(), index: n },
+            entry: EntryPlace {
+                origin: "test.example/log/0".into(),
+                index: n,
+            },
             agent: agent.id,
             instance: agent.instance,
             node: None,
             org: self.org,
             tenant: Some(name("acme-eu")),
             task: Some(agent.task),
-            assurance: Assurance { node: 1, launch: 1, code: 0, signer: 0 },
+            assurance: Assurance {
+                node: 1,
+                launch: 1,
+                code: 0,
+                signer: 0,
+            },
             contract: self.contract,
             decision: DecisionId::random(at, LOG, n),
         };
         let kid = self.issuer_key.public.thumbprint().to_string();
-        let unsigned = claims.unsigned(&HeaderSegment::new(Algorithm::Es256, &kid, TokenClass::AccessToken));
+        let unsigned = claims.unsigned(&HeaderSegment::new(
+            Algorithm::Es256,
+            &kid,
+            TokenClass::AccessToken,
+        ));
         let signature = self.issuer_key.sign(unsigned.message());
         unsigned.with_signature(&signature)
     }
@@ -404,9 +449,18 @@ impl Fixture {
 
     /// The Authorization and DPoP lines of one request of the first agent.
     pub(crate) fn credentials(&self, method: &str, path: &str) -> String {
-        let audience = if path.starts_with("/payroll") { "payroll" } else { "invoices" };
+        let audience = if path.starts_with("/payroll") {
+            "payroll"
+        } else {
+            "invoices"
+        };
         let token = self.token(self.agent(), audience);
-        self.credentials_with(self.agent(), &token, method, &format!("http://{}{path}", self.address))
+        self.credentials_with(
+            self.agent(),
+            &token,
+            method,
+            &format!("http://{}{path}", self.address),
+        )
     }
 
     pub(crate) fn credentials_with(&self, agent: &Actor1, token: &str, method: &str, url: &str) -> String {
@@ -422,7 +476,11 @@ impl Fixture {
     /// One request of the first agent, with further header lines and a body.
     pub(crate) async fn send(&self, method: &str, path: &str, lines: &str, body: &str) -> Answer {
         let credentials = self.credentials(method, path);
-        let length = if body.is_empty() { String::new() } else { format!("Content-Length: {}\r\n", body.len()) };
+        let length = if body.is_empty() {
+            String::new()
+        } else {
+            format!("Content-Length: {}\r\n", body.len())
+        };
         self.raw(&format!(
             "{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n{credentials}{lines}{length}\r\n{body}",
             self.address
@@ -436,7 +494,9 @@ impl Fixture {
         stream.write_all(bytes.as_bytes()).await.unwrap();
         let mut text = Vec::new();
         // A reset after the answer is an end as well.
-        let _end = timeout(Duration::from_secs(10), stream.read_to_end(&mut text)).await.expect("the gateway hangs");
+        let _end = timeout(Duration::from_secs(10), stream.read_to_end(&mut text))
+            .await
+            .expect("the gateway hangs");
         Answer(String::from_utf8_lossy(&text).into_owned())
     }
 
@@ -463,7 +523,11 @@ impl Fixture {
     pub(crate) async fn journal(&self, count: u64) -> Vec<Entry> {
         let deadline = Instant::now() + Duration::from_secs(5);
         while self.journal.log().size() < count {
-            assert!(Instant::now() < deadline, "the journal has {} entries", self.journal.log().size());
+            assert!(
+                Instant::now() < deadline,
+                "the journal has {} entries",
+                self.journal.log().size()
+            );
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         let entries = self.journal.log().entries(0..self.journal.log().size()).unwrap();
@@ -473,7 +537,10 @@ impl Fixture {
 
 impl Drop for Fixture {
     fn drop(&mut self) {
-        drop(self.stop.take().map(|stop| stop.send(())));
+        if let Some(stop) = self.stop.take() {
+            // The gateway may have ended by itself.
+            let _ended = stop.send(());
+        }
     }
 }
 
@@ -482,7 +549,11 @@ pub(crate) struct Answer(pub(crate) String);
 
 impl Answer {
     pub(crate) fn status(&self) -> u16 {
-        self.0.split(' ').nth(1).and_then(|text| text.parse().ok()).unwrap_or(0)
+        self.0
+            .split(' ')
+            .nth(1)
+            .and_then(|text| text.parse().ok())
+            .unwrap_or(0)
     }
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.0.split("\r\n\r\n").next()?.lines().find_map(|line| {
@@ -495,6 +566,10 @@ impl Answer {
     }
     pub(crate) fn code(&self) -> String {
         let problem: serde_json::Value = serde_json::from_str(self.body()).unwrap_or_default();
-        problem.get("code").and_then(serde_json::Value::as_str).unwrap_or_default().to_owned()
+        problem
+            .get("code")
+            .and_then(serde_json::Value::as_str)
+            .unwrap_or_default()
+            .to_owned()
     }
 }

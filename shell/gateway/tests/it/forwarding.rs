@@ -34,7 +34,9 @@ async fn one(mut stream: TcpStream, seen: &Seen, issued: &AtomicU64) -> std::io:
     let complete = |text: &str| {
         text.split_once("\r\n\r\n").is_some_and(|(head, body)| {
             let head = head.to_ascii_lowercase();
-            let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse::<usize>().ok());
+            let length = head
+                .lines()
+                .find_map(|line| line.strip_prefix("content-length: ")?.parse::<usize>().ok());
             match length {
                 Some(length) => body.len() >= length,
                 None => !head.contains("transfer-encoding: chunked") || body.ends_with("0\r\n\r\n"),
@@ -51,22 +53,38 @@ async fn one(mut stream: TcpStream, seen: &Seen, issued: &AtomicU64) -> std::io:
     seen.lock().unwrap().push(text.clone());
     let path = text.split(' ').nth(1).unwrap_or_default().to_owned();
     let whole = |head: &str, body: &str| {
-        format!("HTTP/1.1 {head}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}", body.len())
+        format!(
+            "HTTP/1.1 {head}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        )
     };
-    let bearer = text.lines().find_map(|line| line.strip_prefix("authorization: ")).unwrap_or_default().to_owned();
+    let bearer = text
+        .lines()
+        .find_map(|line| line.strip_prefix("authorization: "))
+        .unwrap_or_default()
+        .to_owned();
     let answer = match path.rsplit('/').next().unwrap_or_default() {
         "token" => token(&text, issued),
-        "totals" if bearer == "Bearer upstream-token-0" && text.contains("x-refuse-first: yes") => whole("401 Unauthorized", "stale"),
+        "totals" if bearer == "Bearer upstream-token-0" && text.contains("x-refuse-first: yes") => {
+            whole("401 Unauthorized", "stale")
+        }
         "totals" => whole("200 OK", "{\"total\":1}"),
-        "echo" => whole(&format!("200 OK\r\nX-Echo: {CANARY}\r\nSet-Cookie: session=1"), &text),
+        "echo" => whole(
+            &format!("200 OK\r\nX-Echo: {CANARY}\r\nSet-Cookie: session=1"),
+            &text,
+        ),
         "base64" => whole("200 OK", &STANDARD.encode(format!("key:{CANARY}:end"))),
         "redirect" => whole("302 Found\r\nLocation: http://169.254.169.254/latest", ""),
         "gzip" => whole("200 OK\r\nContent-Encoding: gzip", "xxxx"),
         "refused" => whole("401 Unauthorized\r\nWWW-Authenticate: Bearer", CANARY),
         "split" => {
-            stream.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n").await?;
+            stream
+                .write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+                .await?;
             for byte in format!("before {CANARY} after").bytes() {
-                stream.write_all(format!("1\r\n{}\r\n", char::from(byte)).as_bytes()).await?;
+                stream
+                    .write_all(format!("1\r\n{}\r\n", char::from(byte)).as_bytes())
+                    .await?;
                 stream.flush().await?;
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
@@ -78,7 +96,9 @@ async fn one(mut stream: TcpStream, seen: &Seen, issued: &AtomicU64) -> std::io:
                 .await?;
             for n in 0..500 {
                 let event = format!("data: {n} {CANARY}\n\n");
-                stream.write_all(format!("{:x}\r\n{event}\r\n", event.len()).as_bytes()).await?;
+                stream
+                    .write_all(format!("{:x}\r\n{event}\r\n", event.len()).as_bytes())
+                    .await?;
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
             "0\r\n\r\n".to_owned()
@@ -93,7 +113,10 @@ async fn one(mut stream: TcpStream, seen: &Seen, issued: &AtomicU64) -> std::io:
 fn token(text: &str, issued: &AtomicU64) -> String {
     let encoded = "client+secret%2F%C3%A4%3A%2B0123456789";
     assert_eq!(CLIENT_SECRET, "client secret/ä:+0123456789");
-    let basic = format!("authorization: Basic {}", STANDARD.encode(format!("gate+way:{encoded}")));
+    let basic = format!(
+        "authorization: Basic {}",
+        STANDARD.encode(format!("gate+way:{encoded}"))
+    );
     let good = text.starts_with("POST ")
         && text.lines().any(|line| line == basic)
         && text.contains("\r\ncontent-type: application/x-www-form-urlencoded\r\n")
@@ -102,8 +125,12 @@ fn token(text: &str, issued: &AtomicU64) -> String {
         return "HTTP/1.1 401 Unauthorized\r\nConnection: close\r\nContent-Length: 0\r\n\r\n".to_owned();
     }
     let n = issued.fetch_add(1, Ordering::SeqCst);
-    let body = format!("{{\"access_token\":\"upstream-token-{n}\",\"token_type\":\"Bearer\",\"expires_in\":300}}");
-    format!("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}", body.len())
+    let body =
+        format!("{{\"access_token\":\"upstream-token-{n}\",\"token_type\":\"Bearer\",\"expires_in\":300}}");
+    format!(
+        "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
 }
 
 #[tokio::test]
@@ -111,17 +138,28 @@ async fn a_permitted_call_gets_the_key_and_two_entries() {
     let fixture = Fixture::new().await;
     let answer = fixture.get("/invoices/tenants/acme-eu/invoices/4711").await;
     assert_eq!((answer.status(), answer.body()), (200, "fine"), "{}", answer.0);
-    let [request] = &fixture.seen()[..] else { panic!("{:?}", fixture.seen()) };
-    assert!(request.starts_with("GET /tenants/acme-eu/invoices/4711 HTTP/1.1\r\n"), "{request}");
+    let [request] = &fixture.seen()[..] else {
+        panic!("{:?}", fixture.seen())
+    };
+    assert!(
+        request.starts_with("GET /tenants/acme-eu/invoices/4711 HTTP/1.1\r\n"),
+        "{request}"
+    );
     assert!(request.contains(&format!("x-api-key: {CANARY}\r\n")), "{request}");
     let lower = request.to_lowercase();
-    assert!(!lower.contains("authorization:") && !lower.contains("dpop"), "{request}");
+    assert!(
+        !lower.contains("authorization:") && !lower.contains("dpop"),
+        "{request}"
+    );
     let entries = fixture.journal(2).await;
     let kinds: Vec<_> = entries.iter().map(|entry| entry.event.kind.clone()).collect();
     assert_eq!(kinds, [EventKind::GatewayCall, EventKind::GatewayOutcome]);
     assert_eq!(entries[0].event.decision.as_ref().unwrap().outcome, Ruling::Allow);
     let outcome = entries[1].event.outcome.as_ref().unwrap();
-    assert_eq!((outcome.http_status, outcome.bytes, outcome.error.clone()), (Some(200), Some(4), None));
+    assert_eq!(
+        (outcome.http_status, outcome.bytes, outcome.error.clone()),
+        (Some(200), Some(4), None)
+    );
     assert_eq!(outcome.of, Some(entries[0].writer.place()));
 }
 
@@ -135,13 +173,23 @@ async fn the_forward_proxy_serves_declared_hosts_only() {
         format!("GET {url} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n{credentials}\r\n")
     };
     assert_eq!(fixture.raw(&ask(url, "invoices.demo")).await.status(), 200);
-    let other = fixture.raw(&ask("http://undeclared.example/a", "undeclared.example")).await;
-    assert_eq!((other.status(), other.code()), (403, "UPSTREAM_UNDECLARED".into()));
+    let other = fixture
+        .raw(&ask("http://undeclared.example/a", "undeclared.example"))
+        .await;
+    assert_eq!(
+        (other.status(), other.code()),
+        (403, "UPSTREAM_UNDECLARED".into())
+    );
     assert_eq!(other.header("content-type"), Some("application/problem+json"));
     assert!(other.body().contains("\"decision\":\"dec_"), "{}", other.0);
     let mismatch = fixture.raw(&ask(url, "evil.example")).await;
-    assert_eq!((mismatch.status(), mismatch.code()), (421, "HOST_MISMATCH".into()));
-    let tunnel = fixture.raw("CONNECT invoices.demo:443 HTTP/1.1\r\nHost: invoices.demo:443\r\n\r\n").await;
+    assert_eq!(
+        (mismatch.status(), mismatch.code()),
+        (421, "HOST_MISMATCH".into())
+    );
+    let tunnel = fixture
+        .raw("CONNECT invoices.demo:443 HTTP/1.1\r\nHost: invoices.demo:443\r\n\r\n")
+        .await;
     assert_eq!((tunnel.status(), tunnel.code()), (405, "CONNECT_REFUSED".into()));
     assert_eq!(fixture.seen().len(), 1);
 }
@@ -150,7 +198,10 @@ async fn the_forward_proxy_serves_declared_hosts_only() {
 async fn redirects_go_back_to_the_agent() {
     let fixture = Fixture::new().await;
     let answer = fixture.get("/invoices/tenants/acme-eu/invoices/redirect").await;
-    assert_eq!((answer.status(), answer.header("location")), (302, Some("http://169.254.169.254/latest")));
+    assert_eq!(
+        (answer.status(), answer.header("location")),
+        (302, Some("http://169.254.169.254/latest"))
+    );
     assert_eq!(fixture.seen().len(), 1);
 }
 
@@ -158,18 +209,32 @@ async fn redirects_go_back_to_the_agent() {
 async fn bodies_stream_and_decide_only_where_a_route_says() {
     let fixture = Fixture::new().await;
     let big = "x".repeat(2 * 1024 * 1024);
-    let answer = fixture.send("POST", "/invoices/tenants/acme-eu/notes", "", &big).await;
+    let answer = fixture
+        .send("POST", "/invoices/tenants/acme-eu/notes", "", &big)
+        .await;
     assert_eq!(answer.status(), 200, "{}", answer.0);
     assert!(fixture.seen()[0].ends_with(&big));
     let json = "Content-Type: application/json\r\n";
     let typed = "/invoices/tenants/acme-eu/typed";
-    assert_eq!(fixture.send("POST", typed, json, "{\"kind\":\"a\"}").await.status(), 200);
+    assert_eq!(
+        fixture
+            .send("POST", typed, json, "{\"kind\":\"a\"}")
+            .await
+            .status(),
+        200
+    );
     assert!(fixture.seen()[1].ends_with("{\"kind\":\"a\"}"));
-    let twice = fixture.send("POST", typed, json, "{\"kind\":\"a\",\"kind\":\"b\"}").await;
+    let twice = fixture
+        .send("POST", typed, json, "{\"kind\":\"a\",\"kind\":\"b\"}")
+        .await;
     assert_eq!((twice.status(), twice.code()), (400, "BODY_AMBIGUOUS".into()));
-    let long = fixture.send("POST", typed, json, &format!("\"{}\"", "x".repeat(1024 * 1024))).await;
+    let long = fixture
+        .send("POST", typed, json, &format!("\"{}\"", "x".repeat(1024 * 1024)))
+        .await;
     assert_eq!((long.status(), long.code()), (413, "BODY_TOO_LONG".into()));
-    let plain = fixture.send("POST", typed, "Content-Type: text/plain\r\n", "{\"kind\":\"a\"}").await;
+    let plain = fixture
+        .send("POST", typed, "Content-Type: text/plain\r\n", "{\"kind\":\"a\"}")
+        .await;
     assert_eq!(plain.status(), 400);
     assert_eq!(fixture.seen().len(), 2);
 }

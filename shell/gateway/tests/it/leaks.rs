@@ -11,9 +11,16 @@ use tokio::net::TcpStream;
 async fn the_key_comes_back_in_no_form() {
     let fixture = Fixture::new().await;
     for path in ["echo", "base64", "split", "refused", "gzip"] {
-        let answer = fixture.get(&format!("/invoices/tenants/acme-eu/invoices/{path}")).await;
+        let answer = fixture
+            .get(&format!("/invoices/tenants/acme-eu/invoices/{path}"))
+            .await;
         // Chunk framing stands between the letters of a split answer.
-        let joined: String = answer.body().split("\r\n").skip(usize::from(path == "split")).step_by(2).collect();
+        let joined: String = answer
+            .body()
+            .split("\r\n")
+            .skip(usize::from(path == "split"))
+            .step_by(2)
+            .collect();
         for text in [&answer.0, &joined] {
             assert!(!text.contains(CANARY), "{path}: {text}");
             assert!(!text.contains(&STANDARD.encode(CANARY)[4..20]), "{path}: {text}");
@@ -25,7 +32,11 @@ async fn the_key_comes_back_in_no_form() {
         }
         if path == "echo" {
             assert_eq!(answer.header("x-echo"), Some("*".repeat(CANARY.len()).as_str()));
-            assert!(answer.body().contains(&format!("x-api-key: {}", "*".repeat(CANARY.len()))));
+            assert!(
+                answer
+                    .body()
+                    .contains(&format!("x-api-key: {}", "*".repeat(CANARY.len())))
+            );
         }
     }
 }
@@ -36,7 +47,10 @@ async fn an_event_stream_flows_and_is_scrubbed() {
     let path = "/invoices/tenants/acme-eu/invoices/events";
     let mut stream = TcpStream::connect(fixture.address).await.unwrap();
     let credentials = fixture.credentials("GET", path);
-    let request = format!("GET {path} HTTP/1.1\r\nHost: {}\r\n{credentials}\r\n", fixture.address);
+    let request = format!(
+        "GET {path} HTTP/1.1\r\nHost: {}\r\n{credentials}\r\n",
+        fixture.address
+    );
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut text = String::new();
     let mut buffer = [0; 1024];
@@ -46,13 +60,19 @@ async fn an_event_stream_flows_and_is_scrubbed() {
         assert!(count > 0, "{text}");
         text.push_str(&String::from_utf8_lossy(&buffer[..count]));
     }
-    assert!(!text.contains(CANARY) && text.contains(&"*".repeat(CANARY.len())), "{text}");
+    assert!(
+        !text.contains(CANARY) && text.contains(&"*".repeat(CANARY.len())),
+        "{text}"
+    );
     // The agent goes away: so does the call.
     drop(stream);
     for _ in 0..200 {
         if fixture.gateway.in_flight() == 0 {
             let entries = fixture.journal(2).await;
-            assert_eq!(entries[1].event.outcome.as_ref().unwrap().error.as_deref(), Some("client_gone"));
+            assert_eq!(
+                entries[1].event.outcome.as_ref().unwrap().error.as_deref(),
+                Some("client_gone")
+            );
             return;
         }
         tokio::time::sleep(Duration::from_millis(10)).await;

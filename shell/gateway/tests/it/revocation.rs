@@ -2,8 +2,8 @@
 
 use crate::fixture::Fixture;
 use broker::world::Target;
-use gateway::FeedHealth;
 use std::time::Duration;
+use tabard_gateway::FeedHealth;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
@@ -15,7 +15,10 @@ async fn events(fixture: &Fixture) -> TcpStream {
     let path = "/invoices/tenants/acme-eu/invoices/events";
     let mut stream = TcpStream::connect(fixture.address).await.unwrap();
     let credentials = fixture.credentials("GET", path);
-    let request = format!("GET {path} HTTP/1.1\r\nHost: {}\r\n{credentials}\r\n", fixture.address);
+    let request = format!(
+        "GET {path} HTTP/1.1\r\nHost: {}\r\n{credentials}\r\n",
+        fixture.address
+    );
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut buffer = [0; 4096];
     assert!(stream.read(&mut buffer).await.unwrap() > 0);
@@ -27,7 +30,9 @@ async fn events(fixture: &Fixture) -> TcpStream {
 async fn until_cut(mut stream: TcpStream) -> Duration {
     let began = Instant::now();
     let mut rest = Vec::new();
-    let _reset = timeout(Duration::from_secs(4), stream.read_to_end(&mut rest)).await.expect("it was not cut");
+    let _reset = timeout(Duration::from_secs(4), stream.read_to_end(&mut rest))
+        .await
+        .expect("it was not cut");
     assert!(!rest.ends_with(b"0\r\n\r\n"), "it ended as if it were complete");
     began.elapsed()
 }
@@ -39,17 +44,27 @@ async fn a_revoked_agent_is_cut_in_the_middle_and_another_is_not() {
     fixture.revoke(Target::Agent(fixture.agent().id));
     assert!(until_cut(stream).await <= Duration::from_millis(250));
     let entries = fixture.journal(2).await;
-    assert_eq!(entries[1].event.outcome.as_ref().unwrap().error.as_deref(), Some("cut_by_revocation"));
+    assert_eq!(
+        entries[1].event.outcome.as_ref().unwrap().error.as_deref(),
+        Some("cut_by_revocation")
+    );
 
     let refused = fixture.get(PATH).await;
     assert_eq!((refused.status(), refused.code()), (401, "TOKEN_INVALID".into()));
-    assert!(refused.header("www-authenticate").unwrap().contains("error=\"invalid_token\""));
+    assert!(
+        refused
+            .header("www-authenticate")
+            .unwrap()
+            .contains("error=\"invalid_token\"")
+    );
     let [_, other] = &fixture.agents;
     let token = fixture.token(other, "invoices");
     let credentials =
         fixture.credentials_with(other, &token, "GET", &format!("http://{}{PATH}", fixture.address));
-    let request =
-        format!("GET {PATH} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n{credentials}\r\n", fixture.address);
+    let request = format!(
+        "GET {PATH} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n{credentials}\r\n",
+        fixture.address
+    );
     assert_eq!(fixture.raw(&request).await.status(), 200);
 }
 
@@ -64,7 +79,10 @@ async fn every_dimension_of_a_token_can_be_revoked() {
     fixture.revoke(Target::Org(fixture.org));
     assert_eq!(fixture.get(PATH).await.status(), 401);
     let fixture = Fixture::new().await;
-    fixture.change(broker::Change::TaskClosed { task: fixture.agent().task, org: fixture.org });
+    fixture.change(broker::Change::TaskClosed {
+        task: fixture.agent().task,
+        org: fixture.org,
+    });
     assert_eq!(fixture.get(PATH).await.status(), 401);
 }
 
