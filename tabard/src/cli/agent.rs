@@ -62,7 +62,7 @@ pub(super) fn run(
         }
         AgentCommand::List => list(&at()?.admin.get("/v1/agents")?, page),
         AgentCommand::Show { name } => {
-            show(&at()?.admin.get(&format!("/v1/agents/{}", segment(name)))?, page)
+            show(&at()?.admin.get(&format!("/v1/agents/{}", segment(name)))?, page);
         }
         AgentCommand::Measure { file, write } => measure(file, *write, page)?,
         AgentCommand::Suspend { name } => turn(&at()?, name, "suspended", page)?,
@@ -210,7 +210,7 @@ fn measure(path: &Path, write: bool, page: &Page) -> Result<(), Failure> {
         Failure::new("FILE_UNWRITABLE", format!("{name} cannot be written")).because(error.to_string())
     })?;
     page.note(&format!(
-        "wrote {} digests into {name}; next: tabard agent apply {name}",
+        "digests written into {name}: {}; next: tabard agent apply {name}",
         places.len()
     ));
     Ok(())

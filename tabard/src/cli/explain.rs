@@ -77,7 +77,9 @@ fn said(group: Option<&Value>, names: &[&str]) -> String {
 fn asked(entry: &Value, page: &Page) {
     let what = entry.get("what");
     let (why, human) = (entry.get("why"), entry.get("human"));
-    head("asked", page);
+    if what.is_some() || why.is_some() || human.is_some() {
+        head("asked", page);
+    }
     row("action", &said(what, &["action"]), page);
     row("at", &said(what, &["audience", "upstream"]), page);
     row("request", &said(what, &["method", "host", "path"]), page);
@@ -150,11 +152,16 @@ fn reasons(story: &Value, page: &Page) {
         },
         page,
     );
+    // A refusal that no contract made has its sentence in the record only.
+    let recorded = said(story.pointer("/entry/decision"), &["nearest"]);
     for reason in reasons {
+        let sentence = match text(reason, "sentence").as_str() {
+            "-" => recorded.clone(),
+            known => known.to_owned(),
+        };
         page.line(&format!(
-            "  {}  {}",
-            page.tone(Tone::Bad, &text(reason, "code")),
-            text(reason, "sentence")
+            "  {}  {sentence}",
+            page.tone(Tone::Bad, &text(reason, "code"))
         ));
         row("  limit", &text(reason, "limit"), page);
         row("  fix", &text(reason, "fix"), page);
@@ -166,7 +173,7 @@ fn grant(entry: &Value, story: &Value, page: &Page) {
     let contract = story.get("contract").filter(|contract| !contract.is_null());
     let nearest = said(decision, &["nearest"]);
     let by = said(decision, &["grant"]);
-    if contract.is_none() && nearest.is_empty() && by.is_empty() {
+    if contract.is_none() && by.is_empty() {
         return;
     }
     head("contract", page);

@@ -133,7 +133,7 @@ impl Failure {
             ),
         ];
         for (label, text) in labelled {
-            lines.extend(text.map(|text| format!("  {:<8}{text}", format!("{label}:"))));
+            lines.extend(text.map(|text| format!("  {:<9}{text}", format!("{label}:"))));
         }
         lines.join("\n")
     }
@@ -179,7 +179,7 @@ mod tests {
         assert_eq!(failure.exit(), Exit::Error);
         assert_eq!(
             failure.text(str::to_owned),
-            "✗ DOCUMENT_INVALID The manifest has 1 mistake.\n  a.yaml:3:5 at owner: owner is empty; somebody answers. Fix: fill it in.\n  why:    Nothing of it was applied.\n  fix:    Correct the places below."
+            "✗ DOCUMENT_INVALID The manifest has 1 mistake.\n  a.yaml:3:5 at owner: owner is empty; somebody answers. Fix: fill it in.\n  why:     Nothing of it was applied.\n  fix:     Correct the places below."
         );
     }
 

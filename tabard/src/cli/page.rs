@@ -7,6 +7,7 @@ use std::io::{IsTerminal as _, Write as _};
 /// The two streams of a command, and how it was asked to use them.
 #[derive(Debug)]
 pub(crate) struct Page {
+    stdout: std::io::Stdout,
     form: Form,
     quiet: bool,
     colour_out: bool,
@@ -35,6 +36,7 @@ impl Page {
             Color::Auto => terminal && !no_color,
         };
         Self {
+            stdout: std::io::stdout(),
             form: globals.output,
             quiet: globals.quiet,
             colour_out: colour(std::io::stdout().is_terminal()),
@@ -49,7 +51,7 @@ impl Page {
 
     /// Text on stdout. A reader that went away ends nothing but the output.
     pub(crate) fn out(&self, text: &str) -> bool {
-        let mut stdout = std::io::stdout().lock();
+        let mut stdout = self.stdout.lock();
         stdout
             .write_all(text.as_bytes())
             .and_then(|()| stdout.flush())

@@ -11,6 +11,7 @@ use server::admin::{self, AdminParts};
 use server::clock::Clock;
 use server::keys::Kek;
 use server::{Config, Founder, Opening, Running, Server};
+use std::io::IsTerminal as _;
 use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
 use tokio::signal::unix::{SignalKind, signal};
@@ -36,12 +37,15 @@ pub(super) struct ServerCommand {
 pub(super) fn run(command: &ServerCommand, page: &Page) -> Result<Exit, Failure> {
     let failed =
         |code: &'static str| move |error: &dyn std::fmt::Display| Failure::new(code, error.to_string());
-    let config = Config::read(&command.config)
+    // Absolute, so that the context it writes means the same files in every folder.
+    let config = std::path::absolute(&command.config).map_err(|error| failed("CONFIG")(&error))?;
+    let config = Config::read(&config)
         .map_err(|error| failed("CONFIG")(&error).fix("See docs/reference/config.md."))?;
     let log = tracing_subscriber::EnvFilter::try_from_env("TABARD_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
     tracing_subscriber::fmt()
         .with_env_filter(log)
+        .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr)
         .init();
     let kek = if command.found.is_some() {

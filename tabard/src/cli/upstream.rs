@@ -72,7 +72,7 @@ pub(super) fn run(command: &UpstreamCommand, at: &Place, page: &Page) -> Result<
             }
         }
         UpstreamCommand::Show { name } => {
-            page.json(&at.admin.get(&format!("/v1/upstreams/{}", segment(name)))?)
+            page.json(&at.admin.get(&format!("/v1/upstreams/{}", segment(name)))?);
         }
     }
     Ok(Exit::Done)

@@ -84,14 +84,13 @@ async fn converse(peer: &Peer, stream: WitnessedStream, routes: Router, mut stop
         ended = connection.as_mut() => Some(ended),
         _ = stop.wait_for(|stop| *stop) => None,
     };
-    let ended = match ended {
-        Some(ended) => ended,
-        None => {
-            connection.as_mut().graceful_shutdown();
-            match tokio::time::timeout(FAREWELL, connection).await {
-                Ok(ended) => ended,
-                Err(_) => return,
-            }
+    let ended = if let Some(ended) = ended {
+        ended
+    } else {
+        connection.as_mut().graceful_shutdown();
+        match tokio::time::timeout(FAREWELL, connection).await {
+            Ok(ended) => ended,
+            Err(_) => return,
         }
     };
     if let Err(error) = ended {

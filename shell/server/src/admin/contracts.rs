@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 /// A published version, without its text.
 #[derive(Debug, Serialize)]
-pub(super) struct Version {
+pub(super) struct Listed {
     name: String,
     version: u64,
     hash: String,
@@ -31,7 +31,7 @@ pub(super) struct Version {
 #[derive(Debug, Serialize)]
 pub(super) struct Published {
     #[serde(flatten)]
-    version: Version,
+    listed: Listed,
     source: Arc<str>,
 }
 
@@ -47,12 +47,12 @@ pub(super) struct Checked {
 pub(super) async fn list(
     State(plane): State<Arc<Plane>>,
     caller: Caller,
-) -> Result<Json<Vec<Version>>, Refused> {
+) -> Result<Json<Vec<Listed>>, Refused> {
     caller.looks(&plane).await?;
     let world = plane.installation.store.world();
-    let mut all: Vec<Version> = world
+    let mut all: Vec<Listed> = world
         .contracts(caller.scope())
-        .map(|record| version(&plane, &caller, record))
+        .map(|record| listed(&plane, &caller, record))
         .collect();
     all.sort_by(|a, b| (&a.name, a.version).cmp(&(&b.name, b.version)));
     Ok(Json(all))
@@ -73,7 +73,7 @@ pub(super) async fn show(
         .ok_or_else(|| Refused::not_found("contract", &reference))?;
     Ok(Json(Published {
         source: record.source.clone(),
-        version: version(&plane, &caller, record),
+        listed: listed(&plane, &caller, record),
     }))
 }
 
@@ -147,7 +147,7 @@ async fn compile(document: &Document) -> Result<Contract, Refused> {
     }
 }
 
-fn version(plane: &Plane, caller: &Caller, record: &ContractRecord) -> Version {
+fn listed(plane: &Plane, caller: &Caller, record: &ContractRecord) -> Listed {
     let world = plane.installation.store.world();
     let mut agents: Vec<String> = world
         .agents(caller.scope())
@@ -155,7 +155,7 @@ fn version(plane: &Plane, caller: &Caller, record: &ContractRecord) -> Version {
         .map(|agent| agent.name.to_string())
         .collect();
     agents.sort();
-    Version {
+    Listed {
         name: record.name.to_string(),
         version: record.version,
         hash: record.hash.to_string(),

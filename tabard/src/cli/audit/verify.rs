@@ -176,8 +176,8 @@ fn advise(fault: Option<&Fault>, before: Option<&VerifiedCheckpoint>, page: &Pag
         }
         _ => "Keep this directory as evidence; compare with a backup or another export.",
     };
-    page.note(&format!("  fix:    {advice}"));
+    page.note(&format!("  fix:     {advice}"));
     if before.is_none() {
-        page.note("  note:   there was no earlier checkpoint to compare with");
+        page.note("  note:    there was no earlier checkpoint to compare with");
     }
 }
