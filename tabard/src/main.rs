@@ -11,7 +11,10 @@ use std::io::Write as _;
 
 fn main() -> std::process::ExitCode {
     // The supervisor of a launch: our own binary again, before anything else of it has started.
-    if std::env::args_os().nth(1).is_some_and(|argument| argument == "__launch") {
+    if std::env::args_os()
+        .nth(1)
+        .is_some_and(|argument| argument == "__launch")
+    {
         return node::launch::helper_main();
     }
     cli::main()
@@ -19,7 +22,11 @@ fn main() -> std::process::ExitCode {
 
 /// A line for people.
 pub(crate) fn say(line: &str) {
-    if writeln!(std::io::stderr().lock(), "{line}").is_err() {
+    // One write, so that nobody else's output lands in the middle.
+    if std::io::stderr()
+        .write_all(format!("{line}\n").as_bytes())
+        .is_err()
+    {
         tracing::trace!("stderr is closed");
     }
 }

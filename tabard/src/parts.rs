@@ -56,7 +56,10 @@ pub(crate) async fn link(server: &server::Running, role: MemberRole) -> Result<L
     };
     let link = Link::new(server.address(), pinned).map_err(|error| error.to_string())?;
     let csr = link.csr().map_err(|error| error.to_string())?;
-    let membership = server.admit(role, &csr).await.map_err(|error| error.to_string())?;
+    let membership = server
+        .admit(role, &csr)
+        .await
+        .map_err(|error| error.to_string())?;
     link.admit(&membership).map_err(|error| error.to_string())?;
     Ok(link)
 }
@@ -103,9 +106,15 @@ pub(crate) async fn start_gateway(
 ) -> Result<Arc<Store>, String> {
     let identity = link.identity().ok_or("the gateway has not joined")?;
     let settings = Settings::new(&options.journal, identity.log, options.log_key);
-    let journal = Arc::new(Store::open(&settings).map_err(|error| format!("the gateway's journal: {error}"))?);
+    let journal =
+        Arc::new(Store::open(&settings).map_err(|error| format!("the gateway's journal: {error}"))?);
     let heads = journal.clone();
-    let head = move || heads.checkpoint().map(|it| String::from_utf8_lossy(&it).into_owned()).unwrap_or_default();
+    let head = move || {
+        heads
+            .checkpoint()
+            .map(|it| String::from_utf8_lossy(&it).into_owned())
+            .unwrap_or_default()
+    };
     let replica = follow(link, head, tasks).await?;
     let parts = GatewayParts {
         settings: GatewaySettings::new(identity.issuer.clone(), vec![options.public_url], identity.log),
@@ -146,9 +155,11 @@ fn taken(journal: &Store) -> Result<Vec<Taken>, String> {
     while at < size {
         let to = size.min(at + 1024);
         for bytes in journal.log().entries(at..to).map_err(|error| error.to_string())? {
-            let entry = audit::Entry::parse(&bytes).map_err(|error| format!("the gateway's journal: {error}"))?;
+            let entry =
+                audit::Entry::parse(&bytes).map_err(|error| format!("the gateway's journal: {error}"))?;
             if let Some(taken) = entry.event.detail.get("taken") {
-                let taken: Vec<Taken> = serde_json::from_value(taken.clone()).map_err(|error| error.to_string())?;
+                let taken: Vec<Taken> =
+                    serde_json::from_value(taken.clone()).map_err(|error| error.to_string())?;
                 all.extend(taken);
             }
         }
@@ -178,9 +189,14 @@ pub(crate) async fn start_node(
     let replica = follow(link, String::new, tasks).await?;
     let (authority, keeper) = ServerLink::new(link.clone(), replica.clone());
     tasks.loops.spawn(keeper);
-    let tls = sync::tls::client(&identity.trust_domain, &identity.authorities, None).map_err(|error| error.to_string())?;
-    let endpoint = TokenEndpoint::new(&identity.issuer, options.server, Arc::new(tls)).map_err(|error| error.to_string())?;
-    let gateway = GatewayAddress { address: options.gateway, base_url: format!("http://{}", options.gateway) };
+    let tls = sync::tls::client(&identity.trust_domain, &identity.authorities, None)
+        .map_err(|error| error.to_string())?;
+    let endpoint = TokenEndpoint::new(&identity.issuer, options.server, Arc::new(tls))
+        .map_err(|error| error.to_string())?;
+    let gateway = GatewayAddress {
+        address: options.gateway,
+        base_url: format!("http://{}", options.gateway),
+    };
     let calls = Arc::new(GatewayCalls::new(authority.clone(), replica, endpoint, gateway));
     let runs = Arc::new(Runs::default());
     let bind = |path: &PathBuf| Listener::bind(path).map_err(|error| format!("{}: {error}", path.display()));
@@ -200,8 +216,12 @@ pub(crate) async fn start_node(
     });
     let identities = Arc::new(RunIdentities { authority, runs });
     let (stop_api, stop_launches) = (until(stopped.clone()), until(stopped));
-    tasks.parts.spawn(async move { node::workload_api::serve(workload, identities, stop_api).await });
-    tasks.parts.spawn(async move { launcher.serve(launches, stop_launches).await });
+    tasks
+        .parts
+        .spawn(async move { node::workload_api::serve(workload, identities, stop_api).await });
+    tasks
+        .parts
+        .spawn(async move { launcher.serve(launches, stop_launches).await });
     Ok(())
 }
 
@@ -244,6 +264,8 @@ async fn until(mut stopped: watch::Receiver<bool>) {
 }
 
 fn wall_clock() -> UnixTime {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let since = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
     UnixTime::from_millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }

@@ -8,7 +8,7 @@ use identity::{Name, TaskId};
 use node::authority::Ended;
 use node::launch::client::{self, Outcome, Signals};
 use node::launch::{Launch, Step, Story, TaskWish};
-use std::io::{IsTerminal as _, Write as _};
+use std::io::IsTerminal as _;
 use std::process::ExitCode;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -66,9 +66,17 @@ fn not_started(code: u8) -> ExitCode {
 fn class_of(code: &str) -> u8 {
     match code {
         "IDENTITY_NOT_LIVE" | "TASK_AGENT_NOT_LIVE" => NOT_LIVE,
-        "TABARD-LAUNCH-001" | "TABARD-LAUNCH-004" | "TABARD-LAUNCH-009" | "IDENTITY_UNREGISTERED" => NOT_ATTESTED,
-        "LAUNCH_COMMAND_LINE" | "LAUNCH_EXECUTABLE" | "LAUNCH_ROOT" | "LAUNCH_WORKING_DIRECTORY" => NOT_ATTESTED,
-        "LAUNCH_NO_SPEC" | "LAUNCH_NOT_ISOLATED" | "EVIDENCE_REFUSED" => NOT_ATTESTED,
+        "TABARD-LAUNCH-001"
+        | "TABARD-LAUNCH-004"
+        | "TABARD-LAUNCH-009"
+        | "IDENTITY_UNREGISTERED"
+        | "LAUNCH_COMMAND_LINE"
+        | "LAUNCH_EXECUTABLE"
+        | "LAUNCH_ROOT"
+        | "LAUNCH_WORKING_DIRECTORY"
+        | "LAUNCH_NO_SPEC"
+        | "LAUNCH_NOT_ISOLATED"
+        | "EVIDENCE_REFUSED" => NOT_ATTESTED,
         "TABARD-LAUNCH-012" => UNREACHABLE,
         "TABARD-LAUNCH-000" | "TABARD-LAUNCH-006" | "TABARD-LAUNCH-008" | "TABARD-LAUNCH-011" => ERROR,
         _ => DENIED,
@@ -76,8 +84,14 @@ fn class_of(code: &str) -> u8 {
 }
 
 fn launch(args: &RunArgs, chosen: Option<&str>, quiet: bool) -> Result<ExitCode, (u8, String)> {
-    let (_, context): (String, Context) = context::read(chosen).map_err(|error| (UNREACHABLE, error.to_string()))?;
-    let no_node = || (UNREACHABLE, "this context has no node agent: choose another with --context".to_owned());
+    let (_, context): (String, Context) =
+        context::read(chosen).map_err(|error| (UNREACHABLE, error.to_string()))?;
+    let no_node = || {
+        (
+            UNREACHABLE,
+            "this context has no node agent: choose another with --context".to_owned(),
+        )
+    };
     let socket = context.launch_socket.ok_or_else(no_node)?;
     let request = Launch {
         version: 1,
@@ -102,10 +116,19 @@ fn launch(args: &RunArgs, chosen: Option<&str>, quiet: bool) -> Result<ExitCode,
     .map_err(|error| (UNREACHABLE, error.to_string()))?;
     Ok(match outcome {
         Outcome::Ended(Ended::Code(code)) => ExitCode::from(u8::try_from(code & 0xff).unwrap_or(1)),
-        Outcome::Ended(Ended::Signal(signal)) => ExitCode::from(u8::try_from(128 + (signal & 0x7f)).unwrap_or(255)),
+        Outcome::Ended(Ended::Signal(signal)) => {
+            ExitCode::from(u8::try_from(128 + (signal & 0x7f)).unwrap_or(255))
+        }
         Outcome::Ended(Ended::Lost) => ExitCode::FAILURE,
-        Outcome::Refused { code, decision, message, fix } => {
-            let explain = decision.map(|id| format!("  {id}   \u{2192} tabard explain {id}")).unwrap_or_default();
+        Outcome::Refused {
+            code,
+            decision,
+            message,
+            fix,
+        } => {
+            let explain = decision
+                .map(|id| format!("  {id}   \u{2192} tabard explain {id}"))
+                .unwrap_or_default();
             crate::say(&format!("  refused    {code}{explain}"));
             crate::say(&format!("             {message}"));
             crate::say(&format!("  fix        {fix}"));
@@ -127,40 +150,48 @@ fn tell(line: &Story) {
     };
     let plain = std::env::var_os("NO_COLOR").is_some() || !std::io::stderr().is_terminal();
     let word = format!("{word:<10}");
-    let word = if plain { word } else { format!("\u{1b}[{colour}m{word}\u{1b}[0m") };
-    let mut out = std::io::stderr().lock();
-    if writeln!(out, "  {word} {}", line.text).is_err() {
-        tracing::trace!("stderr is closed");
-    }
+    let word = if plain {
+        word
+    } else {
+        format!("\u{1b}[{colour}m{word}\u{1b}[0m")
+    };
+    crate::say(&format!("  {word} {}", line.text));
 }
 
 /// Signals that end or change a command in a terminal go to the run.
 fn pass_signals(signals: Signals) {
-    let started = std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let Ok(runtime) = runtime else { return };
-        runtime.block_on(async move {
-            let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup(), SignalKind::quit()];
-            let mut waiting = tokio::task::JoinSet::new();
-            let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
-            for kind in kinds {
-                let tell = tell.clone();
-                waiting.spawn(async move {
-                    let Ok(mut stream) = signal(kind) else { return };
-                    while stream.recv().await.is_some() {
-                        if tell.send(kind.as_raw_value()).is_err() {
-                            return;
+    let started = std::thread::Builder::new()
+        .name("signals".to_owned())
+        .spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            let Ok(runtime) = runtime else { return };
+            runtime.block_on(async move {
+                let kinds = [
+                    SignalKind::interrupt(),
+                    SignalKind::terminate(),
+                    SignalKind::hangup(),
+                    SignalKind::quit(),
+                ];
+                let mut waiting = tokio::task::JoinSet::new();
+                let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+                for kind in kinds {
+                    let tell = tell.clone();
+                    waiting.spawn(async move {
+                        let Ok(mut stream) = signal(kind) else { return };
+                        while stream.recv().await.is_some() {
+                            if tell.send(kind.as_raw_value()).is_err() {
+                                return;
+                            }
                         }
-                    }
-                });
-            }
-            while let Some(number) = told.recv().await {
-                if signals.send(number).is_err() {
-                    return;
+                    });
                 }
-            }
+                while let Some(number) = told.recv().await {
+                    if signals.send(number).is_err() {
+                        return;
+                    }
+                }
+            });
         });
-    });
     if let Err(error) = started {
         tracing::warn!(%error, "signals are not passed on");
     }

@@ -218,7 +218,14 @@ pub fn enforce(
                 let Ok(taken) = serde_json::to_value(call.taken) else {
                     let request = Some((call.method, call.path));
                     let reason = Reason::StateUnavailable;
-                    return Outcome::Refused(block(world, call.token, Some(call.upstream), request, reason, draw));
+                    return Outcome::Refused(block(
+                        world,
+                        call.token,
+                        Some(call.upstream),
+                        request,
+                        reason,
+                        draw,
+                    ));
                 };
                 event.detail.insert("taken".into(), taken);
             }

@@ -64,6 +64,10 @@ pub struct ContractInForce<'a> {
 }
 
 /// Decides one exchange.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "an identity is spent: it authorises one exchange"
+)]
 pub fn exchange(
     world: &World,
     contract: ContractInForce<'_>,

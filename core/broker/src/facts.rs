@@ -63,25 +63,18 @@ pub(crate) fn allowed(decision: &mut Decision, allowed: Option<&Allowed>) {
 /// Every reason, the limits they come from, and the nearest grant.
 pub(crate) fn denied(decision: &mut Decision, denial: &Denial) {
     for detail in &denial.reasons {
-        let mut text = detail.limit.clone();
-        if !detail.actual.is_empty() {
-            text = format!("{text}; actual: {}", detail.actual);
-        }
+        let limit = if detail.actual.is_empty() {
+            detail.limit.clone()
+        } else {
+            format!("{}; actual: {}", detail.limit, detail.actual)
+        };
         let name = format!("reason.{}", detail.reason.code());
-        decision
-            .facts
-            .push(Fact::new(format!("{name}.limit"), text, Provenance::Observed));
-        if !detail.fix.is_empty() {
-            decision.facts.push(Fact::new(
-                format!("{name}.fix"),
-                detail.fix.clone(),
-                Provenance::Observed,
-            ));
-        }
+        explain(decision, format!("{name}.limit"), &limit);
+        explain(decision, format!("{name}.fix"), &detail.fix);
     }
     decision.policies.clone_from(&denial.policies);
     if let Some(nearest) = &denial.nearest {
-        decision.grant = Some(nearest.grant.id.to_string());
+        // Not `grant`: nothing was granted.
         decision.line = Some(nearest.grant.line);
         let failed: Vec<String> = nearest.failed.iter().map(ToString::to_string).collect();
         decision.nearest = Some(format!(
@@ -90,5 +83,20 @@ pub(crate) fn denied(decision: &mut Decision, denial: &Denial) {
             nearest.grant.line,
             failed.join("; ")
         ));
+    }
+}
+
+/// One line of explanation; what several grants fail on alike stands together under one name.
+fn explain(decision: &mut Decision, name: String, text: &str) {
+    if text.is_empty() {
+        return;
+    }
+    let Some(known) = decision.facts.iter_mut().find(|fact| fact.name == name) else {
+        decision.facts.push(Fact::new(name, text, Provenance::Observed));
+        return;
+    };
+    let before = known.value.as_str().unwrap_or_default();
+    if !before.split(" | ").any(|part| part == text) {
+        known.value = format!("{before} | {text}").into();
     }
 }

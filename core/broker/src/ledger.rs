@@ -23,7 +23,6 @@ mod bits {
     use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
     use std::borrow::Cow;
 
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde's `with` asks for")]
     pub(super) fn serialize<S: Serializer>(bits: &u128, to: S) -> Result<S::Ok, S::Error> {
         to.collect_str(&format_args!("{bits:032x}"))
     }
@@ -171,7 +170,13 @@ mod tests {
 
     #[test]
     fn what_was_taken_survives_the_entry_it_is_written_in() {
-        let taken = Taken { key: WindowKey { of: u128::MAX, per_secs: 60 }, at: NOW };
+        let taken = Taken {
+            key: WindowKey {
+                of: u128::MAX,
+                per_secs: 60,
+            },
+            at: NOW,
+        };
         let value = serde_json::to_value([taken]).unwrap();
         assert_eq!(serde_json::from_value::<Vec<Taken>>(value).unwrap(), [taken]);
     }
@@ -181,7 +186,9 @@ mod tests {
         let mut live = LedgerShard::default();
         let taken: Vec<Taken> = (0..20).map(|n| live.take(KEY, NOW.plus_secs(n * 7)).1).collect();
         let mut recovered = LedgerShard::default();
-        taken.into_iter().for_each(|one| recovered.replay(one));
+        for one in taken {
+            recovered.replay(one);
+        }
         assert_eq!(
             recovered.peek(KEY, NOW.plus_secs(140)),
             live.peek(KEY, NOW.plus_secs(140))

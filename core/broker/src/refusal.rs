@@ -84,11 +84,16 @@ impl Refusal {
     /// Every code, for the record.
     pub fn codes(&self) -> Vec<String> {
         match &self.cause {
-            Cause::Denied(denial) => denial
-                .reasons
-                .iter()
-                .map(|detail| detail.reason.code().to_owned())
-                .collect(),
+            Cause::Denied(denial) => {
+                // Several grants can fail on the same limit: the code stands once.
+                let mut codes: Vec<String> = Vec::with_capacity(denial.reasons.len());
+                for detail in &denial.reasons {
+                    if codes.iter().all(|known| known != detail.reason.code()) {
+                        codes.push(detail.reason.code().to_owned());
+                    }
+                }
+                codes
+            }
             Cause::Subject(reason) | Cause::Target(reason) | Cause::Details { reason, .. } => {
                 vec![reason.code().to_owned()]
             }

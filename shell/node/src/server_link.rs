@@ -112,7 +112,7 @@ impl ServerLink {
         }
     }
 
-    fn agent(&self, world: &World, name: &Name) -> Option<Arc<Agent>> {
+    fn agent(world: &World, name: &Name) -> Option<Arc<Agent>> {
         world
             .agents(OrgScope::Every)
             .find(|agent| agent.name == *name)
@@ -138,7 +138,7 @@ const fn malformed<E>(_: &E) -> Refused {
 impl Authority for ServerLink {
     async fn launch_spec(&self, agent: &Name) -> Result<Option<LaunchSpec>, Refused> {
         let world = self.replica.world();
-        let Some(agent) = self.agent(&world, agent) else {
+        let Some(agent) = Self::agent(&world, agent) else {
             return Ok(None);
         };
         let scope = OrgScope::Only(agent.org);
@@ -180,8 +180,7 @@ impl Authority for ServerLink {
 
     async fn open_run(&self, request: OpenRun) -> Result<OpenedRun, Refused> {
         let world = self.replica.world();
-        let org = self
-            .agent(&world, &request.agent)
+        let org = Self::agent(&world, &request.agent)
             .map(|agent| agent.org)
             .ok_or(Refused::Unreachable)?;
         let evidence = evidence_of(org, &request);

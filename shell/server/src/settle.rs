@@ -12,7 +12,7 @@ const ATTEMPTS_MAX: usize = 3;
 
 /// Why nothing was granted.
 #[derive(Debug, thiserror::Error)]
-pub enum Unsettled {
+pub(crate) enum Unsettled {
     /// A refusal, recorded.
     #[error("refused: {}", .0.sentence())]
     Refused(Box<Refusal>),

@@ -18,6 +18,8 @@ pub use replica::{FeedHealth, Replica, SNAPSHOT_FORMAT};
     missing_docs,
     unused_qualifications,
     clippy::pedantic,
+    clippy::allow_attributes,
+    clippy::allow_attributes_without_reason,
     reason = "generated; the documentation is in the .proto"
 )]
 pub mod proto {

@@ -3,7 +3,9 @@
 
 use super::upstreams::DemoUpstream;
 use broker::admin::{Administrator, PeerEvidence, authenticate};
-use broker::inventory::{AgentManifest, LaunchTerms, apply_agent, publish_contract, publish_upstream, rotate_secret};
+use broker::inventory::{
+    AgentManifest, LaunchTerms, apply_agent, publish_contract, publish_upstream, rotate_secret,
+};
 use broker::upstream::{Manifest, Upstream};
 use broker::world::{ArgvRule, ContractRecord, MeasuredRoot, VisiblePath};
 use broker::{Draw, Outcome, World};
@@ -17,7 +19,10 @@ use std::sync::Arc;
 const EXPIRES: UnixTime = UnixTime::from_secs(4_102_444_800);
 
 const BILLING: (&str, &str) = ("demo-billing.yaml", include_str!("../../demo/demo-billing.yaml"));
-const REPORTER: (&str, &str) = ("demo-reporter.yaml", include_str!("../../demo/demo-reporter.yaml"));
+const REPORTER: (&str, &str) = (
+    "demo-reporter.yaml",
+    include_str!("../../demo/demo-reporter.yaml"),
+);
 const INVOICES: (&str, &str) = ("invoices.yaml", include_str!("../../demo/invoices.yaml"));
 const PAYROLL: (&str, &str) = ("payroll.yaml", include_str!("../../demo/payroll.yaml"));
 const SCRIPT: &str = include_str!("../../demo/reporter.py");
@@ -42,10 +47,24 @@ pub(crate) struct Published {
 pub(crate) async fn publish(installation: &Arc<Installation>, demo: &Demo) -> Result<Published, String> {
     let world = installation.store.world();
     let uid = rustix::process::getuid().as_raw();
-    let owner = authenticate(&world, PeerEvidence { uid, inside_a_run: false })
-        .map_err(|error| format!("this data directory belongs to somebody else: {error}"))?;
-    let org = world.orgs(OrgScope::Every).map(|org| org.id).min().ok_or("the installation has no org")?;
-    let publisher = Publisher { installation, owner, org };
+    let owner = authenticate(
+        &world,
+        PeerEvidence {
+            uid,
+            inside_a_run: false,
+        },
+    )
+    .map_err(|error| format!("this data directory belongs to somebody else: {error}"))?;
+    let org = world
+        .orgs(OrgScope::Every)
+        .map(|org| org.id)
+        .min()
+        .ok_or("the installation has no org")?;
+    let publisher = Publisher {
+        installation,
+        owner,
+        org,
+    };
     let billing = publisher.contract(BILLING).await?;
     let reporter = publisher.contract(REPORTER).await?;
     publisher.upstream(INVOICES, &demo.invoices).await?;
@@ -79,7 +98,10 @@ impl Publisher<'_> {
         match outcome {
             Outcome::Granted(plan) => {
                 let recorded = self.installation.store.commit(plan).await;
-                Ok(recorded.map_err(|error| format!("{what}: {error}"))?.into_parts().0)
+                Ok(recorded
+                    .map_err(|error| format!("{what}: {error}"))?
+                    .into_parts()
+                    .0)
             }
             Outcome::Refused(plan) => {
                 let refusal = plan.into_parts().proof;
@@ -89,11 +111,21 @@ impl Publisher<'_> {
     }
 
     async fn contract(&self, (file, source): (&str, &str)) -> Result<Digest, String> {
-        let contract = Contract::parse(file, source.as_bytes()).map_err(|errors| format!("{file}: {errors:?}"))?;
+        let contract =
+            Contract::parse(file, source.as_bytes()).map_err(|errors| format!("{file}: {errors:?}"))?;
         let hash = contract.hash().0;
-        let (name, version) = (contract.terms().metadata.name.clone(), contract.terms().metadata.version);
+        let (name, version) = (
+            contract.terms().metadata.name.clone(),
+            contract.terms().metadata.version,
+        );
         Compiled::new(contract).map_err(|errors| format!("{file}: {errors:?}"))?;
-        if self.installation.store.world().contract(OrgScope::Only(self.org), &hash).is_some() {
+        if self
+            .installation
+            .store
+            .world()
+            .contract(OrgScope::Only(self.org), &hash)
+            .is_some()
+        {
             return Ok(hash);
         }
         let record = ContractRecord {
@@ -106,45 +138,72 @@ impl Publisher<'_> {
             published_by: self.owner.principal().name.to_string(),
             published_at: self.installation.clock.now(),
         };
-        self.act(file, |world, who, draw| publish_contract(world, who, record, draw)).await?;
+        self.act(file, |world, who, draw| {
+            publish_contract(world, who, record, draw)
+        })
+        .await?;
         Ok(hash)
     }
 
     async fn upstream(&self, (file, source): (&str, &str), demo: &DemoUpstream) -> Result<(), String> {
         let text = source.replace("BASE_PORT", &demo.address.port().to_string());
-        let manifest = Manifest::parse(file, text.as_bytes()).map_err(|errors| format!("{file}: {errors:?}"))?;
+        let manifest =
+            Manifest::parse(file, text.as_bytes()).map_err(|errors| format!("{file}: {errors:?}"))?;
         let name = manifest.name.clone();
         let find = || {
             let world = self.installation.store.world();
-            world.upstream_named(OrgScope::Only(self.org), self.org, &name).cloned()
+            world
+                .upstream_named(OrgScope::Only(self.org), self.org, &name)
+                .cloned()
         };
         let known = find();
         let id = known.as_ref().map_or(UpstreamId::from_u128(0), |known| known.id);
         let version = known.as_ref().map_or(0, |known| known.secret_version);
         let upstream: Upstream = manifest.upstream(id, self.org, version);
         if known.as_deref() != Some(&upstream) {
-            self.act(file, |world, who, draw| publish_upstream(world, who, upstream, draw)).await?;
+            self.act(file, |world, who, draw| {
+                publish_upstream(world, who, upstream, draw)
+            })
+            .await?;
         }
         let known = find().ok_or_else(|| format!("{file}: not published"))?;
         // The demo's upstreams make new secrets at each start.
         let secret = Secret::new(demo.secret.clone().into_bytes());
         self.installation
             .secrets
-            .put(known.id, known.secret_version + 1, &secret, self.installation.clock.now())
+            .put(
+                known.id,
+                known.secret_version + 1,
+                &secret,
+                self.installation.clock.now(),
+            )
             .map_err(|error| format!("{file}: {error}"))?;
-        self.act(file, |world, who, draw| rotate_secret(world, who, &known, draw)).await?;
+        self.act(file, |world, who, draw| rotate_secret(world, who, &known, draw))
+            .await?;
         Ok(())
     }
 
-    async fn agent(&self, name: &str, purpose: &str, contract: Digest, launch: LaunchTerms) -> Result<(), String> {
+    async fn agent(
+        &self,
+        name: &str,
+        purpose: &str,
+        contract: Digest,
+        launch: LaunchTerms,
+    ) -> Result<(), String> {
         let name: Name = name.parse().map_err(|error| format!("{name}: {error}"))?;
         let world = self.installation.store.world();
         let scope = OrgScope::Only(self.org);
         let known = world.agent_named(scope, self.org, &name);
-        let same_launch = known.and_then(|agent| world.launch_spec(scope, agent.id)).is_some_and(|spec| {
-            spec.argv == launch.argv && spec.executable == launch.executable && spec.roots == launch.roots
-                && spec.launchers == launch.launchers && spec.binds == launch.binds && spec.isolate == launch.isolate
-        });
+        let same_launch = known
+            .and_then(|agent| world.launch_spec(scope, agent.id))
+            .is_some_and(|spec| {
+                spec.argv == launch.argv
+                    && spec.executable == launch.executable
+                    && spec.roots == launch.roots
+                    && spec.launchers == launch.launchers
+                    && spec.binds == launch.binds
+                    && spec.isolate == launch.isolate
+            });
         if known.is_some_and(|agent| agent.contract == contract) && same_launch {
             return Ok(());
         }
@@ -157,29 +216,58 @@ impl Publisher<'_> {
             launch: Some(launch),
         };
         let org = self.org;
-        self.act(name.as_str(), |world, who, draw| apply_agent(world, who, org, manifest, draw)).await?;
+        self.act(name.as_str(), |world, who, draw| {
+            apply_agent(world, who, org, manifest, draw)
+        })
+        .await?;
         Ok(())
     }
 
     /// The pinned agent: this very Python, this very script.
-    async fn reporter(&self, folder: &Path, uid: u32, contract: Digest) -> Result<Option<Vec<String>>, String> {
+    async fn reporter(
+        &self,
+        folder: &Path,
+        uid: u32,
+        contract: Digest,
+    ) -> Result<Option<Vec<String>>, String> {
         let Some(python) = python() else { return Ok(None) };
         std::fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
         let script = folder.join("reporter.py");
         std::fs::write(&script, SCRIPT).map_err(|error| format!("{}: {error}", script.display()))?;
         let digest = |path: &Path| {
-            node::launch::measure(path).map(|root| root.digest).map_err(|error| error.to_string())
+            node::launch::measure(path)
+                .map(|root| root.digest)
+                .map_err(|error| error.to_string())
         };
         let argv = vec![python.display().to_string(), script.display().to_string()];
         let mut launch = terms(uid, ArgvRule::Exact(argv.clone()));
-        launch.executable = Some(node::launch::executable_digest(&python).map_err(|error| error.to_string())?);
-        launch.roots = vec![MeasuredRoot { path: script.display().to_string(), digest: digest(&script)? }];
+        launch.executable =
+            Some(node::launch::executable_digest(&python).map_err(|error| error.to_string())?);
+        launch.roots = vec![MeasuredRoot {
+            path: script.display().to_string(),
+            digest: digest(&script)?,
+        }];
         launch.isolate = true;
         // A Python that lives in a home directory brings its own library, which an isolated run has to see.
-        let prefix = python.parent().and_then(Path::parent).map(|prefix| prefix.display().to_string());
-        launch.binds = prefix.into_iter().map(|path| VisiblePath { path, writable: false }).collect();
+        let prefix = python
+            .parent()
+            .and_then(Path::parent)
+            .map(|prefix| prefix.display().to_string());
+        launch.binds = prefix
+            .into_iter()
+            .map(|path| VisiblePath {
+                path,
+                writable: false,
+            })
+            .collect();
         launch.cwd = Some(folder.display().to_string());
-        self.agent("demo-reporter", "Writes the monthly report of invoices and payroll totals.", contract, launch).await?;
+        self.agent(
+            "demo-reporter",
+            "Writes the monthly report of invoices and payroll totals.",
+            contract,
+            launch,
+        )
+        .await?;
         Ok(Some(argv))
     }
 }
@@ -201,7 +289,9 @@ fn terms(uid: u32, argv: ArgvRule) -> LaunchTerms {
 /// The first real Python 3 on the path: the file itself, behind links and launcher shims.
 fn python() -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
-    let mut found = std::env::split_paths(&path).map(|folder| folder.join("python3")).filter(|file| file.is_file());
+    let mut found = std::env::split_paths(&path)
+        .map(|folder| folder.join("python3"))
+        .filter(|file| file.is_file());
     found.find_map(|candidate| {
         let asked = std::process::Command::new(&candidate)
             .args(["-c", "import sys, os; print(os.path.realpath(sys.executable))"])

@@ -47,24 +47,35 @@ pub(crate) struct DevArgs {
 /// Runs until it is told to stop.
 pub(crate) fn dev(args: &DevArgs) -> Result<(), Failure> {
     let filter = tracing_subscriber::EnvFilter::try_from_env("TABARD_LOG").unwrap_or_else(|_| "warn".into());
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .init();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| Failure::new("DEV_RUNTIME", "no threads can be started").because(error.to_string()))?;
-    runtime.block_on(serve(args)).map_err(|message| Failure::new("DEV_START", message))
+    let runtime = runtime.map_err(|error| {
+        Failure::new("DEV_RUNTIME", "no threads can be started").because(error.to_string())
+    })?;
+    runtime
+        .block_on(serve(args))
+        .map_err(|message| Failure::new("DEV_START", message))
 }
 
 async fn serve(args: &DevArgs) -> Result<(), String> {
     let begun = Instant::now();
     for address in [args.listen, args.gateway] {
         if !address.ip().is_loopback() {
-            return Err(format!("{address} is not loopback: `tabard dev` is never exposed; use `tabard server`"));
+            return Err(format!(
+                "{address} is not loopback: `tabard dev` is never exposed; use `tabard server`"
+            ));
         }
     }
     let places = Places::of(args.data.clone())?;
     if args.reset {
         reset(&places)?;
     }
-    places.make().map_err(|error| format!("{}: {error}", places.data.display()))?;
+    places
+        .make()
+        .map_err(|error| format!("{}: {error}", places.data.display()))?;
     let running = start(args, &places).await?;
     banner(args, &places, &running, begun);
     crate::signals::stop().await;
@@ -112,7 +123,9 @@ async fn start(args: &DevArgs, places: &Places) -> Result<Running, String> {
     let config = Config {
         data_dir: places.server(),
         listen: args.listen,
-        issuer: format!("https://{}", args.listen).parse().map_err(|error| say(&error))?,
+        issuer: format!("https://{}", args.listen)
+            .parse()
+            .map_err(|error| say(&error))?,
         trust_domain: "dev.tabard".parse().map_err(|error| say(&error))?,
         tls_names: Vec::new(),
         kek: places.kek.clone(),
@@ -134,15 +147,29 @@ async fn start(args: &DevArgs, places: &Places) -> Result<Running, String> {
         clock: server::clock::Clock::system(),
         log: LogId(0),
         kek: kek(&places.server())?,
-        founder: Some(Founder { org: name("acme")?, admin }),
+        founder: Some(Founder {
+            org: name("acme")?,
+            admin,
+        }),
     };
     let opened = Server::open(opening).await.map_err(|error| say(&error))?;
     let installation = opened.installation().clone();
-    let invoices = upstreams::invoices(INVOICES_PORT).await.map_err(|error| say(&error))?;
-    let payroll = upstreams::payroll(PAYROLL_PORT).await.map_err(|error| say(&error))?;
-    let demo = Demo { folder: places.data.join("demo"), invoices, payroll };
+    let invoices = upstreams::invoices(INVOICES_PORT)
+        .await
+        .map_err(|error| say(&error))?;
+    let payroll = upstreams::payroll(PAYROLL_PORT)
+        .await
+        .map_err(|error| say(&error))?;
+    let demo = Demo {
+        folder: places.data.join("demo"),
+        invoices,
+        payroll,
+    };
     let published = inventory::publish(&installation, &demo).await?;
-    let server = opened.listen(axum::Router::new()).await.map_err(|error| say(&error))?;
+    let server = opened
+        .listen(axum::Router::new())
+        .await
+        .map_err(|error| say(&error))?;
 
     let (stop, stopped) = watch::channel(false);
     let mut tasks = parts::Tasks::default();
@@ -156,17 +183,26 @@ async fn start(args: &DevArgs, places: &Places) -> Result<Running, String> {
     let names = installation.clone();
     let options = GatewayOptions {
         listener: TcpListener::bind(args.gateway).await.map_err(|error| {
-            format!("cannot listen on {}: {error}. Choose another --gateway, or stop what listens there", args.gateway)
+            format!(
+                "cannot listen on {}: {error}. Choose another --gateway, or stop what listens there",
+                args.gateway
+            )
         })?,
         public_url: format!("http://{}", args.gateway),
         journal: folder.join("journal"),
         log_key: Arc::new(log_key.map_err(|error| say(&error))?),
         names: Arc::new(move |org| {
-            names.keys.names().of(Some(org), names.clock.now()).unwrap_or_else(|error| {
-                // A name that cannot be committed is committed under a key that nobody keeps.
-                tracing::error!(%error, "no commitment key");
-                Arc::new(audit::event::CommitmentKey::new(Secret::new(server::entropy::random().unwrap_or_default())))
-            })
+            names
+                .keys
+                .names()
+                .of(Some(org), names.clock.now())
+                .unwrap_or_else(|error| {
+                    // A name that cannot be committed is committed under a key that nobody keeps.
+                    tracing::error!(%error, "no commitment key");
+                    Arc::new(audit::event::CommitmentKey::new(Secret::new(
+                        server::entropy::random().unwrap_or_default(),
+                    )))
+                })
         }),
         upstream_tls: parts::outside_tls()?,
     };
@@ -192,7 +228,11 @@ async fn start(args: &DevArgs, places: &Places) -> Result<Running, String> {
     let admin = server::admin::AdminParts {
         installation: installation.clone(),
         journals: vec![journal],
-        members: [&gateway, &node].iter().filter_map(|link| link.identity()).map(|it| it.id).collect(),
+        members: [&gateway, &node]
+            .iter()
+            .filter_map(|link| link.identity())
+            .map(|it| it.id)
+            .collect(),
         socket: places.admin_socket(),
     };
     parts::start_admin(admin, stopped, &mut tasks)?;
@@ -207,18 +247,35 @@ async fn start(args: &DevArgs, places: &Places) -> Result<Running, String> {
         log_vkey: installation.keys.log().vkey().map_err(|error| say(&error))?,
     };
     context::write("dev", &context).map_err(|error| say(&error))?;
-    Ok(Running { server, published, stop, tasks })
+    Ok(Running {
+        server,
+        published,
+        stop,
+        tasks,
+    })
 }
 
 /// Where everything is, and what to try.
 fn banner(args: &DevArgs, places: &Places, running: &Running, begun: Instant) {
     let version = env!("CARGO_PKG_VERSION");
     let lines = [
-        format!("tabard {version}  dev mode, never expose this    ready after {} ms", begun.elapsed().as_millis()),
-        format!("  data      {}    (kept between runs; `tabard dev --reset` forgets it)", places.data.display()),
-        format!("  issuer    {}    trust domain dev.tabard", running.server.issuer()),
+        format!(
+            "tabard {version}  dev mode, never expose this    ready after {} ms",
+            begun.elapsed().as_millis()
+        ),
+        format!(
+            "  data      {}    (kept between runs; `tabard dev --reset` forgets it)",
+            places.data.display()
+        ),
+        format!(
+            "  issuer    {}    trust domain dev.tabard",
+            running.server.issuer()
+        ),
         format!("  gateway   http://{}", args.gateway),
-        format!("  workload  unix://{}    (SPIFFE Workload API)", places.workload_socket().display()),
+        format!(
+            "  workload  unix://{}    (SPIFFE Workload API)",
+            places.workload_socket().display()
+        ),
         "  agents    demo-billing (any command), demo-reporter (pinned, isolated)".to_owned(),
         String::new(),
         "Try, in another terminal:".to_owned(),
@@ -230,7 +287,10 @@ fn banner(args: &DevArgs, places: &Places, running: &Running, begun: Instant) {
         crate::say(&line);
     }
     if let Some(argv) = &running.published.reporter {
-        crate::say(&format!("  tabard run --as demo-reporter --isolate -- {}", argv.join(" ")));
+        crate::say(&format!(
+            "  tabard run --as demo-reporter --isolate -- {}",
+            argv.join(" ")
+        ));
     }
     crate::say("Ctrl-C stops it.");
 }

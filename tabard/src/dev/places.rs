@@ -26,26 +26,41 @@ impl Places {
     pub(crate) fn of(data: Option<PathBuf>) -> Result<Self, String> {
         let home = std::env::var_os("HOME").map(PathBuf::from);
         let under = |variable: &str, default: &str| {
-            let set = std::env::var_os(variable).map(PathBuf::from).filter(|path| path.is_absolute());
+            let set = std::env::var_os(variable)
+                .map(PathBuf::from)
+                .filter(|path| path.is_absolute());
             set.or_else(|| home.as_ref().map(|home| home.join(default)))
         };
         let nowhere = || "there is no home directory: set HOME, or say --data DIR".to_owned();
         let (data, state) = match data {
             Some(data) => {
-                let data = std::path::absolute(&data).map_err(|error| format!("{}: {error}", data.display()))?;
+                let data =
+                    std::path::absolute(&data).map_err(|error| format!("{}: {error}", data.display()))?;
                 let beside = PathBuf::from(format!("{}.keep", data.display()));
                 (data, beside)
             }
             None => (
-                under("XDG_DATA_HOME", ".local/share").ok_or_else(nowhere)?.join("tabard/dev"),
-                under("XDG_STATE_HOME", ".local/state").ok_or_else(nowhere)?.join("tabard"),
+                under("XDG_DATA_HOME", ".local/share")
+                    .ok_or_else(nowhere)?
+                    .join("tabard/dev"),
+                under("XDG_STATE_HOME", ".local/state")
+                    .ok_or_else(nowhere)?
+                    .join("tabard"),
             ),
         };
         let run = data.join("run");
         if run.as_os_str().len() > RUN_BYTES_MAX {
-            return Err(format!("{} is too long for Unix sockets: say --data with a shorter path", run.display()));
+            return Err(format!(
+                "{} is too long for Unix sockets: say --data with a shorter path",
+                run.display()
+            ));
         }
-        Ok(Self { kek: state.join("dev.kek"), checkpoint: state.join("dev.checkpoint"), run, data })
+        Ok(Self {
+            kek: state.join("dev.kek"),
+            checkpoint: state.join("dev.checkpoint"),
+            run,
+            data,
+        })
     }
 
     /// Makes the folders, for the owner alone. The folder of the runs' sockets is the one that runs may enter.
@@ -80,6 +95,9 @@ impl Places {
 }
 
 fn private(folder: &Path) -> io::Result<()> {
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder)?;
     std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o700))
 }

@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
 
 /// How long a payroll token lives.
-const TOKEN: Duration = Duration::from_secs(300);
+const TOKEN: Duration = Duration::from_mins(5);
 
 /// A demo upstream that listens.
 #[derive(Debug)]
@@ -37,7 +37,9 @@ pub(crate) struct DemoUpstream {
 /// 32 random bytes as text.
 pub(crate) fn secret() -> std::io::Result<String> {
     let mut bytes = [0; 32];
-    SystemRandom::new().fill(&mut bytes).map_err(|_| std::io::Error::other("no randomness"))?;
+    SystemRandom::new()
+        .fill(&mut bytes)
+        .map_err(|_| std::io::Error::other("no randomness"))?;
     Ok(URL_SAFE_NO_PAD.encode(bytes))
 }
 
@@ -50,19 +52,28 @@ pub(crate) async fn invoices(preferred: u16) -> std::io::Result<DemoUpstream> {
         .route("/v1/invoices/{id}", get(one_invoice))
         .route("/v1/stream", get(stream))
         .with_state(key);
-    Ok(DemoUpstream { address: serve(preferred, routes).await?, secret })
+    Ok(DemoUpstream {
+        address: serve(preferred, routes).await?,
+        secret,
+    })
 }
 
 /// Starts `payroll`, which is its own authorization server.
 pub(crate) async fn payroll(preferred: u16) -> std::io::Result<DemoUpstream> {
     let secret = secret()?;
-    let state = Arc::new(Payroll { secret: secret.clone(), tokens: Mutex::default() });
+    let state = Arc::new(Payroll {
+        secret: secret.clone(),
+        tokens: Mutex::default(),
+    });
     let routes = Router::new()
         .route("/oauth/token", post(token))
         .route("/v1/salaries", get(salaries))
         .route("/v1/totals", get(totals))
         .with_state(state);
-    Ok(DemoUpstream { address: serve(preferred, routes).await?, secret })
+    Ok(DemoUpstream {
+        address: serve(preferred, routes).await?,
+        secret,
+    })
 }
 
 async fn serve(preferred: u16, routes: Router) -> std::io::Result<SocketAddr> {
@@ -80,7 +91,10 @@ async fn serve(preferred: u16, routes: Router) -> std::io::Result<SocketAddr> {
 }
 
 fn has_key(headers: &HeaderMap, key: &str) -> bool {
-    let shown = headers.get("x-api-key").map(HeaderValue::as_bytes).unwrap_or_default();
+    let shown = headers
+        .get("x-api-key")
+        .map(HeaderValue::as_bytes)
+        .unwrap_or_default();
     verify_slices_are_equal(shown, key.as_bytes()).is_ok()
 }
 
@@ -116,7 +130,9 @@ async fn one_invoice(
         return refuse(StatusCode::UNAUTHORIZED, "an API key is required");
     }
     match (tenant(&headers), id.as_str()) {
-        (Some("acme-eu"), "inv_1") => Json(json!({"id": "inv_1", "amount_minor": 12_900, "currency": "EUR"})).into_response(),
+        (Some("acme-eu"), "inv_1") => {
+            Json(json!({"id": "inv_1", "amount_minor": 12_900, "currency": "EUR"})).into_response()
+        }
         _ => refuse(StatusCode::NOT_FOUND, "no such invoice"),
     }
 }
@@ -131,9 +147,16 @@ async fn stream(State(key): State<Arc<str>>, headers: HeaderMap) -> Response {
             return None;
         }
         tokio::time::sleep(Duration::from_millis(250)).await;
-        Some((Ok::<_, std::convert::Infallible>(format!("data: {{\"tick\":{count}}}\n\n")), count + 1))
+        Some((
+            Ok::<_, std::convert::Infallible>(format!("data: {{\"tick\":{count}}}\n\n")),
+            count + 1,
+        ))
     });
-    ([(header::CONTENT_TYPE, "text/event-stream")], Body::from_stream(events)).into_response()
+    (
+        [(header::CONTENT_TYPE, "text/event-stream")],
+        Body::from_stream(events),
+    )
+        .into_response()
 }
 
 struct Payroll {
@@ -147,9 +170,17 @@ struct TokenRequest {
 }
 
 /// RFC 6749 section 4.4, the client authenticated by HTTP Basic (section 2.3.1).
-async fn token(State(state): State<Arc<Payroll>>, headers: HeaderMap, Form(request): Form<TokenRequest>) -> Response {
-    let basic = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let shown = basic.and_then(|value| value.strip_prefix("Basic ")).and_then(|text| STANDARD.decode(text).ok());
+async fn token(
+    State(state): State<Arc<Payroll>>,
+    headers: HeaderMap,
+    Form(request): Form<TokenRequest>,
+) -> Response {
+    let basic = headers
+        .get(header::AUTHORIZATION)
+        .and_then(|value| value.to_str().ok());
+    let shown = basic
+        .and_then(|value| value.strip_prefix("Basic "))
+        .and_then(|text| STANDARD.decode(text).ok());
     let wanted = format!("tabard-gateway:{}", state.secret);
     if verify_slices_are_equal(&shown.unwrap_or_default(), wanted.as_bytes()).is_err() {
         return refuse(StatusCode::UNAUTHORIZED, "invalid_client");
@@ -157,16 +188,23 @@ async fn token(State(state): State<Arc<Payroll>>, headers: HeaderMap, Form(reque
     if request.grant_type != "client_credentials" {
         return refuse(StatusCode::BAD_REQUEST, "unsupported_grant_type");
     }
-    let Ok(token) = secret() else { return refuse(StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable") };
+    let Ok(token) = secret() else {
+        return refuse(StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable");
+    };
     let mut tokens = state.tokens.lock().unwrap_or_else(PoisonError::into_inner);
     tokens.retain(|_, until| *until > Instant::now());
     tokens.insert(token.clone(), Instant::now() + TOKEN);
-    Json(json!({"access_token": token, "token_type": "Bearer", "expires_in": TOKEN.as_secs()})).into_response()
+    Json(json!({"access_token": token, "token_type": "Bearer", "expires_in": TOKEN.as_secs()}))
+        .into_response()
 }
 
 fn has_token(state: &Payroll, headers: &HeaderMap) -> bool {
-    let shown = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let Some(token) = shown.and_then(|value| value.strip_prefix("Bearer ")) else { return false };
+    let shown = headers
+        .get(header::AUTHORIZATION)
+        .and_then(|value| value.to_str().ok());
+    let Some(token) = shown.and_then(|value| value.strip_prefix("Bearer ")) else {
+        return false;
+    };
     let tokens = state.tokens.lock().unwrap_or_else(PoisonError::into_inner);
     tokens.get(token).is_some_and(|until| *until > Instant::now())
 }
@@ -183,7 +221,11 @@ struct Month {
     month: u8,
 }
 
-async fn totals(State(state): State<Arc<Payroll>>, headers: HeaderMap, Query(Month { month }): Query<Month>) -> Response {
+async fn totals(
+    State(state): State<Arc<Payroll>>,
+    headers: HeaderMap,
+    Query(Month { month }): Query<Month>,
+) -> Response {
     if !has_token(&state, &headers) {
         return refuse(StatusCode::UNAUTHORIZED, "a bearer token is required");
     }

@@ -196,7 +196,7 @@ impl Change {
                 instance.run = instance.run.at(revision);
             }
             Self::NodeJoined { node, .. } if node.id.revision() == Revision(0) => {
-                node.id = node.id.at(revision)
+                node.id = node.id.at(revision);
             }
             Self::Founded { .. }
             | Self::PrincipalAdded(_)

@@ -89,7 +89,7 @@ impl TokenEndpoint {
         let target = RequestTarget::parse(&uri).map_err(|_| wrong())?;
         let dial = Dial { server, tls };
         let client = Client::builder(TokioExecutor::new())
-            .pool_idle_timeout(Duration::from_secs(60))
+            .pool_idle_timeout(Duration::from_mins(1))
             .build(dial);
         Ok(Self {
             issuer: issuer.to_owned(),
@@ -124,7 +124,7 @@ impl TokenEndpoint {
         let form = encode(&form);
         let mut asked_for_nonce = false;
         loop {
-            let (status, body) = self.ask(run, &form, now).await?;
+            let (status, body) = self.ask(run, &form).await?;
             if status == StatusCode::OK {
                 return accept(&body, run, now);
             }
@@ -147,7 +147,7 @@ impl TokenEndpoint {
         }
     }
 
-    async fn ask(&self, run: &Run, form: &str, _now: UnixTime) -> Result<(StatusCode, Bytes), Stopped> {
+    async fn ask(&self, run: &Run, form: &str) -> Result<(StatusCode, Bytes), Stopped> {
         let nonce = self.nonce.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let jti = super::forward::jti();
         let claims = ProofClaims {
@@ -212,7 +212,11 @@ fn encode(pairs: &[(&str, &str)]) -> String {
             if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
                 out.push(char::from(byte));
             } else {
-                out.push_str(&format!("%{byte:02X}"));
+                out.push('%');
+                for nibble in [byte >> 4, byte & 15] {
+                    let digit = char::from_digit(u32::from(nibble), 16).unwrap_or('0');
+                    out.push(digit.to_ascii_uppercase());
+                }
             }
         }
     }

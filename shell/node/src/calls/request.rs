@@ -54,13 +54,11 @@ impl Wanted {
     /// The path at the upstream.
     pub(crate) fn path(&self, upstream: &Upstream) -> Option<String> {
         let path = self.uri.path();
-        match &self.host {
-            Some(_) => Some(path.to_owned()),
-            None => {
-                let rest = path.strip_prefix('/')?.strip_prefix(upstream.name.as_str())?;
-                rest.starts_with('/').then(|| rest.to_owned())
-            }
+        if self.host.is_some() {
+            return Some(path.to_owned());
         }
+        let rest = path.strip_prefix('/')?.strip_prefix(upstream.name.as_str())?;
+        rest.starts_with('/').then(|| rest.to_owned())
     }
     pub(crate) fn query(&self) -> Option<&[u8]> {
         self.uri.query().map(str::as_bytes)

@@ -22,8 +22,11 @@ type Key = (InstanceId, Audience, Name);
 pub(crate) struct Tokens {
     endpoint: TokenEndpoint,
     kept: Mutex<HashMap<Key, Arc<Issued>>>,
-    subjects: Mutex<HashMap<InstanceId, (Arc<Secret<String>>, UnixTime)>>,
+    subjects: Mutex<HashMap<InstanceId, Subject>>,
 }
+
+/// A JWT-SVID for the token endpoint, and when it ends.
+type Subject = (Arc<Secret<String>>, UnixTime);
 
 /// A token for one call.
 #[derive(Debug)]

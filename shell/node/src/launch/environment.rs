@@ -101,7 +101,7 @@ impl Environment {
     }
     /// The names alone: what evidence says of an environment.
     pub fn names(&self) -> Vec<String> {
-        self.0.iter().map(|(name, _)| name.clone()).collect()
+        self.0.keys().cloned().collect()
     }
     /// `NAME=value` lines.
     pub fn lines(&self) -> Vec<String> {
