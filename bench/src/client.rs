@@ -1,0 +1,66 @@
+//! One HTTP/1.1 connection that is kept, in the clear or over TLS.
+
+use crate::fault::{Fault, fault};
+use http::{HeaderMap, Request};
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Bytes;
+use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper_util::rt::TokioIo;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+
+pub(crate) struct Connection(SendRequest<Full<Bytes>>);
+
+impl Connection {
+    pub(crate) async fn open(to: SocketAddr, tls: Option<Arc<ClientConfig>>) -> Result<Self, Fault> {
+        let stream = TcpStream::connect(to).await?;
+        stream.set_nodelay(true)?;
+        let Some(tls) = tls else {
+            let (sender, driver) = handshake(TokioIo::new(stream)).await?;
+            drop(tokio::spawn(driver));
+            return Ok(Self(sender));
+        };
+        let name = ServerName::IpAddress(to.ip().into());
+        let stream = TlsConnector::from(tls).connect(name, stream).await?;
+        let (sender, driver) = handshake(TokioIo::new(stream)).await?;
+        drop(tokio::spawn(driver));
+        Ok(Self(sender))
+    }
+
+    /// Sends one request; anything but 200 is a fault that shows the answer.
+    pub(crate) async fn send(&mut self, request: Request<Full<Bytes>>) -> Result<(HeaderMap, Bytes), Fault> {
+        self.0.ready().await?;
+        let (head, body) = self.0.send_request(request).await?.into_parts();
+        let body = body.collect().await?.to_bytes();
+        if head.status != http::StatusCode::OK {
+            let text = String::from_utf8_lossy(&body).into_owned();
+            return Err(fault(format!("{}: {text}", head.status)));
+        }
+        Ok((head.headers, body))
+    }
+}
+
+/// TLS that trusts `root` and shows `identity` (certificates and PKCS#8 key, DER).
+pub(crate) fn tls(
+    root: Vec<u8>,
+    identity: Option<(Vec<Vec<u8>>, Vec<u8>)>,
+) -> Result<Arc<ClientConfig>, Fault> {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from(root))?;
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(roots);
+    let config = match identity {
+        None => builder.with_no_client_auth(),
+        Some((chain, key)) => {
+            let chain = chain.into_iter().map(CertificateDer::from).collect();
+            builder.with_client_auth_cert(chain, PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key)))?
+        }
+    };
+    Ok(Arc::new(config))
+}

@@ -1,0 +1,313 @@
+//! A gateway with its journal, a World of one agent, and a listener on mutual TLS.
+
+use super::gateway_load::Bound;
+use super::{Orders, tell};
+use crate::fault::{Fault, fault};
+use crate::key::ClientKey;
+use crate::log_key::LogKey;
+use crate::part::exchange_load::now;
+use crate::place::contract_text;
+use audit::event::CommitmentKey;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use broker::upstream::Manifest;
+use broker::world::{
+    Agent, AgentState, ContractRecord, Instance, KeyClass, Opener, OpenerKind, Org,
+    PublicKey as PublishedKey, Task,
+};
+use broker::{Change, World};
+use credential::{
+    AccessTokenClaims, AgentTask, Algorithm, Binding, Constraints, EntryPlace, HeaderSegment, Jwk,
+    TokenClass, sha256,
+};
+use futures_util::future::BoxFuture;
+use gateway::{FeedHealth, Gateway, GatewayParts, SecretError, Secrets, Settings};
+use identity::{
+    Actor, ActorChain, ActorKind, AgentId, Assurance, DecisionId, Digest, FamilyId, InstanceId, LogId,
+    NodeId, OrgId, Revision, RunId, Secret, TaskId, Thumbprint, TokenId, UnixTime, UpstreamId,
+};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use serde::{Deserialize, Serialize};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use store::Store;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+const ISSUER: &str = "https://issuer.test";
+const LOG: LogId = LogId(7);
+/// What the agents call here.
+pub(crate) const PATH: &str = "/invoices/tenants/acme-eu/invoices/4711";
+
+/// Where to journal and what to forward to.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Order {
+    pub(crate) journal: PathBuf,
+    pub(crate) upstream: SocketAddr,
+}
+
+/// A gateway serves, and a caller with that may call.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Serving {
+    pub(crate) address: SocketAddr,
+    pub(crate) bound: Bound,
+}
+
+struct OneSecret;
+
+impl Secrets for OneSecret {
+    fn secret(&self, _: UpstreamId, _: u64) -> BoxFuture<'_, Result<Arc<Secret<String>>, SecretError>> {
+        Box::pin(async { Ok(Arc::new(Secret::new("injected".to_owned()))) })
+    }
+}
+
+/// The parties of the one World.
+struct Cast {
+    at: UnixTime,
+    org: OrgId,
+    agent: AgentId,
+    task: TaskId,
+    instance: InstanceId,
+    spiffe: String,
+    contract: Digest,
+    issuer: ClientKey,
+}
+
+impl Cast {
+    fn new() -> Result<Self, Fault> {
+        let (at, rev) = (now(), Revision(1));
+        let contract = policy::Contract::parse("bench.yaml", contract_text().as_bytes());
+        Ok(Self {
+            at,
+            org: OrgId::mint(at, LOG, 1).at(rev),
+            agent: AgentId::mint(at, LOG, 2).at(rev),
+            task: TaskId::mint(at, LOG, 3).at(rev),
+            instance: InstanceId::mint(at, LOG, 4).at(rev),
+            spiffe: "spiffe://bench.test/acme/agent/demo-billing".to_owned(),
+            contract: contract.map_err(|errors| fault(format!("{errors:?}")))?.hash().0,
+            issuer: ClientKey::new()?,
+        })
+    }
+
+    fn world(&self, upstream: SocketAddr) -> Result<World, Fault> {
+        let (at, rev, org) = (self.at, Revision(1), self.org);
+        let manifest = format!(
+            "apiVersion: tabard/v1\nkind: Upstream\nmetadata: {{name: invoices}}\nbase_url: http://{upstream}\n\
+             credential: {{api_key: {{header: x-api-key, secret: stdin}}}}\nroutes:\n  - {{method: GET, path: \
+             '/tenants/{{tenant}}/invoices/{{id}}', action: invoices.read, resource: {{type: invoice, id: id}}, \
+             tenant: {{path: tenant}}}}\n"
+        );
+        let manifest =
+            Manifest::parse("u.yaml", manifest.as_bytes()).map_err(|errors| fault(format!("{errors:?}")))?;
+        let changes = vec![
+            Change::Founded {
+                trust_domain: "bench.test".parse()?,
+                issuer: ISSUER.into(),
+                epoch: 0,
+            },
+            Change::OrgCreated(Org {
+                id: org,
+                name: "acme".parse()?,
+            }),
+            Change::ContractPublished(ContractRecord {
+                hash: self.contract,
+                org,
+                name: "demo-billing".parse()?,
+                version: 1,
+                file: "bench.yaml".into(),
+                source: contract_text().into(),
+                published_by: "bench".into(),
+                published_at: at,
+            }),
+            Change::UpstreamPublished(manifest.upstream(UpstreamId::mint(at, LOG, 5).at(rev), org, 1)),
+            Change::KeyPublished(PublishedKey {
+                kid: self.issuer.thumbprint().to_string(),
+                class: KeyClass::AccessToken,
+                material: Jwk::signing(self.issuer.public().clone(), Algorithm::Es256).to_json(),
+            }),
+            Change::AgentRegistered(Agent {
+                id: self.agent,
+                org,
+                name: "demo-billing".parse()?,
+                spiffe_id: self.spiffe.parse()?,
+                owner: "finance-platform".into(),
+                purpose: "bench".into(),
+                contract: self.contract,
+                state: AgentState::Active,
+                expires_at: UnixTime::MAX,
+            }),
+            Change::TaskOpened(Task {
+                id: self.task,
+                org,
+                agent: self.agent,
+                kind: "reconciliation".parse()?,
+                tenant: Some("acme-eu".parse()?),
+                opener: Opener {
+                    kind: OpenerKind::Operator,
+                    name: "bench".into(),
+                },
+                opened_at: at,
+                expires_at: at.plus_secs(1200),
+                parent: None,
+                closed: false,
+            }),
+            Change::InstanceOpened(Instance {
+                id: self.instance,
+                run: RunId::mint(at, LOG, 6).at(rev),
+                org,
+                agent: self.agent,
+                node: NodeId::mint(at, LOG, 7).at(rev),
+                task: self.task,
+                key: self.issuer.thumbprint(),
+                assurance: ASSURANCE,
+                evidence: Digest::default(),
+                attested_at: at,
+                pinned: false,
+            }),
+        ];
+        Ok(World::default().apply(&changes, rev))
+    }
+
+    /// A token for the upstream, bound to `certificate`.
+    fn token(&self, certificate: &[u8]) -> Result<String, Fault> {
+        let at = self.at;
+        let actor = Actor {
+            kind: ActorKind::AiAgent,
+            issuer: ISSUER.into(),
+            id: self.spiffe.clone(),
+        };
+        let claims = AccessTokenClaims {
+            issuer: ISSUER.into(),
+            chain: ActorChain::starting_with(actor),
+            audience: "invoices".parse()?,
+            client_id: self.spiffe.clone(),
+            issued_at: at,
+            valid_from: at,
+            expires_at: at.plus_secs(300),
+            token: TokenId::random(at, LOG, 8),
+            family: FamilyId::random(at, LOG, 9),
+            binding: Binding::Certificate(Thumbprint::from_bytes(sha256(certificate))),
+            details: vec![AgentTask {
+                task: Some(self.task),
+                purpose: Some("reconciliation".parse()?),
+                actions: Some([("invoices.read".parse()?)].into_iter().collect()),
+                locations: None,
+                datatypes: None,
+                data_domains: None,
+                tenant: Some("acme-eu".parse()?),
+                workflow: None,
+                step: None,
+                constraints: Constraints::default(),
+                approval: None,
+            }],
+            scope: None,
+            revision: Revision(1),
+            entry: EntryPlace {
+                origin: "bench.test/log/0".into(),
+                index: 1,
+            },
+            agent: self.agent,
+            instance: self.instance,
+            node: None,
+            org: self.org,
+            tenant: Some("acme-eu".parse()?),
+            task: Some(self.task),
+            assurance: ASSURANCE,
+            contract: self.contract,
+            decision: DecisionId::random(at, LOG, 10),
+        };
+        let kid = self.issuer.thumbprint().to_string();
+        let unsigned = claims.unsigned(&HeaderSegment::new(
+            Algorithm::Es256,
+            &kid,
+            TokenClass::AccessToken,
+        ));
+        let signature = self.issuer.sign(unsigned.message())?;
+        Ok(unsigned.with_signature(&signature))
+    }
+}
+
+const ASSURANCE: Assurance = Assurance {
+    node: 1,
+    launch: 1,
+    code: 0,
+    signer: 0,
+};
+
+pub(super) async fn run(mut orders: Orders) -> Result<(), Fault> {
+    let order: Order = orders.first().await?;
+    let cast = Cast::new()?;
+    let settings = store::Settings::new(&order.journal, LOG, Arc::new(LogKey::new()?));
+    let journal = Arc::new(Store::open(&settings)?);
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let address = listener.local_addr()?;
+    let own = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()])?;
+    let caller = rcgen::generate_simple_self_signed(["caller.test".to_owned()])?;
+    let (worlds, world_of) = watch::channel(Arc::new(cast.world(order.upstream)?));
+    let (feed, feed_of) = watch::channel(FeedHealth::Local);
+    let names = Arc::new(CommitmentKey::new(Secret::new([9; 32])));
+    let gateway = Gateway::new(GatewayParts {
+        settings: Settings::new(ISSUER, vec![format!("https://{address}")], LOG),
+        worlds: world_of,
+        feed: feed_of,
+        journal,
+        secrets: Arc::new(OneSecret),
+        names: Arc::new(move |_| names.clone()),
+        upstream_tls: to_upstreams()?,
+        clock: Arc::new(now),
+        random: Arc::new(random),
+    })?;
+    let tls = from_callers(&own, caller.cert.der())?;
+    drop(tokio::spawn(async move {
+        let _kept = (worlds, feed);
+        gateway.serve(listener, Some(tls), std::future::pending()).await
+    }));
+    tell(&Serving {
+        address,
+        bound: Bound {
+            token: cast.token(caller.cert.der())?,
+            root: STANDARD.encode(own.cert.der()),
+            certificate: STANDARD.encode(caller.cert.der()),
+            key: STANDARD.encode(caller.signing_key.serialize_der()),
+        },
+    })?;
+    orders.serve_cpu().await
+}
+
+/// 32 fresh bytes. Without a random source there is no id that is safe to use: the part ends.
+fn random() -> [u8; 32] {
+    let mut seed = [0; 32];
+    if aws_lc_rs::rand::fill(&mut seed).is_err() {
+        std::process::abort();
+    }
+    seed
+}
+
+fn to_upstreams() -> Result<Arc<ClientConfig>, Fault> {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(RootCertStore::empty())
+        .with_no_client_auth();
+    Ok(Arc::new(config))
+}
+
+fn from_callers(
+    own: &rcgen::CertifiedKey<rcgen::KeyPair>,
+    caller: &CertificateDer<'static>,
+) -> Result<Arc<ServerConfig>, Fault> {
+    let mut callers = RootCertStore::empty();
+    callers.add(caller.clone())?;
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let verifier =
+        WebPkiClientVerifier::builder_with_provider(Arc::new(callers), provider.clone()).build()?;
+    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(own.signing_key.serialize_der()));
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_client_cert_verifier(verifier)
+        .with_single_cert(vec![own.cert.der().clone()], key)?;
+    Ok(Arc::new(config))
+}
