@@ -64,7 +64,7 @@ pub(super) async fn measure(effort: Effort) -> Result<[Measured; 3], Fault> {
         number: AtomicU64::new(0),
     };
     append(&store, (0..5_000).map(|_| plans.next(&store)).collect()).await?;
-    let rounds = effort.pick(3, 8);
+    let rounds = effort.pick(2, 8);
     let (mut ours, mut floor) = (Cost::default(), Cost::default());
     let (file, count) = (
         GroupCommitFile::create(&folder.path().join("floor.log"))?,
@@ -88,7 +88,7 @@ pub(super) async fn measure(effort: Effort) -> Result<[Measured; 3], Fault> {
             .await?;
         floor.add(&clock);
     }
-    let wal = wal(&store, &plans, &root, Duration::from_secs(effort.pick(6, 60))).await?;
+    let wal = wal(&store, &plans, &root, Duration::from_secs(effort.pick(4, 60))).await?;
     tokio::task::spawn_blocking(move || drop(store)).await?;
     let (count, each) = (
         f64::from(rounds) * f64::from(count),

@@ -75,7 +75,7 @@ pub(super) async fn measure(effort: Effort) -> Result<[Measured; 3], Fault> {
     let upstream_at: SocketAddr = upstream.hear().await?;
     let mut proxy = Served::proxy(upstream_at).await?;
     let mut gateway = Served::gateway(&folder.path().join("journal"), upstream_at).await?;
-    let (rounds, requests) = (effort.pick(3, 8), 5_000);
+    let (rounds, requests) = (effort.pick(2, 8), 5_000);
     let (mut ours, mut least, mut per_sec) = (0.0, 0.0, 0.0);
     for _ in 0..rounds {
         least += proxy.round(Round::Closed { requests }).await?.0;

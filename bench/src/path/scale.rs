@@ -10,7 +10,7 @@ use crate::report::Measured;
 pub(super) async fn measure(small: &Place, large: &Place, effort: Effort) -> Result<[Measured; 1], Fault> {
     let mut few = Load::start(small, 1, true).await?;
     let mut many = Load::start(large, 1, true).await?;
-    let (rounds, requests) = (effort.pick(3, 8), 3_200);
+    let (rounds, requests) = (effort.pick(2, 8), 3_200);
     let (mut value, mut floor) = (0.0, 0.0);
     for _ in 0..rounds {
         floor += few.round(requests).await?.0;
