@@ -10,7 +10,7 @@ use identity::{
     UnixTime,
 };
 use std::future::Future;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::sync::watch;
 
@@ -118,8 +118,35 @@ pub struct LocalRefusal {
     pub seen: String,
 }
 
+/// A process that was not launched by us and asks who it is.
+#[derive(Clone, Debug)]
+pub struct IdentifyProcess {
+    /// Its uid, by the kernel.
+    pub uid: u32,
+    /// Path of its executable.
+    pub executable: PathBuf,
+    /// Digest of the running file.
+    pub executable_digest: Digest,
+    /// Thumbprint of the key that was made for it.
+    pub instance_key: Thumbprint,
+}
+
 /// The server, as a node sees it.
 pub trait Authority: Send + Sync + 'static {
+    /// Whether a registration matches such a process, by the newest state this node has. No I/O. Nobody is registered
+    /// unless an implementation says so.
+    fn is_registered(&self, _uid: u32, _executable: &Path, _digest: Digest) -> bool {
+        false
+    }
+
+    /// Opens a run for a process that matches a registration.
+    fn identify_process(
+        &self,
+        _request: IdentifyProcess,
+    ) -> impl Future<Output = Result<OpenedRun, Refused>> + Send {
+        std::future::ready(Err(Refused::Unreachable))
+    }
+
     /// The launch spec of an agent that this node is authorised for; `None` if there is none.
     fn launch_spec(&self, agent: &Name) -> impl Future<Output = Result<Option<LaunchSpec>, Refused>> + Send;
 

@@ -9,7 +9,7 @@ use crate::instance_key::InstanceKey;
 use crate::launch::{Separation, Story};
 use crate::workload_api::X509Svid;
 use identity::{Digest, Name};
-use peer::{Executable, PeerError, PidFd, SUPERVISOR_NAME, ancestors};
+use peer::{Executable, ExecutableDigests, PeerError, PidFd, SUPERVISOR_NAME, ancestors};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -93,6 +93,10 @@ pub enum Place {
 #[derive(Debug, Default)]
 pub struct Runs {
     bound: RwLock<HashMap<u64, Arc<Run>>>,
+    /// Digests of the executables of processes that ask without having been launched.
+    pub(crate) digests: ExecutableDigests,
+    /// Held while a run is opened for such a process, so that it gets one.
+    pub(crate) opening: tokio::sync::Mutex<()>,
     /// Set for good when a supervisor was killed: from then on we may be the parent of processes of a run.
     adopted: AtomicBool,
 }

@@ -1,22 +1,28 @@
 //! [`Authority`] over the wire: what the node agent asks of its server, by `tabard.sync.v1`, and what it knows from
 //! its replica of the World without asking.
 
-use crate::authority::{Authority, Ended, IssuedX509, LocalRefusal, OpenRun, OpenedRun, Refused};
+use crate::authority::{
+    Authority, Ended, IdentifyProcess, IssuedX509, LocalRefusal, OpenRun, OpenedRun, Refused,
+};
 use crate::launch::{Argv, Bind, Isolation, LaunchSpec, Measurement, Separation};
 use crate::workload_api::{Bundles, Invalid, ValidJwt};
 use aws_lc_rs::rand::{SecureRandom as _, SystemRandom};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use broker::attest::LaunchEvidence;
+use broker::attest::{LaunchEvidence, ProcessEvidence};
 use broker::world::{Agent, ArgvRule, KeyClass, MeasuredRoot, Target, World};
 use credential::{Jwk, TrustBundle};
-use identity::{Audience, DecisionId, InstanceId, Name, OrgScope, RunId, Secret, TrustDomain, UnixTime};
+use identity::{
+    Audience, DecisionId, Digest, InstanceId, Name, OrgScope, RunId, Secret, TrustDomain, UnixTime,
+};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
 use sync::proto::sync_client::SyncClient;
 use sync::proto::{
-    CloseRunRequest, IssueJwtSvidRequest, IssueX509SvidRequest, OpenRunRequest, RecordRefusalRequest,
-    issue_jwt_svid_reply, issue_x509_svid_reply, open_run_reply,
+    CloseRunRequest, IdentifyProcessRequest, IssueJwtSvidRequest, IssueX509SvidRequest, OpenRunRequest,
+    RecordRefusalRequest, identify_process_reply, issue_jwt_svid_reply, issue_x509_svid_reply,
+    open_run_reply,
 };
 use sync::{Link, Replica};
 use tokio::sync::{Mutex, mpsc, watch};
@@ -118,6 +124,32 @@ impl ServerLink {
             .find(|agent| agent.name == *name)
             .cloned()
     }
+
+    /// What the server opened, once it is known here, too.
+    async fn opened(&self, run: sync::proto::OpenedRun) -> Result<OpenedRun, Refused> {
+        // What the run's first call needs to be known here.
+        if !self.replica.has(identity::Revision(run.revision)).await {
+            return Err(Refused::Unreachable);
+        }
+        let instance: InstanceId = run.instance_id.parse().map_err(|error| malformed(&error))?;
+        let known = self
+            .replica
+            .world()
+            .instance(OrgScope::Every, instance)
+            .cloned()
+            .ok_or(Refused::Unreachable)?;
+        Ok(OpenedRun {
+            run: run.run_id.parse().map_err(|error| malformed(&error))?,
+            instance,
+            task: run.task_id.parse().map_err(|error| malformed(&error))?,
+            spiffe_id: run.spiffe_id.parse().map_err(|error| malformed(&error))?,
+            contract: run.contract.parse().map_err(|error| malformed(&error))?,
+            assurance: known.assurance,
+            tenant: (!run.tenant.is_empty()).then_some(run.tenant),
+            opener: run.opener,
+            pinned: run.pinned,
+        })
+    }
 }
 
 fn denied(refused: sync::proto::Refused) -> Refused {
@@ -210,28 +242,51 @@ impl Authority for ServerLink {
             Some(open_run_reply::Outcome::Refused(refused)) => return Err(denied(refused)),
             None => return Err(Refused::Unreachable),
         };
-        // What the run's first call needs to be known here.
-        if !self.replica.has(identity::Revision(run.revision)).await {
-            return Err(Refused::Unreachable);
-        }
-        let instance: InstanceId = run.instance_id.parse().map_err(|error| malformed(&error))?;
-        let known = self
-            .replica
-            .world()
-            .instance(OrgScope::Every, instance)
-            .cloned()
-            .ok_or(Refused::Unreachable)?;
-        Ok(OpenedRun {
-            run: run.run_id.parse().map_err(|error| malformed(&error))?,
-            instance,
-            task: run.task_id.parse().map_err(|error| malformed(&error))?,
-            spiffe_id: run.spiffe_id.parse().map_err(|error| malformed(&error))?,
-            contract: run.contract.parse().map_err(|error| malformed(&error))?,
-            assurance: known.assurance,
-            tenant: (!run.tenant.is_empty()).then_some(run.tenant),
-            opener: run.opener,
-            pinned: run.pinned,
+        self.opened(run).await
+    }
+
+    fn is_registered(&self, uid: u32, executable: &Path, digest: Digest) -> bool {
+        let world = self.replica.world();
+        world.registrations(OrgScope::Every).any(|registration| {
+            registration.uid == uid
+                && Path::new(&registration.executable) == executable
+                && registration
+                    .executable_digest
+                    .is_none_or(|wanted| wanted == digest)
         })
+    }
+
+    async fn identify_process(&self, request: IdentifyProcess) -> Result<OpenedRun, Refused> {
+        let evidence = ProcessEvidence {
+            uid: request.uid,
+            executable: request.executable.to_string_lossy().into_owned(),
+            executable_digest: request.executable_digest,
+            key: request.instance_key,
+            seen_at: wall_clock(),
+        };
+        let evidence = serde_json::to_vec(&evidence).map_err(|error| malformed(&error))?;
+        let reply = match self
+            .client()
+            .await?
+            .identify_process(IdentifyProcessRequest { evidence })
+            .await
+        {
+            Ok(reply) => reply.into_inner(),
+            Err(status) => return Err(self.failed(status).await),
+        };
+        match reply.outcome {
+            // The first is the default identity; a process that matches several registrations gets that one.
+            Some(identify_process_reply::Outcome::Process(process)) => {
+                let run = process
+                    .identities
+                    .into_iter()
+                    .next()
+                    .ok_or(Refused::Unreachable)?;
+                self.opened(run).await
+            }
+            Some(identify_process_reply::Outcome::Refused(refused)) => Err(denied(refused)),
+            None => Err(Refused::Unreachable),
+        }
     }
 
     async fn close_run(&self, run: RunId, ended: Ended) {
@@ -378,7 +433,7 @@ fn evidence_of(org: identity::OrgId, request: &OpenRun) -> LaunchEvidence {
         separation,
         ..
     } = &request.evidence;
-    let path = |path: &std::path::Path| path.to_string_lossy().into_owned();
+    let path = |path: &Path| path.to_string_lossy().into_owned();
     let roots = script.iter().chain(roots);
     LaunchEvidence {
         org,
