@@ -32,6 +32,9 @@ pub fn clients(project: &Project, tally: &mut Tally) {
     for script in scripts(&project.root.join("interop/agent")) {
         tally.step(&name(&script), || client(project, &live, true, &script));
     }
+    for script in scripts(&project.root.join("interop/service")) {
+        tally.step(&name(&script), || client(project, &live, false, &script));
+    }
     for script in scripts(&project.root.join("interop/auditor")) {
         tally.step(&name(&script), || client(project, &live, false, &script));
     }
