@@ -1,8 +1,9 @@
 //! What can be asked of the index, and what is known of each entry to answer it.
 
 use crate::error::ReadError;
-use audit::{Event, EventKind};
+use audit::EventKind;
 use identity::{AgentId, DecisionId, OrgId, OrgScope, TaskId, UnixTime};
+use serde::Deserialize;
 
 /// Which entries. Everything that is set must match.
 #[derive(Debug, Clone)]
@@ -90,10 +91,38 @@ pub(super) struct Facets {
     pub(super) reasons: Vec<String>,
 }
 
+/// The few members of an event that are indexed; the rest, facts above all, is skipped over.
+#[derive(Deserialize)]
+struct Indexed {
+    at: UnixTime,
+    kind: EventKind,
+    org: Option<OrgId>,
+    who: Option<Who>,
+    why: Option<Why>,
+    decision: Option<Decision>,
+}
+
+#[derive(Deserialize)]
+struct Who {
+    agent: Option<AgentId>,
+}
+
+#[derive(Deserialize)]
+struct Why {
+    task: Option<TaskId>,
+}
+
+#[derive(Deserialize)]
+struct Decision {
+    id: DecisionId,
+    #[serde(default)]
+    reasons: Vec<String>,
+}
+
 impl Facets {
     /// Reads an entry without checking that it is canonical: the writer made it so, and the tree holds it to that.
     pub(super) fn of(index: u64, entry: &[u8]) -> Result<Self, ReadError> {
-        let event: Event = serde_json::from_slice(entry).map_err(|error| ReadError::Entry {
+        let event: Indexed = serde_json::from_slice(entry).map_err(|error| ReadError::Entry {
             index,
             why: error.to_string(),
         })?;
