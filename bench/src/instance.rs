@@ -49,6 +49,7 @@ impl Instance {
             .contracts
             .compiled(&*record.ok_or_else(|| fault("no contract"))?)?;
         let request = TaskRequest {
+            trusted: std::collections::BTreeSet::new(),
             kind: None,
             tenant: None,
             ttl_secs: None,

@@ -1,7 +1,6 @@
 //! Gateway and node agent as parts of a process: what `tabard dev` starts together and `tabard gateway` and
 //! `tabard node` start alone.
 
-use broker::ledger::Taken;
 use broker::world::MemberRole;
 use gateway::{Gateway, GatewayParts, NameKeys, Settings as GatewaySettings};
 use identity::UnixTime;
@@ -128,9 +127,7 @@ pub(crate) async fn start_gateway(
         random: Arc::new(|| server::entropy::random().unwrap_or_default()),
     };
     let gateway = Gateway::new(parts).map_err(|error| error.to_string())?;
-    for taken in taken(&journal)? {
-        gateway.replay(taken);
-    }
+    replay(&journal, &gateway)?;
     let listener = options.listener;
     tasks.parts.spawn(async move {
         let stop = async move {
@@ -146,26 +143,23 @@ pub(crate) async fn start_gateway(
     Ok(journal)
 }
 
-/// The places that the journal's entries say were taken: counters survive a restart.
-fn taken(journal: &Store) -> Result<Vec<Taken>, String> {
+/// What the journal's entries say was taken and seen: counts and labels survive a restart.
+fn replay(journal: &Store, gateway: &Gateway) -> Result<(), String> {
     let size = journal.log().size();
     let from = size.saturating_sub(REPLAYED_ENTRIES_MAX);
-    let mut all = Vec::new();
     let mut at = from;
     while at < size {
         let to = size.min(at + 1024);
         for bytes in journal.log().entries(at..to).map_err(|error| error.to_string())? {
             let entry =
                 audit::Entry::parse(&bytes).map_err(|error| format!("the gateway's journal: {error}"))?;
-            if let Some(taken) = entry.event.detail.get("taken") {
-                let taken: Vec<Taken> =
-                    serde_json::from_value(taken.clone()).map_err(|error| error.to_string())?;
-                all.extend(taken);
-            }
+            gateway
+                .replay(&entry.event.detail)
+                .map_err(|error| format!("the gateway's journal: {error}"))?;
         }
         at = to;
     }
-    Ok(all)
+    Ok(())
 }
 
 /// What a node agent is started with.

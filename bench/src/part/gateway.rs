@@ -152,6 +152,9 @@ impl Cast {
                 opened_at: at,
                 expires_at: at.plus_secs(1200),
                 parent: None,
+                root: None,
+                trusted: std::collections::BTreeSet::new(),
+                declassified: Revision(0),
                 closed: false,
             }),
             Change::InstanceOpened(Instance {

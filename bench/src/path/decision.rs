@@ -9,7 +9,10 @@ use crate::report::Measured;
 use cedar_policy::Authorizer;
 use identity::{AgentId, Assurance, Audience, Name, OrgId, TaskId};
 use policy::contract::Opener;
-use policy::{Caller, Compiled, Contract, Facts, Link, ResourceFacts, Stage, TaskFacts, Verdict, decide};
+use policy::{
+    Caller, Compiled, Contract, Facts, FlowFacts, Labels, Link, ResourceFacts, Stage, TaskFacts, Verdict,
+    WorkflowFacts, decide,
+};
 
 pub(super) fn measure(effort: Effort) -> Result<[Measured; 1], Fault> {
     let errors = |errors: Vec<policy::ContractError>| fault(format!("{errors:?}"));
@@ -18,7 +21,11 @@ pub(super) fn measure(effort: Effort) -> Result<[Measured; 1], Fault> {
     let (action, kind): (Name, Name) = ("invoices.read".parse()?, "reconciliation".parse()?);
     let (audience, tenant): (Audience, Name) = ("invoices".parse()?, "acme-eu".parse()?);
     let (at, scope) = (now(), [action.clone()]);
-    let counters: Vec<_> = compiled.windows().iter().map(|window| (window.id, 1)).collect();
+    let counters: Vec<_> = compiled
+        .counters()
+        .iter()
+        .map(|counter| (counter.id.clone(), 1))
+        .collect();
     let task = TaskFacts {
         id: TaskId::from_u128(3),
         kind: &kind,
@@ -45,6 +52,15 @@ pub(super) fn measure(effort: Effort) -> Result<[Measured; 1], Fault> {
         caller: Caller::Agent,
         counters: &counters,
         link: Link::ALONE,
+        loops: false,
+        flow: FlowFacts {
+            labels: Some(&Labels::NONE),
+            ..FlowFacts::default()
+        },
+        workflow: WorkflowFacts {
+            steps: Some(3),
+            ..WorkflowFacts::default()
+        },
         task_scope: Some(&scope),
         reviewed_at: at.minus_secs(3600),
         ..Facts::least(

@@ -3,23 +3,23 @@
 //! The gateway verified the token and its proof and mapped the request; here the World and the contract have their
 //! say, with arguments and counters. A `CallPermit` lets the upstream's credential be injected, once it is recorded.
 
+use crate::chain::{Asked, LinkInForce, Parties, parties};
 use crate::draw::Draw;
-use crate::exchange::ContractInForce;
 use crate::facts;
-use crate::ledger::Taken;
+use crate::ledger::{Gathered, Seen};
 use crate::plan::{Outcome, Plan};
 use crate::refusal::{Cause, Refusal};
 use crate::replay::Fresh;
 use crate::task::who;
 use crate::upstream::{ArgumentValue, Mapped, Upstream};
 use crate::world::{Agent, Target, Task, World};
-use audit::event::{
-    Decision, Link as ChainLink, LinkVerdict, Outcome as CallOutcome, Ruling, Status, What, Who, Why,
-};
+use audit::event::{Decision, Outcome as CallOutcome, Ruling, Status, What, Who, Why};
 use audit::{Event, EventKind};
 use credential::AccessTokenClaims;
 use identity::{DecisionId, EntryRef, Name, OrgScope, UpstreamId};
-use policy::{ArgValue, Denial, Facts, Reason, ResourceFacts, Stage, Verdict, WindowId};
+use policy::{
+    ArgValue, ChainVerdict, Denial, Facts, FlowFacts, Reason, ResourceFacts, Stage, Verdict, WorkflowFacts,
+};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -38,10 +38,10 @@ pub struct Call<'a> {
     pub path: &'a str,
     /// Who makes the call within the run, as its node agent vouches; the run as a whole if nobody says.
     pub caller: Option<audit::event::Caller>,
-    /// Calls already made in each window of the contract, without this one.
-    pub counters: &'a [(WindowId, i64)],
-    /// What was taken from the Ledger for this call: the entry carries it.
-    pub taken: &'a [Taken],
+    /// The agents of the chain with their contracts, the current actor last.
+    pub links: &'a [LinkInForce],
+    /// What was gathered from the Ledger, and taken from it: the entry carries it.
+    pub gathered: &'a Gathered,
 }
 
 /// A request may go upstream with the upstream's own credential, once this is recorded. Made only by [`enforce`].
@@ -52,9 +52,14 @@ pub struct CallPermit {
     upstream: UpstreamId,
     tenant: Option<Name>,
     shadowed: bool,
+    seen: Seen,
 }
 
 impl CallPermit {
+    /// What the call adds to the trail of its task and its instance: raised before anything is forwarded.
+    pub const fn seen(&self) -> &Seen {
+        &self.seen
+    }
     /// The decision.
     pub const fn decision(&self) -> DecisionId {
         self.decision
@@ -100,8 +105,29 @@ pub fn alive(world: &World, token: &AccessTokenClaims, now: identity::UnixTime) 
     if world.revoked(&targets(token), token.revision).is_some() {
         return Err(Reason::IdentityRevoked);
     }
-    if !agent.is_live(now) {
-        return Err(Reason::KillSwitch);
+    let parties = if token.chain.depth() == 1 {
+        Parties {
+            agents: vec![agent.clone()],
+            user: None,
+            depth: 1,
+        }
+    } else {
+        parties(world, scope, &token.chain)?
+    };
+    if parties.agents.last().is_none_or(|last| last.id != token.agent) {
+        return Err(Reason::IdentityRevoked);
+    }
+    // Every hop, not only the last: who was stopped takes the whole chain along.
+    for agent in &parties.agents {
+        if world
+            .revoked(&[Target::Agent(agent.id)], token.revision)
+            .is_some()
+        {
+            return Err(Reason::IdentityRevoked);
+        }
+        if !agent.is_live(now) {
+            return Err(Reason::KillSwitch);
+        }
     }
     let task = token
         .task
@@ -111,6 +137,7 @@ pub fn alive(world: &World, token: &AccessTokenClaims, now: identity::UnixTime) 
         return Err(Reason::TaskExpired);
     }
     Ok(Live {
+        parties,
         agent: agent.clone(),
         task: task.clone(),
     })
@@ -120,31 +147,68 @@ pub fn alive(world: &World, token: &AccessTokenClaims, now: identity::UnixTime) 
 #[derive(Debug)]
 #[must_use = "spend it on the decision of this request"]
 pub struct Live {
+    parties: Parties,
     agent: Arc<Agent>,
     task: Arc<Task>,
+}
+
+impl Live {
+    /// The agents of the chain, the current actor last.
+    pub fn agents(&self) -> &[Arc<Agent>] {
+        &self.parties.agents
+    }
+    /// The task.
+    pub const fn task(&self) -> &Arc<Task> {
+        &self.task
+    }
 }
 
 /// Judges one call. `_fresh` is spent: the proof belongs to this request and no other.
 pub fn enforce(
     world: &World,
-    contract: ContractInForce<'_>,
     live: &Live,
     _fresh: Fresh,
     call: &Call<'_>,
     draw: &mut Draw<'_>,
 ) -> Outcome<CallPermit> {
-    let now = draw.now();
-    let Live { agent, task } = live;
-    let arguments: Vec<(&str, Held<'_>)> = call
-        .mapped
+    arguments(call.mapped, |arguments| {
+        judged(world, live, call, arguments, draw)
+    })
+}
+
+/// The arguments of a call as decisions look at them.
+pub fn arguments<T>(mapped: &Mapped, look: impl FnOnce(&[(&str, ArgValue<'_>)]) -> T) -> T {
+    let held: Vec<(&str, Held<'_>)> = mapped
         .arguments
         .iter()
         .map(|(name, value)| (name.as_str(), Held::of(value)))
         .collect();
-    let arguments: Vec<(&str, ArgValue<'_>)> = arguments
-        .iter()
-        .map(|(name, held)| (*name, held.as_arg()))
-        .collect();
+    let arguments: Vec<(&str, ArgValue<'_>)> =
+        held.iter().map(|(name, held)| (*name, held.as_arg())).collect();
+    look(&arguments)
+}
+
+fn judged(
+    world: &World,
+    live: &Live,
+    call: &Call<'_>,
+    arguments: &[(&str, ArgValue<'_>)],
+    draw: &mut Draw<'_>,
+) -> Outcome<CallPermit> {
+    let now = draw.now();
+    let Live { parties, agent, task } = live;
+    if call.gathered.suspended {
+        let request = Some((call.method, call.path));
+        let reason = Reason::BudgetExhausted;
+        return Outcome::Refused(block(
+            world,
+            call.token,
+            Some(call.upstream),
+            request,
+            reason,
+            draw,
+        ));
+    }
     let confined = call
         .upstream
         .tenant_header
@@ -176,14 +240,17 @@ pub fn enforce(
             id: Some(&call.mapped.resource_id),
             tenant,
         },
-        stage: Stage::Call {
-            arguments: &arguments,
-        },
+        stage: Stage::Call { arguments },
         caller,
-        counters: call.counters,
-        link: policy::Link::ALONE,
+        loops: false,
+        flow: FlowFacts {
+            labels: None,
+            data: call.mapped.data.as_deref(),
+            sink: call.mapped.sink.as_deref(),
+            trusted: false,
+        },
+        workflow: WorkflowFacts::default(),
         task_scope: Some(&scope),
-        reviewed_at: contract.record.published_at,
         ..Facts::least(
             agent.org,
             agent.id,
@@ -192,30 +259,53 @@ pub fn enforce(
             &call.upstream.audience,
         )
     };
+    let destinations = call.mapped.destinations();
+    let asked = Asked {
+        world,
+        links: call.links,
+        parties,
+        task,
+        gathered: call.gathered,
+        action: &call.mapped.action,
+        audience: &call.upstream.audience,
+        tenant,
+        destinations: &destinations,
+        now,
+        names: draw.names(),
+    };
+    let mut rows = Vec::new();
+    let ChainVerdict { links, verdict } = asked.decide(&facts, &mut rows);
     let mut event = draw.event(EventKind::GatewayCall, world.revision());
-    describe(&mut event, agent, call, draw);
+    describe(&mut event, agent, call);
+    event.chain = facts::links(&call.token.chain, &links, draw.names());
     let mut decision = Decision::new(draw.id(), Ruling::Allow);
-    decision.contract = Some(contract.record.hash);
-    decision.contract_version = Some(contract.record.version);
-    let verdict = policy::decide(contract.compiled, &facts, now);
-    decision.facts = facts::recorded(&facts.rows(now));
+    let own = call.links.last();
+    decision.contract = own.map(|link| link.record.hash);
+    decision.contract_version = own.map(|link| link.record.version);
+    decision.facts = facts::recorded(&rows);
+    let why = event.why.get_or_insert_default();
+    why.task_type = Some(task.kind.to_string());
+    why.tenant_actor = task.tenant.as_ref().map(ToString::to_string);
+    why.tenant_resource = tenant.map(ToString::to_string);
     match verdict {
         Verdict::Allow(allowed) => {
             facts::allowed(&mut decision, Some(&allowed));
-            let why = event.why.get_or_insert_default();
             why.business_action = allowed.business_action().map(str::to_owned);
-            why.task_type = Some(task.kind.to_string());
-            why.tenant_actor = task.tenant.as_ref().map(ToString::to_string);
-            why.tenant_resource = tenant.map(ToString::to_string);
-            let permit = CallPermit {
-                decision: decision.id,
-                upstream: call.upstream.id,
-                tenant: confined.cloned(),
-                shadowed: allowed.would_deny().is_some(),
+            let seen = Seen {
+                of: call.gathered.trails.clone(),
+                labels: allowed.raises().clone(),
+                action: Some(call.mapped.action.clone()),
+                steps: steps(call.links, &links),
+                at: now,
+                ..Seen::default()
             };
-            if !call.taken.is_empty() {
+            let detail = [
+                ("taken", serde_json::to_value(&call.gathered.taken)),
+                ("seen", serde_json::to_value(&seen)),
+            ];
+            for (name, value) in detail {
                 // A count that the entry does not carry would be lost in a crash.
-                let Ok(taken) = serde_json::to_value(call.taken) else {
+                let Ok(value) = value else {
                     let request = Some((call.method, call.path));
                     let reason = Reason::StateUnavailable;
                     return Outcome::Refused(block(
@@ -227,18 +317,56 @@ pub fn enforce(
                         draw,
                     ));
                 };
-                event.detail.insert("taken".into(), taken);
+                event.detail.insert(name.into(), value);
             }
+            if !allowed.findings().is_empty() {
+                let findings: Vec<&str> = allowed.findings().iter().map(|reason| reason.code()).collect();
+                event.detail.insert("findings".into(), findings.into());
+            }
+            let permit = CallPermit {
+                decision: decision.id,
+                upstream: call.upstream.id,
+                tenant: confined.cloned(),
+                shadowed: allowed.would_deny().is_some(),
+                seen,
+            };
             event.decision = Some(decision);
             Outcome::Granted(Plan::new(world.revision(), event, permit))
         }
         Verdict::Deny(denial) => {
-            let why = event.why.get_or_insert_default();
-            why.task_type = Some(task.kind.to_string());
-            why.tenant_actor = task.tenant.as_ref().map(ToString::to_string);
-            why.tenant_resource = tenant.map(ToString::to_string);
+            denied_takes(&mut event, call.gathered, now);
             Outcome::Refused(blocked(world, event, decision, denial))
         }
+    }
+}
+
+/// The steps of each agent's declared graph that the call is.
+fn steps(links: &[LinkInForce], verdicts: &[policy::LinkVerdict]) -> Vec<(Name, Name)> {
+    let mut steps = Vec::new();
+    for (link, judged) in links.iter().zip(verdicts) {
+        if let Verdict::Allow(allowed) = &judged.verdict {
+            steps.extend(
+                allowed
+                    .steps()
+                    .iter()
+                    .map(|step| (link.agent.name.clone(), step.clone())),
+            );
+        }
+    }
+    steps
+}
+
+/// What a refused call takes, as its entry carries it: refusals are counted too.
+fn denied_takes(event: &mut Event, gathered: &Gathered, now: identity::UnixTime) {
+    if !gathered.on_denial.is_empty()
+        && let Ok(taken) = serde_json::to_value(&gathered.on_denial)
+    {
+        event.detail.insert("taken".into(), taken);
+    }
+    if !gathered.ends.is_empty()
+        && let Ok(seen) = serde_json::to_value(Seen::ended(gathered.ends.clone(), now))
+    {
+        event.detail.insert("seen".into(), seen);
     }
 }
 
@@ -353,7 +481,7 @@ pub fn outcome(
     Plan::new(world.revision(), event, ())
 }
 
-fn describe(event: &mut Event, agent: &Agent, call: &Call<'_>, draw: &Draw<'_>) {
+fn describe(event: &mut Event, agent: &Agent, call: &Call<'_>) {
     event.org = Some(agent.org);
     event.who = Some(Who {
         instance: Some(call.token.instance),
@@ -362,10 +490,6 @@ fn describe(event: &mut Event, agent: &Agent, call: &Call<'_>, draw: &Draw<'_>) 
         caller: call.caller.clone(),
         ..who(agent)
     });
-    let actors = call.token.chain.actors().iter();
-    event.chain = actors
-        .map(|actor| ChainLink::of(actor, Some(LinkVerdict::Allow), draw.names()))
-        .collect();
     event.why = Some(Why {
         task: call.token.task,
         purpose: call
@@ -392,9 +516,6 @@ fn blocked(world: &World, mut event: Event, mut decision: Decision, denial: Deni
     event.kind = EventKind::GatewayBlocked;
     decision.outcome = Ruling::Deny;
     facts::denied(&mut decision, &denial);
-    for link in &mut event.chain {
-        link.verdict = Some(LinkVerdict::Deny);
-    }
     let refusal = Refusal::new(decision.id, Cause::Denied(Box::new(denial)));
     decision.reasons = refusal.codes();
     event.decision = Some(decision);

@@ -4,24 +4,28 @@
 //! broadened one. The chain is the subject's own: nobody but this function writes it, and leaving out an actor token
 //! drops nobody.
 
+use crate::chain::{Asked, LinkInForce, Parties};
 use crate::draw::Draw;
 use crate::facts;
 use crate::identify::{Identified, Running};
 use crate::issue::record_of;
+use crate::ledger::Gathered;
 use crate::permit::{Grant, Permit, family_of};
 use crate::plan::{OnceKind, Outcome, Plan, Precondition};
 use crate::refusal::{Cause, Refusal};
 use crate::replay::Fresh;
 use crate::task::who;
-use crate::world::{ContractRecord, Task, World};
-use audit::event::{CredentialClass, Decision, Link as ChainLink, LinkVerdict, Ruling, What, Who, Why};
+use crate::world::{Task, World};
+use audit::event::{CredentialClass, Decision, Ruling, What, Who, Why};
 use audit::{Event, EventKind};
-use credential::{AccessTokenClaims, AgentTask, Binding, Constraints, EntryPlace};
+use credential::{AccessTokenClaims, AgentTask, Binding, Constraints, EntryPlace, Verified};
 use identity::{
-    Actor, ActorChain, ActorKind, Audience, Name, OrgScope, TaskId, Thumbprint, TokenId, UnixTime,
+    Actor, ActorChain, ActorKind, Audience, ChainError, Name, OrgScope, SpiffeId, TaskId, Thumbprint,
+    TokenId, UnixTime,
 };
-use policy::{Allowed, Compiled, Denial, Facts, Reason, Stage, Verdict};
+use policy::{Allowed, ChainVerdict, Denial, Facts, FlowFacts, Reason, Stage, Verdict, WorkflowFacts};
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// Longest life of an access token, in seconds.
 pub const ACCESS_TOKEN_SECS: u64 = 300;
@@ -45,6 +49,62 @@ pub struct Ask {
     pub not_after: UnixTime,
 }
 
+/// On whose behalf the caller acts.
+#[derive(Debug, Clone)]
+pub enum Behalf {
+    /// Its own.
+    Own,
+    /// Of whoever handed it this access token of ours, verified and meant for it.
+    Token(Arc<Verified<AccessTokenClaims>>),
+    /// Of a user, authenticated by an issuer that the org trusts.
+    User(Actor),
+}
+
+/// Who acts: the chain with the contracts that judge it, and what the Ledger knows.
+#[derive(Debug, Clone, Copy)]
+pub struct Acting<'a> {
+    /// On whose behalf.
+    pub behalf: &'a Behalf,
+    /// The whole chain, the caller last; made by [`chain_of`].
+    pub chain: &'a ActorChain,
+    /// Its parties, looked up.
+    pub parties: &'a Parties,
+    /// Its agents with their contracts.
+    pub links: &'a [LinkInForce],
+    /// What was gathered for this request.
+    pub gathered: &'a Gathered,
+}
+
+/// The chain of a caller that acts on `behalf`: nobody but this function extends one.
+pub fn chain_of(world: &World, behalf: &Behalf, caller: &SpiffeId) -> Result<ActorChain, Reason> {
+    let issuer = world
+        .founding()
+        .map(|founding| founding.issuer.clone())
+        .unwrap_or_default();
+    let own = Actor {
+        kind: ActorKind::AiAgent,
+        issuer,
+        id: caller.to_string(),
+    };
+    let chain = match behalf {
+        Behalf::Own => return Ok(ActorChain::starting_with(own)),
+        Behalf::Token(token) => token.claims().chain.extended(own),
+        Behalf::User(user) => ActorChain::starting_with(user.clone()).extended(own),
+    };
+    chain.map_err(|error| match error {
+        ChainError::TooDeep => Reason::ChainTooDeep,
+        ChainError::Loop => Reason::Loop,
+    })
+}
+
+/// The task of an exchange: of whoever handed the caller a token, else the one that was asked for, else its own.
+pub fn task_of(behalf: &Behalf, ask: &Ask, subject: &Identified) -> Option<TaskId> {
+    match behalf {
+        Behalf::Token(token) => token.claims().task,
+        Behalf::Own | Behalf::User(_) => ask.task.or_else(|| subject.running.map(|running| running.task)),
+    }
+}
+
 /// How the caller proved its key for this very request.
 #[derive(Debug)]
 pub enum Possession {
@@ -54,15 +114,6 @@ pub enum Possession {
     Connection,
 }
 
-/// The contract that the agent acts under, with its compiled form.
-#[derive(Debug, Clone, Copy)]
-pub struct ContractInForce<'a> {
-    /// As it was published.
-    pub record: &'a ContractRecord,
-    /// As it is evaluated.
-    pub compiled: &'a Compiled,
-}
-
 /// Decides one exchange.
 #[expect(
     clippy::needless_pass_by_value,
@@ -70,7 +121,7 @@ pub struct ContractInForce<'a> {
 )]
 pub fn exchange(
     world: &World,
-    contract: ContractInForce<'_>,
+    acting: Acting<'_>,
     subject: Identified,
     possession: Possession,
     ask: Ask,
@@ -83,10 +134,10 @@ pub fn exchange(
         audience: Some(ask.audience.clone()),
         ..What::default()
     });
-    let judged = judge(world, contract, &subject, &ask, now);
-    fill(&mut event, &subject, &judged, contract);
+    let judged = judge(world, acting, &subject, &ask, now, draw);
+    fill(&mut event, &subject, &judged, acting, draw);
     let plan = match judged.ruling {
-        Ok(allowed) => grant(world, contract, &subject, ask, judged.task, &allowed, event, draw),
+        Ok(allowed) => grant(world, acting, &subject, ask, judged.task, &allowed, event, draw),
         Err(cause) => {
             let Some(mut decision) = event.decision.take() else {
                 return refused(world, event, cause, Decision::new(draw.id(), Ruling::Deny));
@@ -118,75 +169,72 @@ fn spend(plan: Plan<Permit>, possession: Possession) -> Plan<Permit> {
 
 /// A judgement, before anything is written down.
 struct Judged {
-    task: Option<std::sync::Arc<Task>>,
+    task: Option<Arc<Task>>,
     ruling: Result<Vec<(Name, Allowed)>, Cause>,
     rows: Vec<policy::FactRow>,
+    links: Vec<policy::LinkVerdict>,
+}
+
+impl Judged {
+    const fn stopped(task: Option<Arc<Task>>, cause: Cause) -> Self {
+        Self {
+            task,
+            ruling: Err(cause),
+            rows: Vec::new(),
+            links: Vec::new(),
+        }
+    }
+    const fn at(task: Option<Arc<Task>>, member: &'static str, reason: Reason) -> Self {
+        Self::stopped(task, Cause::Details { member, reason })
+    }
 }
 
 fn judge(
     world: &World,
-    contract: ContractInForce<'_>,
+    acting: Acting<'_>,
     subject: &Identified,
     ask: &Ask,
     now: UnixTime,
+    draw: &Draw<'_>,
 ) -> Judged {
-    let stop = |task, cause| Judged {
-        task,
-        ruling: Err(cause),
-        rows: Vec::new(),
-    };
     let Some(running) = subject.running else {
-        return stop(None, Cause::Subject(Reason::AttestationRequired));
+        return Judged::stopped(None, Cause::Subject(Reason::AttestationRequired));
     };
+    let Some(own) = acting.links.last() else {
+        return Judged::stopped(None, Cause::Subject(Reason::NoContract));
+    };
+    if acting.gathered.suspended {
+        return Judged::stopped(None, Cause::Subject(Reason::BudgetExhausted));
+    }
     let scope = OrgScope::Only(subject.agent.org);
-    let task_id = ask.task.unwrap_or(running.task);
-    let task = match world.task(scope, task_id) {
-        Some(task) if task.agent == subject.agent.id && task.id == running.task => task.clone(),
-        _ => {
-            return stop(
-                None,
-                Cause::Details {
-                    member: "task",
-                    reason: Reason::TaskScope,
-                },
-            );
+    let asked = task_of(acting.behalf, ask, subject);
+    let known = asked.and_then(|task| world.task(scope, task)).cloned();
+    let task = match (&acting.behalf, known) {
+        (Behalf::Token(_), Some(task)) if ask.task.is_none_or(|asked| asked == task.id) => task,
+        (Behalf::Own | Behalf::User(_), Some(task))
+            if task.agent == subject.agent.id && task.id == running.task =>
+        {
+            task
         }
+        _ => return Judged::at(None, "task", Reason::TaskScope),
     };
     if !task.is_open(now) {
-        return stop(
-            Some(task),
-            Cause::Details {
-                member: "task",
-                reason: Reason::TaskExpired,
-            },
-        );
+        return Judged::at(Some(task), "task", Reason::TaskExpired);
     }
     if ask
         .tenant
         .as_ref()
         .is_some_and(|tenant| task.tenant.as_ref() != Some(tenant))
     {
-        return stop(
-            Some(task),
-            Cause::Details {
-                member: "tenant",
-                reason: Reason::TenantBoundary,
-            },
-        );
+        return Judged::at(Some(task), "tenant", Reason::TenantBoundary);
     }
-    let terms = contract.compiled.contract().terms();
+    let terms = own.compiled.contract().terms();
     if ask
         .purpose
         .as_ref()
         .is_some_and(|purpose| *purpose != terms.purpose.id)
     {
-        return stop(
-            Some(task),
-            Cause::Details {
-                member: "purpose",
-                reason: Reason::OutsidePurpose,
-            },
-        );
+        return Judged::at(Some(task), "purpose", Reason::OutsidePurpose);
     }
     let known = world
         .upstreams(scope)
@@ -196,9 +244,15 @@ fn judge(
             .iter()
             .any(|grant| grant.services.contains(&ask.audience));
     if !known {
-        return stop(Some(task), Cause::Target(Reason::NotFound));
+        return Judged::stopped(Some(task), Cause::Target(Reason::NotFound));
     }
-    let actions: BTreeSet<Name> = if ask.actions.is_empty() {
+    let parent = parent_actions(acting.behalf);
+    if let Some(parent) = &parent
+        && !ask.actions.is_subset(parent)
+    {
+        return Judged::at(Some(task), "actions", Reason::ScopeWidened);
+    }
+    let mut actions: BTreeSet<Name> = if ask.actions.is_empty() {
         let here = terms
             .grants
             .iter()
@@ -207,29 +261,61 @@ fn judge(
     } else {
         ask.actions.clone()
     };
-    decide_all(contract, subject, ask, &task, actions, now)
+    if let Some(parent) = &parent {
+        actions.retain(|action| parent.contains(action));
+    }
+    decide_all(world, acting, subject, ask, &task, actions, now, draw)
 }
 
-/// One decision an action. Asked for by name, one denial denies all; not named, what is allowed is granted.
+/// The actions that the token which was handed on covers: nothing in it is nothing to pass on.
+fn parent_actions(behalf: &Behalf) -> Option<BTreeSet<Name>> {
+    let Behalf::Token(token) = behalf else { return None };
+    let details = token.claims().details.iter();
+    Some(
+        details
+            .filter_map(|detail| detail.actions.as_ref())
+            .flatten()
+            .cloned()
+            .collect(),
+    )
+}
+
+/// One decision an action, along the chain. Asked for by name, one denial denies all; not named, what is allowed is
+/// granted.
+#[expect(
+    clippy::too_many_arguments,
+    reason = "what one decision is made of, each from another place"
+)]
 fn decide_all(
-    contract: ContractInForce<'_>,
+    world: &World,
+    acting: Acting<'_>,
     subject: &Identified,
     ask: &Ask,
-    task: &std::sync::Arc<Task>,
+    task: &Arc<Task>,
     actions: BTreeSet<Name>,
     now: UnixTime,
+    draw: &Draw<'_>,
 ) -> Judged {
+    let assurance = match acting.behalf {
+        Behalf::Token(token) => subject.assurance.min(token.claims().assurance),
+        Behalf::Own | Behalf::User(_) => subject.assurance,
+    };
+    let parent = parent_actions(acting.behalf);
+    let parent: Option<Vec<Name>> = parent.map(|actions| actions.into_iter().collect());
     let mut allowed = Vec::new();
     let mut denied: Option<Denial> = None;
     let mut rows = Vec::new();
+    let mut links = Vec::new();
     for action in actions {
-        let facts = Facts {
-            assurance: subject.assurance,
+        let base = Facts {
+            assurance,
             evidence_age_secs: now.millis_since(subject.attested_at) / 1000,
             stage: Stage::Exchange,
             caller: policy::Caller::Agent,
-            link: policy::Link::ALONE,
-            reviewed_at: contract.record.published_at,
+            loops: false,
+            task_scope: parent.as_deref(),
+            flow: FlowFacts::default(),
+            workflow: WorkflowFacts::default(),
             resource: policy::ResourceFacts {
                 tenant: task.tenant.as_ref(),
                 ..policy::ResourceFacts::default()
@@ -242,18 +328,39 @@ fn decide_all(
                 &ask.audience,
             )
         };
-        let verdict = policy::decide(contract.compiled, &facts, now);
-        rows = facts.rows(now);
+        let asked = Asked {
+            world,
+            links: acting.links,
+            parties: acting.parties,
+            task,
+            gathered: acting.gathered,
+            action: &action,
+            audience: &ask.audience,
+            tenant: task.tenant.as_ref(),
+            destinations: &[],
+            now,
+            names: draw.names(),
+        };
+        let ChainVerdict { links: each, verdict } = asked.decide(&base, &mut rows);
         match verdict {
-            Verdict::Allow(yes) => allowed.push((action, yes)),
+            Verdict::Allow(yes) => {
+                allowed.push((action, yes));
+                links = each;
+            }
             Verdict::Deny(denial) if !ask.actions.is_empty() => {
                 return Judged {
                     task: Some(task.clone()),
                     ruling: Err(Cause::Denied(Box::new(denial))),
                     rows,
+                    links: each,
                 };
             }
-            Verdict::Deny(denial) => denied = Some(denial),
+            Verdict::Deny(denial) => {
+                denied = Some(denial);
+                if links.is_empty() {
+                    links = each;
+                }
+            }
         }
     }
     let ruling = if allowed.is_empty() {
@@ -267,12 +374,14 @@ fn decide_all(
         task: Some(task.clone()),
         ruling,
         rows,
+        links,
     }
 }
 
 /// Writes what is known whatever the ruling was.
-fn fill(event: &mut Event, subject: &Identified, judged: &Judged, contract: ContractInForce<'_>) {
+fn fill(event: &mut Event, subject: &Identified, judged: &Judged, acting: Acting<'_>, draw: &Draw<'_>) {
     let agent = &subject.agent;
+    event.chain = facts::links(acting.chain, &judged.links, draw.names());
     event.who = Some(Who {
         instance: subject.running.map(|running| running.instance),
         run: subject.running.map(|running| running.run),
@@ -281,7 +390,8 @@ fn fill(event: &mut Event, subject: &Identified, judged: &Judged, contract: Cont
         evidence: Some(subject.evidence),
         ..who(agent)
     });
-    let purpose = contract.compiled.contract().terms().purpose.id.to_string();
+    let own = acting.links.last();
+    let purpose = own.map(|link| link.compiled.contract().terms().purpose.id.to_string());
     event.why = Some(Why {
         task: judged.task.as_ref().map(|task| task.id),
         task_type: judged.task.as_ref().map(|task| task.kind.to_string()),
@@ -289,13 +399,13 @@ fn fill(event: &mut Event, subject: &Identified, judged: &Judged, contract: Cont
             .task
             .as_ref()
             .and_then(|task| task.tenant.as_ref().map(ToString::to_string)),
-        purpose: Some(purpose),
-        contract: Some(contract.record.hash),
+        purpose,
+        contract: own.map(|link| link.record.hash),
         ..Why::default()
     });
     let mut decision = Decision::new(identity::DecisionId::from_u128(0), Ruling::Deny);
-    decision.contract = Some(contract.record.hash);
-    decision.contract_version = Some(contract.record.version);
+    decision.contract = own.map(|link| link.record.hash);
+    decision.contract_version = own.map(|link| link.record.version);
     decision.facts = facts::recorded(&judged.rows);
     event.decision = Some(decision);
 }
@@ -306,10 +416,10 @@ fn fill(event: &mut Event, subject: &Identified, judged: &Judged, contract: Cont
 )]
 fn grant(
     world: &World,
-    contract: ContractInForce<'_>,
+    acting: Acting<'_>,
     subject: &Identified,
     ask: Ask,
-    task: Option<std::sync::Arc<Task>>,
+    task: Option<Arc<Task>>,
     allowed: &[(Name, Allowed)],
     mut event: Event,
     draw: &mut Draw<'_>,
@@ -320,21 +430,16 @@ fn grant(
         .founding()
         .map(|founding| founding.issuer.clone())
         .unwrap_or_default();
-    let actor = Actor {
-        kind: ActorKind::AiAgent,
-        issuer: issuer.clone(),
-        id: agent.spiffe_id.to_string(),
-    };
-    let chain = ActorChain::starting_with(actor);
     let token: TokenId = draw.id();
     let decision_id = draw.id();
     let task_end = task.as_ref().map_or(UnixTime::MAX, |task| task.expires_at);
     let actions: BTreeSet<Name> = allowed.iter().map(|(action, _)| action.clone()).collect();
-    let purpose = contract.compiled.contract().terms().purpose.id.clone();
+    let own = acting.links.last();
+    let purpose = own.map(|link| link.compiled.contract().terms().purpose.id.clone());
     let tenant = task.as_ref().and_then(|task| task.tenant.clone());
     let detail = AgentTask {
         task: task.as_ref().map(|task| task.id),
-        purpose: Some(purpose),
+        purpose,
         actions: Some(actions),
         locations: None,
         datatypes: None,
@@ -347,7 +452,7 @@ fn grant(
     };
     let claims = AccessTokenClaims {
         issuer,
-        chain: chain.clone(),
+        chain: acting.chain.clone(),
         audience: ask.audience,
         client_id: agent.spiffe_id.to_string(),
         issued_at: now,
@@ -358,7 +463,10 @@ fn grant(
             .min(task_end)
             .min(agent.expires_at),
         token,
-        family: family_of(token),
+        family: match acting.behalf {
+            Behalf::Token(parent) => parent.claims().family,
+            Behalf::Own | Behalf::User(_) => family_of(token),
+        },
         binding: ask.binding,
         details: vec![detail],
         scope: None,
@@ -377,15 +485,13 @@ fn grant(
         org: agent.org,
         tenant,
         task: task.map(|task| task.id),
-        assurance: subject.assurance,
-        contract: contract.record.hash,
+        assurance: match acting.behalf {
+            Behalf::Token(parent) => subject.assurance.min(parent.claims().assurance),
+            Behalf::Own | Behalf::User(_) => subject.assurance,
+        },
+        contract: own.map_or(identity::Digest::from_bytes([0; 32]), |link| link.record.hash),
         decision: decision_id,
     };
-    event.chain = chain
-        .actors()
-        .iter()
-        .map(|actor| ChainLink::of(actor, Some(LinkVerdict::Allow), draw.names()))
-        .collect();
     if let Some(what) = &mut event.what {
         what.action = Some(join(allowed.iter().map(|(action, _)| action.as_str())));
     }
@@ -398,6 +504,11 @@ fn grant(
         decision.id = decision_id;
         decision.outcome = Ruling::Allow;
         facts::allowed(decision, allowed.first().map(|(_, allowed)| allowed));
+    }
+    if !acting.gathered.taken.is_empty() {
+        event
+            .detail
+            .insert("taken".into(), json_of(&acting.gathered.taken));
     }
     let bound = bound_key(&claims.binding);
     let grant = Grant::AccessToken(Box::new(claims));
@@ -416,6 +527,11 @@ fn refused<P>(world: &World, mut event: Event, cause: Cause, mut decision: Decis
     Outcome::Refused(Plan::new(world.revision(), event, refusal))
 }
 
+/// What was taken, as the entry carries it. Plain numbers and texts: their form cannot fail.
+fn json_of(taken: &[crate::ledger::Taken]) -> serde_json::Value {
+    serde_json::to_value(taken).unwrap_or_default()
+}
+
 fn bound_key(binding: &Binding) -> Thumbprint {
     match binding {
         Binding::Key(key) | Binding::Certificate(key) => *key,
@@ -429,7 +545,7 @@ fn join<'a>(parts: impl Iterator<Item = &'a str>) -> String {
 /// Records a refusal of a subject that did verify but is not acceptable.
 pub fn refuse_subject(
     world: &World,
-    svid: &credential::Verified<credential::JwtSvidClaims>,
+    svid: &Verified<credential::JwtSvidClaims>,
     reason: Reason,
     draw: &mut Draw<'_>,
 ) -> Plan<Refusal> {

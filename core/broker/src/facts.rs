@@ -1,9 +1,10 @@
 //! From the World to the facts that a decision looks at, and from a verdict to what its entry says.
 
 use crate::world::{OpenerKind, Task};
-use audit::event::{Decision, Fact, Provenance, Ruling, Shadow};
+use audit::event::{CommitmentKey, Decision, Fact, Link as ChainLink, Provenance, Ruling, Shadow};
+use identity::ActorChain;
 use policy::contract::Opener;
-use policy::{Allowed, Denial, FactRow, TaskFacts};
+use policy::{Allowed, Denial, FactRow, LinkVerdict, TaskFacts};
 
 /// A task as a decision sees it.
 pub(crate) fn of_task(task: &Task) -> TaskFacts<'_> {
@@ -21,6 +22,24 @@ pub(crate) fn of_task(task: &Task) -> TaskFacts<'_> {
         opened_at: task.opened_at,
         expires_at: task.expires_at,
     }
+}
+
+/// The parties of a chain as an entry names them, each agent with its verdict.
+pub(crate) fn links(chain: &ActorChain, verdicts: &[LinkVerdict], names: &CommitmentKey) -> Vec<ChainLink> {
+    let verdict = |place: usize| {
+        let found = verdicts
+            .iter()
+            .find(|link| usize::from(link.position) == place + 1)?;
+        Some(if found.verdict.is_allowed() {
+            audit::event::LinkVerdict::Allow
+        } else {
+            audit::event::LinkVerdict::Deny
+        })
+    };
+    let actors = chain.actors().iter().enumerate();
+    actors
+        .map(|(place, actor)| ChainLink::of(actor, verdict(place), names))
+        .collect()
 }
 
 /// The normalised facts as an entry keeps them, so that the decision can be replayed.

@@ -6,6 +6,7 @@
 
 pub mod admin;
 pub mod attest;
+pub mod chain;
 pub mod draw;
 pub mod enforce;
 pub mod exchange;

@@ -76,6 +76,10 @@ impl<P> Plan<P> {
             proof,
         }
     }
+    /// What the plan yields once it is recorded, to look at. It proves nothing yet.
+    pub const fn proof(&self) -> &P {
+        &self.proof
+    }
     pub(crate) fn expecting(mut self, precondition: Precondition) -> Self {
         self.expect.push(precondition);
         self

@@ -10,8 +10,9 @@ use crate::refusal::{Cause, Refusal};
 use crate::world::{Agent, Change, Opener, OpenerKind, Role, Task, World};
 use audit::EventKind;
 use audit::event::{Decision, Human, Minted, Ruling, Who, Why};
-use identity::{Name, TaskId, UnixTime};
+use identity::{Name, OrgScope, Revision, TaskId, UnixTime};
 use policy::contract::{Opener as MayOpen, TenantMode, Terms};
+use std::collections::BTreeSet;
 
 /// What an opener asks for. What is left out is taken from the contract where it leaves no choice.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -22,7 +23,12 @@ pub struct TaskRequest {
     pub tenant: Option<Name>,
     /// Lifetime in seconds; the contract's maximum, if left out.
     pub ttl_secs: Option<u64>,
+    /// Destinations that the task may write to after untrusted content was read. An agent alone names none.
+    pub trusted: BTreeSet<String>,
 }
+
+/// Most destinations that one opener names.
+pub const TRUSTED_MAX: usize = 1000;
 
 /// A task was opened. Its id is stamped with the revision of its record.
 #[derive(Debug, Clone, Copy)]
@@ -58,7 +64,7 @@ fn open_as(
     request: &TaskRequest,
     draw: &mut Draw<'_>,
 ) -> Outcome<OpenedTask> {
-    let checked = check(agent, terms, opener.kind, request, draw.now());
+    let checked = check(world, agent, terms, opener.kind, request, draw.now());
     let (kind, tenant, expires_at) = match checked {
         Ok(checked) => checked,
         Err((code, message)) => return refuse(world, agent, code, message, draw),
@@ -97,6 +103,9 @@ fn open_as(
         opened_at: draw.now(),
         expires_at,
         parent: None,
+        root: None,
+        trusted: request.trusted.clone(),
+        declassified: Revision(0),
         closed: false,
     };
     Outcome::Granted(
@@ -165,6 +174,7 @@ pub fn open_by_operator(
 type Checked = (Name, Option<Name>, UnixTime);
 
 fn check(
+    world: &World,
     agent: &Agent,
     terms: &Terms,
     opener: OpenerKind,
@@ -191,6 +201,29 @@ fn check(
                 agent.name
             ),
         ));
+    }
+    if opener == OpenerKind::Agent && !request.trusted.is_empty() {
+        let message = "an agent alone names no trusted destinations: have the task opened by somebody else";
+        return Err(("TASK_TRUSTED", message.to_owned()));
+    }
+    let fits = |text: &String| (1..=255).contains(&text.len()) && !text.chars().any(char::is_control);
+    if request.trusted.len() > TRUSTED_MAX || !request.trusted.iter().all(fits) {
+        let message =
+            format!("at most {TRUSTED_MAX} destinations, each 1 to 255 bytes without control characters");
+        return Err(("TASK_TRUSTED", message));
+    }
+    if let Some(most) = terms.tasks.max_open {
+        let open = world
+            .tasks(OrgScope::Only(agent.org))
+            .filter(|task| task.agent == agent.id && task.is_open(now))
+            .count();
+        if u32::try_from(open).unwrap_or(u32::MAX) >= most {
+            let message = format!(
+                "{} has {open} open tasks, its contract allows {most}: close one",
+                agent.name
+            );
+            return Err(("TASK_TOO_MANY", message));
+        }
     }
     let first = terms
         .tasks

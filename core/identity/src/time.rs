@@ -47,6 +47,26 @@ impl UnixTime {
         self.0.saturating_sub(earlier.0)
     }
 
+    /// Reads what [`Self::rfc3339`] writes; `None` for every other spelling.
+    pub fn from_rfc3339(text: &str) -> Option<Self> {
+        let bytes = text.as_bytes();
+        let number = |from: usize, to: usize| -> Option<u64> {
+            let digits = text.get(from..to)?;
+            digits
+                .bytes()
+                .all(|byte| byte.is_ascii_digit())
+                .then(|| digits.parse().ok())?
+        };
+        let (year, month, day) = (number(0, 4)?, number(5, 7)?, number(8, 10)?);
+        let (hour, minute, second) = (number(11, 13)?, number(14, 16)?, number(17, 19)?);
+        let millis = number(20, 23)?;
+        let days = days_from_civil(year, month, day)?;
+        let at = ((days * 24 + hour) * 60 + minute) * 60 + second;
+        let time = Self(at.checked_mul(1000)?.checked_add(millis)?);
+        // Whatever is out of range, or stands between the numbers, comes out differently.
+        (bytes.len() == 24 && time.rfc3339() == text).then_some(time)
+    }
+
     /// RFC 3339 in UTC with milliseconds: `2026-11-22T05:09:43.120Z`.
     pub fn rfc3339(self) -> String {
         let (year, month, day) = civil_from_days(self.0 / 86_400_000);
@@ -59,6 +79,16 @@ impl UnixTime {
             ms % 1000
         )
     }
+}
+
+/// (year, month, day) in the proleptic Gregorian calendar to days since the epoch; `None` before it.
+fn days_from_civil(year: u64, month: u64, day: u64) -> Option<u64> {
+    let year = if month <= 2 { year.checked_sub(1)? } else { year };
+    let (era, year_of_era) = (year / 400, year % 400);
+    let mp = if month > 2 { month - 3 } else { month + 9 };
+    let day_of_year = (153 * mp + 2) / 5 + day.checked_sub(1)?;
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    (era * 146_097 + day_of_era).checked_sub(719_468)
 }
 
 /// Days since the epoch to (year, month, day) in the proleptic Gregorian calendar.
@@ -96,5 +126,24 @@ mod tests {
     fn arithmetic_saturates_at_both_ends() {
         assert_eq!(UnixTime::MAX.plus_secs(1), UnixTime::MAX);
         assert_eq!(UnixTime::from_secs(1).minus_secs(9), UnixTime::from_secs(0));
+    }
+
+    #[test]
+    fn what_is_written_is_read_and_nothing_else() {
+        for secs in [0, 951_782_400, 951_868_799, 1_795_324_183, 4_102_444_800] {
+            let time = UnixTime::from_millis(secs * 1000 + 7);
+            assert_eq!(UnixTime::from_rfc3339(&time.rfc3339()), Some(time));
+        }
+        for text in [
+            "",
+            "2026-11-22",
+            "2026-13-22T05:09:43.120Z",
+            "2026-11-31T05:09:43.120Z",
+            "2026-11-22 05:09:43.120Z",
+            "1969-12-31T23:59:59.000Z",
+            "2026-11-22T05:09:43.120+",
+        ] {
+            assert_eq!(UnixTime::from_rfc3339(text), None, "{text}");
+        }
     }
 }

@@ -5,9 +5,10 @@
 //! refuses with POLICY_ERROR should they ever differ.
 
 use crate::attribute::Attribute;
-use crate::contract::{Children, Constraint, Grant, Parameter};
+use crate::attribute::rank_of;
+use crate::contract::{Children, Constraint, Grant, Parameter, Sensitivity};
 use crate::expression::{
-    Expression, Reads, all, any, binary, boolean, entity, long, not, resource, set, texts, uid,
+    Expression, Reads, all, any, binary, boolean, entity, long, not, resource, set, text, texts, uid,
 };
 use crate::fact::Fact;
 use crate::facts::{ArgValue, Caller, Facts};
@@ -28,6 +29,14 @@ pub enum Atom {
     AgentOnly,
     /// At a call, the argument is there and is as the constraint says.
     Argument(Parameter, Constraint),
+    /// Data that its service declares is of these domains only.
+    Domains(BTreeSet<Name>),
+    /// Data that its service declares is at most this sensitive.
+    Sensitivity(Sensitivity),
+    /// None of these fields comes with it.
+    WithoutFields(BTreeSet<Name>),
+    /// At a call, a human approved exactly this request by this escalation.
+    Approval(Name),
 }
 
 impl Atom {
@@ -46,6 +55,14 @@ impl Atom {
                 .iter()
                 .map(|(name, constraint)| Self::Argument(name.clone(), constraint.clone())),
         );
+        if let Some(data) = &grant.data {
+            atoms.push(Self::Domains(data.domains.clone()));
+            atoms.push(Self::Sensitivity(data.sensitivity));
+            if !data.fields_deny.is_empty() {
+                atoms.push(Self::WithoutFields(data.fields_deny.clone()));
+            }
+        }
+        atoms.extend(grant.approval.clone().map(Self::Approval));
         atoms
     }
 
@@ -57,6 +74,8 @@ impl Atom {
             Self::AgentOnly => Fact::Caller,
             Self::Argument(name, _) if name.is_said() => Fact::Statement,
             Self::Argument(..) => Fact::Argument,
+            Self::Domains(_) | Self::Sensitivity(_) | Self::WithoutFields(_) => Fact::ServiceData,
+            Self::Approval(_) => Fact::Approvals,
         }
     }
 
@@ -66,6 +85,10 @@ impl Atom {
             Self::Service(_) | Self::Action(_) => Reason::ActionNotGranted,
             Self::AgentOnly => Reason::ChildNotAllowed,
             Self::Argument(..) => Reason::ArgumentOutOfRange,
+            Self::Domains(_) => Reason::DataDomain,
+            Self::Sensitivity(_) => Reason::SensitivityExceeded,
+            Self::WithoutFields(_) => Reason::FieldDenied,
+            Self::Approval(_) => Reason::NeedsApproval,
         }
     }
 
@@ -81,6 +104,10 @@ impl Atom {
                         .argument(name.as_str())
                         .is_some_and(|value| satisfies(value, constraint))
             }
+            Self::Domains(allowed) => facts.flow.data.is_none_or(|data| data.domains.is_subset(allowed)),
+            Self::Sensitivity(most) => facts.flow.data.is_none_or(|data| data.sensitivity <= *most),
+            Self::WithoutFields(denied) => facts.flow.data.is_none_or(|data| data.fields.is_disjoint(denied)),
+            Self::Approval(escalation) => !facts.stage.is_call() || facts.approvals.contains(escalation),
         }
     }
 
@@ -93,6 +120,13 @@ impl Atom {
             Self::Argument(name, _) => facts
                 .argument(name.as_str())
                 .map_or_else(|| "missing, or there twice".to_owned(), |value| value.to_string()),
+            Self::Domains(_) => listed(facts.flow.data.iter().flat_map(|data| &data.domains)),
+            Self::Sensitivity(_) => facts
+                .flow
+                .data
+                .map_or_else(|| "not declared".to_owned(), |data| data.sensitivity.to_string()),
+            Self::WithoutFields(_) => listed(facts.flow.data.iter().flat_map(|data| &data.fields)),
+            Self::Approval(_) => format!("approved: {}", listed(facts.approvals)),
         }
     }
 
@@ -112,6 +146,13 @@ impl Atom {
                     name = name.as_str()
                 )
             }
+            Self::Domains(_) | Self::Sensitivity(_) => {
+                "widen \"data\" in a new version of the contract, if the job needs it".to_owned()
+            }
+            Self::WithoutFields(_) => {
+                "call an action that leaves these fields out, or shorten \"fields_deny\"".to_owned()
+            }
+            Self::Approval(escalation) => format!("have it approved: escalation {escalation}"),
         }
     }
 
@@ -136,6 +177,33 @@ impl Atom {
                     binary(BinaryOp::And, reads.has(attribute), compared(&value, constraint)),
                 ])
             }
+            Self::Domains(allowed) => {
+                let value = reads.get(Attribute::DataDomains);
+                let allowed = texts(allowed.iter().map(Name::as_str));
+                where_declared(
+                    reads,
+                    Attribute::DataDomains,
+                    binary(BinaryOp::ContainsAll, allowed, value),
+                )
+            }
+            Self::Sensitivity(most) => {
+                let value = reads.get(Attribute::DataSensitivity);
+                let within = binary(BinaryOp::LessEq, value, long(rank_of(*most)));
+                where_declared(reads, Attribute::DataSensitivity, within)
+            }
+            Self::WithoutFields(denied) => not(binary(
+                BinaryOp::ContainsAny,
+                reads.get(Attribute::DataFields),
+                texts(denied.iter().map(Name::as_str)),
+            )),
+            Self::Approval(escalation) => any([
+                not(reads.get(Attribute::Call)),
+                binary(
+                    BinaryOp::Contains,
+                    reads.get(Attribute::Approvals),
+                    text(escalation.as_str()),
+                ),
+            ]),
         })
     }
 }
@@ -159,8 +227,35 @@ impl fmt::Display for Atom {
             }
             Self::AgentOnly => f.write_str("caller agent"),
             Self::Argument(name, constraint) => write!(f, "argument {name} {constraint}"),
+            Self::Domains(domains) => {
+                f.write_str("data of ")?;
+                list(f, domains)
+            }
+            Self::Sensitivity(most) => write!(f, "data at most {most}"),
+            Self::WithoutFields(fields) => {
+                f.write_str("without the fields ")?;
+                list(f, fields)
+            }
+            Self::Approval(escalation) => write!(f, "approved by {escalation}"),
         }
     }
+}
+
+fn listed<'a>(names: impl IntoIterator<Item = &'a Name>) -> String {
+    let names: Vec<&str> = names.into_iter().map(Name::as_str).collect();
+    if names.is_empty() {
+        return "(none)".to_owned();
+    }
+    names.join(", ")
+}
+
+/// What a service declares is held to; what it does not declare is labelled as the grant says. The presence test comes
+/// first: the validator learns from `has`, not from its negation.
+fn where_declared(reads: &mut Reads, attribute: Attribute, within: Expression) -> Expression {
+    any([
+        all([reads.has(attribute.clone()), within]),
+        not(reads.has(attribute)),
+    ])
 }
 
 fn satisfies(value: ArgValue<'_>, constraint: &Constraint) -> bool {

@@ -3,12 +3,15 @@
 //! A contract's context holds only what its own policies read, built from pairs (never from JSON), with time as whole
 //! seconds: building it costs about as much as evaluating the policies.
 
-use crate::contract::{ArgKind, DAY_MINUTES, Parameter, WEEK_MINUTES};
+use crate::contract::{ArgKind, DAY_MINUTES, Parameter, Sensitivity, Terms, WEEK_MINUTES};
+use crate::counter::CounterId;
 use crate::fact::Fact;
-use crate::facts::{ArgValue, Caller, Facts, Stage, WindowId};
+use crate::facts::{ArgValue, Caller, Facts, Stage};
+use crate::flow::{DataLabels, Readers};
 use cedar_policy::RestrictedExpression as Value;
-use identity::UnixTime;
+use identity::{Audience, Name, UnixTime};
 use serde_json::json;
+use std::collections::BTreeSet;
 
 /// One attribute of the context.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -49,13 +52,98 @@ pub(crate) enum Attribute {
     MinuteOfWeek,
     /// Seconds since the contract was reviewed.
     ReviewAge,
-    /// Calls already made in a window; -1 when unknown.
-    Counter(WindowId),
+    /// Whether a credential is asked for.
+    Exchange,
+    /// The agent to whom this one passed the work on; may be absent.
+    Next,
+    /// Whether a party stands in the chain twice.
+    Loops,
+    /// Whether a user stands at the beginning of the chain.
+    UserPresent,
+    /// Whether that user may do this; true where there is none.
+    UserEntitled,
+    /// The user's groups.
+    UserGroups,
+    /// Escalations approved for exactly this request.
+    Approvals,
+    /// Whether what was read so far is known.
+    LabelsKnown,
+    /// The most sensitive of what was read, from 0.
+    Sensitivity,
+    /// Whether untrusted content was read.
+    Tainted,
+    /// Who may see what was read; absent when everyone may.
+    Readers,
+    /// How many tenants' data the task has with this call.
+    Tenants,
+    /// Whether the call carries something out.
+    Sink,
+    /// The most sensitive data that may go there, from 0.
+    Clearance,
+    /// Who will see it there; absent when anyone could.
+    SinkReaders,
+    /// Whether it leaves the org.
+    Egress,
+    /// Whether it does something that somebody would want to have been asked about.
+    Consequential,
+    /// Whether each destination is trusted.
+    Trusted,
+    /// How sensitive the data is by its service's definition; may be absent.
+    DataSensitivity,
+    /// Its domains; may be absent.
+    DataDomains,
+    /// The fields that are returned.
+    DataFields,
+    /// How often a step was taken.
+    Done(Name),
+    /// Calls of the task so far; -1 when unknown.
+    Steps,
+    /// Whether the declared graph has this step here.
+    OnGraph,
+    /// A counter; -1 when unknown.
+    Counter(CounterId),
     /// An argument in the shape that a condition wants; absent when it does not have that shape.
     Argument(Parameter, ArgKind),
 }
 
 impl Attribute {
+    /// Every attribute that needs no name of a counter, step or argument: what rules in Cedar can read.
+    pub(crate) const FIXED: &'static [Self] = &[
+        Self::Call,
+        Self::Exchange,
+        Self::Child,
+        Self::Assurance,
+        Self::EvidenceAge,
+        Self::TaskType,
+        Self::TaskOpener,
+        Self::TaskAge,
+        Self::TaskPurpose,
+        Self::TaskTenant,
+        Self::ResourceTenant,
+        Self::LastLink,
+        Self::Depth,
+        Self::Next,
+        Self::UserPresent,
+        Self::UserGroups,
+        Self::Approvals,
+        Self::Now,
+        Self::MinuteOfWeek,
+        Self::Sensitivity,
+        Self::Tainted,
+        Self::Readers,
+        Self::Tenants,
+        Self::Sink,
+        Self::Clearance,
+        Self::SinkReaders,
+        Self::Egress,
+        Self::Consequential,
+        Self::Trusted,
+        Self::DataSensitivity,
+        Self::DataDomains,
+        Self::DataFields,
+        Self::Steps,
+    ];
+
     /// Its name in the context.
     pub(crate) fn name(&self) -> String {
         match self {
@@ -77,7 +165,31 @@ impl Attribute {
             Self::Now => "now",
             Self::MinuteOfWeek => "minute_of_week",
             Self::ReviewAge => "review_age",
-            Self::Counter(window) => return format!("counter:{window}"),
+            Self::Exchange => "exchange",
+            Self::Next => "next",
+            Self::Loops => "loops",
+            Self::UserPresent => "user",
+            Self::UserEntitled => "user_entitled",
+            Self::UserGroups => "user_groups",
+            Self::Approvals => "approvals",
+            Self::LabelsKnown => "labels_known",
+            Self::Sensitivity => "sensitivity",
+            Self::Tainted => "tainted",
+            Self::Readers => "readers",
+            Self::Tenants => "tenants",
+            Self::Sink => "sink",
+            Self::Clearance => "clearance",
+            Self::SinkReaders => "sink_readers",
+            Self::Egress => "egress",
+            Self::Consequential => "consequential",
+            Self::Trusted => "trusted",
+            Self::DataSensitivity => "data_sensitivity",
+            Self::DataDomains => "data_domains",
+            Self::DataFields => "data_fields",
+            Self::Steps => "steps",
+            Self::OnGraph => "on_graph",
+            Self::Done(step) => return format!("done:{step}"),
+            Self::Counter(counter) => return format!("counter:{counter}"),
             Self::Argument(name, kind) => return format!("argument:{}:{name}", shape(*kind)),
         }
         .to_owned()
@@ -86,7 +198,7 @@ impl Attribute {
     /// The fact it is made of, which says where it comes from.
     pub(crate) const fn fact(&self) -> Fact {
         match self {
-            Self::Call => Fact::Stage,
+            Self::Call | Self::Exchange => Fact::Stage,
             Self::Child | Self::ChildExchange => Fact::Caller,
             Self::Assurance => Fact::Assurance,
             Self::EvidenceAge => Fact::EvidenceAge,
@@ -101,6 +213,21 @@ impl Attribute {
             Self::LastLink | Self::Depth => Fact::Link,
             Self::Now | Self::MinuteOfWeek => Fact::Now,
             Self::ReviewAge => Fact::Reviewed,
+            Self::Next => Fact::Next,
+            Self::Loops => Fact::Loop,
+            Self::UserPresent => Fact::User,
+            Self::UserEntitled => Fact::UserEntitled,
+            Self::UserGroups => Fact::UserGroups,
+            Self::Approvals => Fact::Approvals,
+            Self::LabelsKnown | Self::Sensitivity | Self::Tainted | Self::Readers | Self::Tenants => {
+                Fact::Labels
+            }
+            Self::Sink | Self::Clearance | Self::SinkReaders | Self::Egress | Self::Consequential => {
+                Fact::ServiceSink
+            }
+            Self::Trusted => Fact::Trusted,
+            Self::DataSensitivity | Self::DataDomains | Self::DataFields => Fact::ServiceData,
+            Self::Done(_) | Self::Steps | Self::OnGraph => Fact::Workflow,
             Self::Counter(_) => Fact::Counter,
             Self::Argument(..) => Fact::Argument,
         }
@@ -110,17 +237,39 @@ impl Attribute {
     pub(crate) fn schema(&self) -> serde_json::Value {
         let required = !matches!(
             self,
-            Self::TaskPurpose | Self::TaskTenant | Self::ResourceTenant | Self::Argument(..)
+            Self::TaskPurpose
+                | Self::TaskTenant
+                | Self::ResourceTenant
+                | Self::Next
+                | Self::Readers
+                | Self::SinkReaders
+                | Self::DataSensitivity
+                | Self::DataDomains
+                | Self::Argument(..)
         );
         let mut schema = match self {
-            Self::Call | Self::Child | Self::ChildExchange | Self::InScope | Self::LastLink => {
-                json!({"type": "Boolean"})
-            }
+            Self::Call
+            | Self::Exchange
+            | Self::Child
+            | Self::ChildExchange
+            | Self::InScope
+            | Self::LastLink
+            | Self::Loops
+            | Self::UserPresent
+            | Self::UserEntitled
+            | Self::LabelsKnown
+            | Self::Tainted
+            | Self::Sink
+            | Self::Egress
+            | Self::Consequential
+            | Self::Trusted
+            | Self::OnGraph => json!({"type": "Boolean"}),
             Self::TaskType
             | Self::TaskOpener
             | Self::TaskPurpose
             | Self::TaskTenant
-            | Self::ResourceTenant => json!({"type": "String"}),
+            | Self::ResourceTenant
+            | Self::Next => json!({"type": "String"}),
             Self::Assurance
             | Self::EvidenceAge
             | Self::TaskAge
@@ -129,9 +278,21 @@ impl Attribute {
             | Self::Now
             | Self::MinuteOfWeek
             | Self::ReviewAge
+            | Self::Sensitivity
+            | Self::Tenants
+            | Self::Clearance
+            | Self::DataSensitivity
+            | Self::Done(_)
+            | Self::Steps
             | Self::Counter(_)
             | Self::Argument(_, ArgKind::Number) => json!({"type": "Long"}),
-            Self::Argument(_, ArgKind::Texts) => json!({"type": "Set", "element": {"type": "String"}}),
+            Self::UserGroups
+            | Self::Approvals
+            | Self::Readers
+            | Self::SinkReaders
+            | Self::DataDomains
+            | Self::DataFields
+            | Self::Argument(_, ArgKind::Texts) => json!({"type": "Set", "element": {"type": "String"}}),
             Self::Argument(_, ArgKind::Integers) => json!({"type": "Set", "element": {"type": "Long"}}),
             Self::Argument(_, ArgKind::Bools) => json!({"type": "Set", "element": {"type": "Boolean"}}),
         };
@@ -142,8 +303,13 @@ impl Attribute {
     }
 
     /// Its value; `None` leaves it out.
-    pub(crate) fn value(&self, facts: &Facts<'_>, now: UnixTime) -> Option<Value> {
+    #[expect(
+        clippy::too_many_lines,
+        reason = "one arm an attribute: the table is read as one"
+    )]
+    pub(crate) fn value(&self, facts: &Facts<'_>, terms: &Terms, now: UnixTime) -> Option<Value> {
         let text = |text: &str| Value::new_string(text.to_owned());
+        let flow = &facts.flow;
         Some(match self {
             Self::Call => Value::new_bool(facts.stage.is_call()),
             Self::Child => Value::new_bool(facts.caller == Caller::Child),
@@ -160,12 +326,47 @@ impl Attribute {
             Self::TaskTenant => text(facts.task.tenant?.as_str()),
             Self::ResourceTenant => text(facts.resource.tenant?.as_str()),
             Self::InScope => Value::new_bool(in_scope(facts)),
-            Self::LastLink => Value::new_bool(facts.link.position == facts.link.depth),
+            Self::LastLink => {
+                Value::new_bool(facts.next.is_none() && facts.link.position == facts.link.depth)
+            }
             Self::Depth => Value::new_long(facts.link.depth.into()),
             Self::Now => long(now.secs()),
             Self::MinuteOfWeek => Value::new_long(minute_of_week(now).into()),
             Self::ReviewAge => long(now.secs().saturating_sub(facts.reviewed_at.secs())),
-            Self::Counter(window) => Value::new_long(facts.counter(*window).unwrap_or(-1)),
+            Self::Exchange => Value::new_bool(matches!(facts.stage, Stage::Exchange)),
+            Self::Next => text(facts.next?.as_str()),
+            Self::Loops => Value::new_bool(facts.loops),
+            Self::UserPresent => Value::new_bool(facts.user.is_some()),
+            Self::UserEntitled => Value::new_bool(facts.user.is_none_or(|user| user.entitled)),
+            Self::UserGroups => strings(facts.user.iter().flat_map(|user| user.groups).map(Name::as_str)),
+            Self::Approvals => strings(facts.approvals.iter().map(Name::as_str)),
+            Self::LabelsKnown => Value::new_bool(flow.labels.is_some()),
+            Self::Sensitivity => rank(
+                flow.labels
+                    .map_or(Sensitivity::Secret, |labels| labels.sensitivity),
+            ),
+            Self::Tainted => Value::new_bool(flow.labels.is_none_or(|labels| !labels.taint.is_empty())),
+            Self::Readers => match flow.labels.map(|labels| &labels.readers) {
+                Some(Readers::Only(readers)) => strings(readers.iter().map(String::as_str)),
+                None | Some(Readers::Everyone) => return None,
+            },
+            Self::Tenants => Value::new_long(tenants(facts)),
+            Self::Sink => Value::new_bool(is_sink(facts, terms)),
+            Self::Clearance => rank(flow.sink.map_or(Sensitivity::Public, |sink| sink.clearance)),
+            Self::SinkReaders => match flow.sink.map(|sink| &sink.readers) {
+                Some(Readers::Only(readers)) => strings(readers.iter().map(String::as_str)),
+                None | Some(Readers::Everyone) => return None,
+            },
+            Self::Egress => Value::new_bool(is_egress(facts, terms)),
+            Self::Consequential => Value::new_bool(flow.sink.is_some_and(|sink| sink.consequential)),
+            Self::Trusted => Value::new_bool(flow.trusted),
+            Self::DataSensitivity => rank(flow.data?.sensitivity),
+            Self::DataDomains => strings(flow.data?.domains.iter().map(Name::as_str)),
+            Self::DataFields => strings(flow.data.iter().flat_map(|data| &data.fields).map(Name::as_str)),
+            Self::Done(step) => Value::new_long(facts.workflow.done(step)),
+            Self::Steps => Value::new_long(facts.workflow.steps.unwrap_or(-1)),
+            Self::OnGraph => Value::new_bool(on_graph(facts, terms)),
+            Self::Counter(counter) => Value::new_long(facts.counter(counter).unwrap_or(-1)),
             Self::Argument(name, kind) => argument(facts.argument(name.as_str())?, *kind)?,
         })
     }
@@ -176,6 +377,91 @@ pub(crate) fn in_scope(facts: &Facts<'_>) -> bool {
     facts
         .task_scope
         .map_or(!facts.stage.is_call(), |scope| scope.contains(facts.action))
+}
+
+/// Whether the call carries something out: its service or the contract says so.
+pub(crate) fn is_sink(facts: &Facts<'_>, terms: &Terms) -> bool {
+    facts.flow.sink.is_some() || is_egress(facts, terms)
+}
+
+/// Whether the call leaves the org: its service or the contract says so.
+pub(crate) fn is_egress(facts: &Facts<'_>, terms: &Terms) -> bool {
+    let listed = terms
+        .flow
+        .as_ref()
+        .is_some_and(|flow| flow.egress.contains(facts.action));
+    listed || facts.flow.sink.is_some_and(|sink| sink.egress)
+}
+
+/// How many tenants' data the task has with this call.
+pub(crate) fn tenants(facts: &Facts<'_>) -> i64 {
+    let seen = facts.flow.labels.map(|labels| &labels.tenants);
+    let new = facts
+        .resource
+        .tenant
+        .is_some_and(|tenant| seen.is_none_or(|seen| !seen.contains(tenant)));
+    let count = seen.map_or(0, BTreeSet::len) + usize::from(new);
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+/// Whether the declared graph has this step here; true where none is declared. A call that is several steps (data of
+/// several domains) needs each of them.
+pub(crate) fn on_graph(facts: &Facts<'_>, terms: &Terms) -> bool {
+    let Some(graph) = &terms.workflow else { return true };
+    let steps = graph_steps(facts, terms);
+    let workflow = &facts.workflow;
+    !steps.is_empty()
+        && steps
+            .iter()
+            .all(|step| graph.allows(step, workflow.last, |step| workflow.done(step)))
+}
+
+/// The steps of the declared graph that this call is.
+pub(crate) fn graph_steps(facts: &Facts<'_>, terms: &Terms) -> Vec<Name> {
+    let Some(graph) = &terms.workflow else {
+        return Vec::new();
+    };
+    let domains = domains_of(terms, facts.action, facts.audience, facts.flow.data);
+    graph
+        .steps_of(facts.action, &domains)
+        .into_iter()
+        .cloned()
+        .collect()
+}
+
+/// The domains of the data that a call touches: what its service declares, else what the grants say.
+pub fn domains_of(
+    terms: &Terms,
+    action: &Name,
+    audience: &Audience,
+    data: Option<&DataLabels>,
+) -> BTreeSet<Name> {
+    let granted = terms
+        .grants
+        .iter()
+        .filter(|grant| grant.actions.contains(action) && grant.services.contains(audience))
+        .filter_map(|grant| grant.data.as_ref())
+        .flat_map(|data| &data.domains);
+    match data {
+        Some(data) if !data.domains.is_empty() => data.domains.clone(),
+        _ => granted.cloned().collect(),
+    }
+}
+
+fn strings<'a>(texts: impl Iterator<Item = &'a str>) -> Value {
+    Value::new_set(texts.map(|text| Value::new_string(text.to_owned())))
+}
+
+/// A sensitivity as a number, from 0.
+pub(crate) fn rank_of(sensitivity: Sensitivity) -> i64 {
+    let place = Sensitivity::ALL.iter().position(|known| *known == sensitivity);
+    place
+        .and_then(|place| i64::try_from(place).ok())
+        .unwrap_or(i64::MAX)
+}
+
+fn rank(sensitivity: Sensitivity) -> Value {
+    Value::new_long(rank_of(sensitivity))
 }
 
 /// Minutes since Monday 00:00 UTC. The epoch was a Thursday.

@@ -7,10 +7,13 @@
 
 use crate::atom::Atom;
 use crate::attribute::Attribute;
-use crate::contract::{Contract, ContractError, ContractHash, DataTerms, ErrorCode, Grant, Mode};
+use crate::contract::{
+    Contract, ContractError, ContractHash, DataTerms, ErrorCode, Grant, Mode, Terms, Then,
+};
+use crate::counter::{Counted, CounterId};
 use crate::expression::{Reads, all, uid};
 use crate::fact::Provenance;
-use crate::facts::{Facts, WindowId};
+use crate::facts::{ArgValue, Facts};
 use crate::limit::Limit;
 use crate::reason::Reason;
 use crate::verdict::GrantRef;
@@ -19,8 +22,8 @@ use cedar_policy::pst::{
     PstConstructionError, ResourceConstraint, SmolStr, StaticPolicy, Template,
 };
 use cedar_policy::{
-    Authorizer, Context, Entities, EntityId, EntityTypeName, EntityUid, PolicyId, PolicySet, Request,
-    Response, Schema, ValidationMode, Validator,
+    Authorizer, Context, Effect as CedarEffect, Entities, EntityId, EntityTypeName, EntityUid, Policy,
+    PolicyId, PolicySet, Request, Response, Schema, ValidationMode, Validator,
 };
 use identity::{Audience, Name, UnixTime};
 use serde_json::json;
@@ -49,7 +52,7 @@ pub struct Compiled {
     rules: HashMap<PolicyId, Rule>,
     grants: Vec<CompiledGrant>,
     limits: Vec<CompiledLimit>,
-    windows: Vec<Window>,
+    counters: Vec<Counter>,
 }
 
 /// Which part of the contract a policy was compiled from.
@@ -57,6 +60,7 @@ pub struct Compiled {
 pub(crate) enum Rule {
     Grant(usize),
     Limit(usize),
+    Custom(usize),
 }
 
 /// A grant with what an explanation needs.
@@ -75,13 +79,58 @@ pub(crate) struct CompiledLimit {
     pub(crate) text: String,
 }
 
-/// A rate window: what to count, how long and up to where.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Window {
-    /// Names it in `Facts::counters` and in `Obligation::Count`.
-    pub id: WindowId,
-    /// The most calls within it.
-    pub max: u32,
+/// What has to be counted for a contract.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Counter {
+    /// Names it in `Facts::counters`.
+    pub id: CounterId,
+    /// The most.
+    pub max: i64,
+    /// Whether the task or instance is over once it is reached.
+    pub suspends: bool,
+    actions: Arc<BTreeSet<Name>>,
+}
+
+impl Counter {
+    /// How much a call of `action` with `arguments` takes; `None` when that cannot be told, and the call is refused.
+    /// What counts refused calls or different names takes nothing here.
+    pub fn taken(&self, action: &Name, arguments: &[(&str, ArgValue<'_>)]) -> Option<i64> {
+        let Some(argument) = self.id.counted.argument() else {
+            return Some(i64::from(self.id.counted == Counted::Calls));
+        };
+        if !self.actions.contains(action) {
+            return Some(0);
+        }
+        let mut found = arguments.iter().filter(|(name, _)| *name == argument.as_str());
+        match (found.next(), found.next()) {
+            (Some((_, ArgValue::Int(amount))), None) if *amount >= 0 => Some(*amount),
+            _ => None,
+        }
+    }
+
+    fn of(terms: &Terms) -> Vec<Self> {
+        let none = Arc::new(BTreeSet::new());
+        let rates = terms.rate.iter().map(|rate| Self {
+            id: CounterId::calls(rate.scope, rate.per.get()),
+            max: i64::from(rate.max),
+            suspends: false,
+            actions: none.clone(),
+        });
+        let budgets = terms.budgets.iter().map(|budget| Self {
+            id: budget.counter(),
+            max: budget.max,
+            suspends: budget.then == Then::Suspend,
+            actions: Arc::new(budget.actions.clone()),
+        });
+        let mut counters: Vec<Self> = Vec::new();
+        // A rate and a budget may look at the same counter: it is counted once.
+        for counter in rates.chain(budgets) {
+            if !counters.iter().any(|known| known.id == counter.id) {
+                counters.push(counter);
+            }
+        }
+        counters
+    }
 }
 
 impl Compiled {
@@ -125,6 +174,21 @@ impl Compiled {
             add(forbid(&compiled, &mut reads)?, Rule::Limit(place))?;
             limits.push(compiled);
         }
+        let mut customs = Vec::with_capacity(terms.rules.len());
+        if !terms.rules.is_empty() {
+            reads.0.extend(Attribute::FIXED.iter().cloned());
+        }
+        for (place, rule) in terms.rules.iter().enumerate() {
+            let id = PolicyId::new(format!("rule:{}", rule.id));
+            let policy = Policy::parse(Some(id.clone()), &rule.cedar)
+                .map_err(|error| CompileError(format!("the rule \"{}\": {error}", rule.id)))?;
+            if policy.effect() != CedarEffect::Forbid {
+                let why = "a rule only takes away: write forbid";
+                return Err(CompileError(format!("the rule \"{}\": {why}", rule.id)));
+            }
+            rules.insert(id, Rule::Custom(place));
+            customs.push(policy);
+        }
         if let Some(said) = reads
             .0
             .iter()
@@ -135,12 +199,15 @@ impl Compiled {
                 said.name()
             )));
         }
-        let policies = PolicySet::from_pst(TreeSet {
+        let mut policies = PolicySet::from_pst(TreeSet {
             templates: LinkedHashMap::new(),
             policies,
             template_links: Vec::new(),
         })
         .map_err(CompileError::new)?;
+        for custom in customs {
+            policies.add(custom).map_err(CompileError::new)?;
+        }
         validate(&policies, &reads.0, terms.grants.as_slice())?;
         let named = |grants: &[Grant]| -> (BTreeSet<Name>, BTreeSet<Audience>) {
             (
@@ -178,17 +245,7 @@ impl Compiled {
             rules,
             grants,
             limits,
-            windows: terms
-                .rate
-                .iter()
-                .map(|rate| Window {
-                    id: WindowId {
-                        scope: rate.scope,
-                        per_secs: rate.per.get(),
-                    },
-                    max: rate.max,
-                })
-                .collect(),
+            counters: Counter::of(terms),
             contract,
         })
     }
@@ -206,8 +263,8 @@ impl Compiled {
         self.contract.terms().mode
     }
     /// What has to be counted for it.
-    pub fn windows(&self) -> &[Window] {
-        &self.windows
+    pub fn counters(&self) -> &[Counter] {
+        &self.counters
     }
     /// The policies, for benchmarks and for people who read Cedar.
     pub const fn policy_set(&self) -> &PolicySet {
@@ -220,10 +277,11 @@ impl Compiled {
 
     /// The Cedar request that `facts` become.
     pub fn request_for(&self, facts: &Facts<'_>, now: UnixTime) -> Result<Request, CompileError> {
+        let terms = self.contract.terms();
         let pairs = self
             .attributes
             .iter()
-            .filter_map(|(name, attribute)| Some((name.clone(), attribute.value(facts, now)?)));
+            .filter_map(|(name, attribute)| Some((name.clone(), attribute.value(facts, terms, now)?)));
         let context = Context::from_pairs(pairs).map_err(CompileError::new)?;
         let action = self.actions.get(facts.action).unwrap_or(&self.unlisted_action);
         let service = self
@@ -258,7 +316,7 @@ impl Compiled {
     /// Adds a policy that no contract compiles to, so that tests can see what happens when one errors.
     #[cfg(test)]
     pub(crate) fn with_policy(mut self, text: &str) -> Self {
-        let policy = cedar_policy::Policy::parse(Some(PolicyId::new("added")), text).unwrap();
+        let policy = Policy::parse(Some(PolicyId::new("added")), text).unwrap();
         self.policies.add(policy).unwrap();
         self
     }
@@ -338,7 +396,7 @@ fn forbid(compiled: &CompiledLimit, reads: &mut Reads) -> Result<Template, Compi
         ActionConstraint::Any,
         ResourceConstraint::Any,
     );
-    let clause = Clause::Unless(compiled.limit.expression(reads));
+    let clause = Clause::Unless(compiled.limit.expression(reads)?);
     Ok(policy.try_with_clauses([clause])?.with_annotations(annotations([
         ("reason", compiled.reason.code()),
         ("limit", &compiled.text),

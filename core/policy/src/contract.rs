@@ -7,10 +7,15 @@
 //!
 //! One contract may bind many agents. It knows nothing of its storage, review or publication.
 
+mod budget;
 mod canonical;
 mod constraint;
+mod custom;
 mod date;
+mod delegation;
 mod error;
+mod escalation;
+mod flow_terms;
 mod node;
 mod parameter;
 mod read;
@@ -20,23 +25,30 @@ mod section;
 mod sentence;
 mod terms;
 mod week;
+mod workflow;
 
 #[cfg(test)]
 pub(crate) mod tests;
 
+pub use budget::{Budget, Counts, Then};
 pub use canonical::{CanonicalError, canonical_json};
 pub use constraint::{ArgKind, Constraint, INTEGER_MAX};
+pub use custom::Rule;
 pub use date::{Date, DateError};
+pub use delegation::{Delegation, OnBehalfOf};
 pub use error::{ContractError, ErrorCode};
+pub use escalation::{Escalation, Excluded};
+pub use flow_terms::{Flow, TrustedFrom};
 pub use node::{BYTES_MAX, DEPTH_MAX, NODES_MAX};
 pub use parameter::{Parameter, ParameterError};
 pub use seconds::{Seconds, SecondsError};
 pub use sentence::{Sentence, SentenceError};
 pub use terms::{
     ApiVersion, Children, DataTerms, Grant, IdentityTerms, Kind, Lifecycle, Metadata, Mode, Opener, Owner,
-    Purpose, Rate, RateScope, Sensitivity, Tasks, TenantMode, Tenants, Terms, TimeWindow,
+    Purpose, Rate, RateScope, Sensitivity, Tasks, Template, TenantMode, Tenants, Terms, TimeWindow,
 };
 pub use week::{DAY_MINUTES, Day, Offset, OffsetError, TimeOfDay, TimeOfDayError, WEEK_MINUTES};
+pub use workflow::{OffGraph, Workflow};
 
 use aws_lc_rs::digest::{SHA256, digest};
 use identity::Digest;

@@ -4,11 +4,13 @@
 //! a verdict proves nothing about who asked. When Cedar reports any error the verdict is a refusal (POLICY_ERROR),
 //! since a policy that errors is skipped and the skipped one may be a limit.
 
+use crate::attribute::{graph_steps, on_graph};
 use crate::compile::{Compiled, CompiledGrant, Rule};
-use crate::contract::Mode;
+use crate::contract::{Mode, OffGraph};
 use crate::facts::Facts;
+use crate::flow::{Labels, Readers};
 use crate::reason::Reason;
-use crate::verdict::{Allowed, Basis, Denial, Nearest, Obligation, ReasonDetail, Verdict};
+use crate::verdict::{Allowed, Basis, Denial, Nearest, ReasonDetail, Verdict};
 use cedar_policy::{Decision, PolicyId, Response};
 use identity::UnixTime;
 
@@ -28,7 +30,9 @@ pub fn decide(compiled: &Compiled, facts: &Facts<'_>, now: UnixTime) -> Verdict 
         return Verdict::Allow(Allowed {
             contract: compiled.hash(),
             policies: denial.policies.clone(),
-            obligations: counts(compiled, facts),
+            raises: raises(compiled, facts, None),
+            steps: graph_steps(facts, compiled.contract().terms()),
+            findings: Vec::new(),
             basis: Basis::Shadow(denial),
         });
     }
@@ -69,14 +73,18 @@ fn allowed(
 ) -> Result<Allowed, Denial> {
     let first = rules.iter().find_map(|rule| match rule {
         Rule::Grant(place) => compiled.grants().get(*place),
-        Rule::Limit(_) => None,
+        Rule::Limit(_) | Rule::Custom(_) => None,
     });
     let found = first.and_then(|grant| Some((grant, grant.business_action.get(facts.action)?)));
     let Some((grant, business_action)) = found else {
         return Err(failure(compiled, "an allowed action that no grant names"));
     };
-    let mut obligations = counts(compiled, facts);
-    obligations.extend(grant.data.clone().map(Obligation::Label));
+    let terms = compiled.contract().terms();
+    let alerts = terms
+        .workflow
+        .as_ref()
+        .is_some_and(|workflow| workflow.off_graph == OffGraph::Alert);
+    let strays = alerts && facts.stage.is_call() && !on_graph(facts, terms);
     Ok(Allowed {
         contract: compiled.hash(),
         basis: Basis::Granted {
@@ -84,20 +92,41 @@ fn allowed(
             business_action: business_action.clone(),
         },
         policies,
-        obligations,
+        raises: raises(compiled, facts, Some(grant)),
+        steps: graph_steps(facts, terms),
+        findings: strays.then_some(Reason::OffWorkflow).into_iter().collect(),
     })
 }
 
-/// An exchange counts nothing.
-fn counts(compiled: &Compiled, facts: &Facts<'_>) -> Vec<Obligation> {
+/// What the task has seen once the call was made: what the service declares, else what the grant says.
+fn raises(compiled: &Compiled, facts: &Facts<'_>, grant: Option<&CompiledGrant>) -> Labels {
+    let mut labels = Labels::NONE;
     if !facts.stage.is_call() {
-        return Vec::new();
+        return labels;
     }
-    compiled
-        .windows()
-        .iter()
-        .map(|window| Obligation::Count(window.id))
-        .collect()
+    let listed = compiled
+        .contract()
+        .terms()
+        .flow
+        .as_ref()
+        .is_some_and(|flow| flow.reads_untrusted.contains(facts.action));
+    // What nobody declared may hold anything.
+    let mut untrusted = listed || facts.flow.data.is_none();
+    if let Some(data) = facts.flow.data {
+        labels.sensitivity = data.sensitivity;
+        labels.domains.clone_from(&data.domains);
+        labels.readers = data.readers.clone();
+        untrusted |= data.untrusted;
+    } else if let Some(data) = grant.and_then(|grant| grant.data.as_ref()) {
+        labels.sensitivity = data.sensitivity;
+        labels.domains.clone_from(&data.domains);
+        labels.readers = Readers::Everyone;
+    }
+    if untrusted {
+        labels.taint.insert(facts.action.clone());
+    }
+    labels.tenants.extend(facts.resource.tenant.cloned());
+    labels
 }
 
 fn denied(
@@ -110,16 +139,16 @@ fn denied(
     let mut reasons: Vec<ReasonDetail> = rules
         .iter()
         .filter_map(|rule| match rule {
-            Rule::Limit(place) => compiled.limits().get(*place),
+            Rule::Limit(place) => compiled.limits().get(*place).map(|limit| ReasonDetail {
+                reason: limit.reason,
+                grant: None,
+                line: limit.line,
+                limit: limit.text.clone(),
+                actual: limit.limit.actual(facts, now),
+                fix: limit.limit.fix().to_owned(),
+            }),
+            Rule::Custom(place) => custom(compiled, *place),
             Rule::Grant(_) => None,
-        })
-        .map(|limit| ReasonDetail {
-            reason: limit.reason,
-            grant: None,
-            line: limit.line,
-            limit: limit.text.clone(),
-            actual: limit.limit.actual(facts, now),
-            fix: limit.limit.fix().to_owned(),
         })
         .collect();
     let nearest = ungranted(compiled, facts, &mut reasons);
@@ -133,6 +162,20 @@ fn denied(
         policies,
         nearest,
     }
+}
+
+/// The reason that a rule in Cedar gives.
+fn custom(compiled: &Compiled, place: usize) -> Option<ReasonDetail> {
+    let contract = compiled.contract();
+    let rule = contract.terms().rules.get(place)?;
+    Some(ReasonDetail {
+        reason: Reason::CustomRule,
+        grant: None,
+        line: contract.line(&format!("rules.{}", rule.id)),
+        limit: format!("rule {}: {}", rule.id, rule.reason.as_str()),
+        actual: String::new(),
+        fix: "change the request, or the rule in a new version of the contract".to_owned(),
+    })
 }
 
 /// When no grant permits: the reasons, and the grant with the fewest failed conditions. A limit that is exceeded hides

@@ -68,7 +68,7 @@ impl fmt::Display for Explanation<'_> {
                 "  {:<22} {:<9} {}",
                 row.name,
                 row.fact.provenance().as_str(),
-                row.value
+                row.text()
             )?;
         }
         Ok(())

@@ -77,6 +77,21 @@ pub(crate) fn uid(kind: &str, id: &str) -> Result<EntityUID, PstConstructionErro
     })
 }
 
+/// Whether the requested action is one of these.
+pub(crate) fn action_in<'a>(
+    actions: impl IntoIterator<Item = &'a identity::Name>,
+) -> Result<Expression, PstConstructionError> {
+    let actions: Result<Vec<_>, _> = actions
+        .into_iter()
+        .map(|action| uid("Action", action.as_str()).map(entity))
+        .collect();
+    Ok(binary(
+        BinaryOp::Contains,
+        set(actions?),
+        Arc::new(Expr::Var(Var::Action)),
+    ))
+}
+
 /// `[items]`
 pub(crate) fn set(items: impl IntoIterator<Item = Expression>) -> Expression {
     Arc::new(Expr::Set(items.into_iter().collect()))

@@ -69,8 +69,16 @@ facts! {
     EvidenceAge = "evidence_age", Observed;
     /// Its place in the chain, and the chain's length: only our own server writes chains.
     Link = "link", Attested;
-    /// Whether a human stands at the beginning of the chain.
-    UserPresent = "user_present", Attested;
+    /// The agent to whom this one passed the work on.
+    Next = "next", Attested;
+    /// Whether a party stands in the chain twice.
+    Loop = "loop", Attested;
+    /// The user at the beginning of the chain: authenticated.
+    User = "user", Attested;
+    /// The groups that the user is in, by the issuer that the org trusts.
+    UserGroups = "user.groups", Attested;
+    /// Whether the user may do this, by the rights that the org keeps or asks for.
+    UserEntitled = "user.entitled", Observed;
     /// The agent process or a child of its run, as the kernel sees it.
     Caller = "caller", Observed;
     /// The task, minted by the broker.
@@ -105,6 +113,18 @@ facts! {
     Argument = "argument", Observed;
     /// Calls already made, by our own counters.
     Counter = "counter", Observed;
+    /// What the task and its instance have seen, by our own labels.
+    Labels = "labels", Observed;
+    /// What the service's definition says of the data that the action returns.
+    ServiceData = "service.data", Observed;
+    /// What the service's definition says of where the action leads.
+    ServiceSink = "service.sink", Observed;
+    /// Whether every destination was named by the opener or stands in the tenant's directory.
+    Trusted = "destination.trusted", Opener;
+    /// The steps that the task has taken, by our own count.
+    Workflow = "workflow", Observed;
+    /// Approvals by people for exactly this request.
+    Approvals = "approvals", Attested;
     /// When somebody last reviewed the contract.
     Reviewed = "contract.reviewed_at", Observed;
     /// The clock.

@@ -3,8 +3,9 @@
 //! Plain borrowed data, real or invented: simulation, lists and replay fill it too. Provenance is a property of the
 //! kind of fact (see [`crate::fact`]); whoever gathers real facts answers for gathering them from there.
 
-use crate::contract::{Opener, RateScope};
-use crate::fact::Fact;
+use crate::contract::Opener;
+use crate::counter::CounterId;
+use crate::flow::FlowFacts;
 use identity::{AgentId, Assurance, Audience, Name, OrgId, TaskId, UnixTime};
 use std::fmt;
 
@@ -31,12 +32,23 @@ pub struct Facts<'a> {
     pub stage: Stage<'a>,
     /// Who makes the call.
     pub caller: Caller,
-    /// Calls already made in each of the contract's rate windows, without this one.
-    pub counters: &'a [(WindowId, i64)],
+    /// Each of the contract's counters: what was counted before this request; for a count of different names, how many
+    /// there are with those of this request.
+    pub counters: &'a [(CounterId, i64)],
     /// The agent's place in the chain.
     pub link: Link,
-    /// Whether a human stands at the beginning of the chain.
-    pub user_present: bool,
+    /// The agent to whom this one passed the work on; `None` when it acts itself.
+    pub next: Option<&'a Name>,
+    /// Whether a party stands in the chain twice.
+    pub loops: bool,
+    /// The user at the beginning of the chain.
+    pub user: Option<UserFacts<'a>>,
+    /// What was read so far, and what the service says of this action.
+    pub flow: FlowFacts<'a>,
+    /// Where the task stands in its workflow.
+    pub workflow: WorkflowFacts<'a>,
+    /// The escalations whose approval for exactly this request is valid now.
+    pub approvals: &'a [Name],
     /// The actions in the presented credential; `None` when there is none yet, which only an exchange may have.
     pub task_scope: Option<&'a [Name]>,
     /// When somebody last reviewed or published the contract.
@@ -163,6 +175,38 @@ impl Caller {
     }
 }
 
+/// The user at the beginning of a chain.
+#[derive(Clone, Copy, Debug)]
+pub struct UserFacts<'a> {
+    /// Who, as entries name them.
+    pub id: &'a str,
+    /// The groups that the user is in.
+    pub groups: &'a [Name],
+    /// Whether the user may do this, by the rights that the org keeps or asks for.
+    pub entitled: bool,
+}
+
+/// Where a task stands in its workflow.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct WorkflowFacts<'a> {
+    /// The step taken last.
+    pub last: Option<&'a Name>,
+    /// How often each action and step was taken.
+    pub done: &'a [(Name, i64)],
+    /// How many calls were made; `None` when that is not known.
+    pub steps: Option<i64>,
+}
+
+impl WorkflowFacts<'_> {
+    /// How often `step` was taken.
+    pub fn done(&self, step: &Name) -> i64 {
+        self.done
+            .iter()
+            .find(|(known, _)| known == step)
+            .map_or(0, |(_, times)| *times)
+    }
+}
+
 /// An agent's place in the actor chain.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Link {
@@ -178,22 +222,6 @@ impl Link {
         position: 1,
         depth: 1,
     };
-}
-
-/// One of a contract's rate windows. The same in every version of the contract that has it, so a counter survives a
-/// new version.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct WindowId {
-    /// What is counted together.
-    pub scope: RateScope,
-    /// Its length.
-    pub per_secs: u64,
-}
-
-impl fmt::Display for WindowId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}s", self.scope, self.per_secs)
-    }
 }
 
 impl<'a> Facts<'a> {
@@ -230,18 +258,32 @@ impl<'a> Facts<'a> {
                 position: 0,
                 depth: u8::MAX,
             },
-            user_present: false,
+            next: None,
+            loops: true,
+            user: None,
+            flow: FlowFacts {
+                labels: None,
+                data: None,
+                sink: None,
+                trusted: false,
+            },
+            workflow: WorkflowFacts {
+                last: None,
+                done: &[],
+                steps: None,
+            },
+            approvals: &[],
             task_scope: None,
             reviewed_at: UnixTime::from_millis(0),
             statement: None,
         }
     }
 
-    /// The counter of `window`; `None` when nobody gathered it.
-    pub fn counter(&self, window: WindowId) -> Option<i64> {
+    /// The count of `counter`; `None` when nobody gathered it.
+    pub fn counter(&self, counter: &CounterId) -> Option<i64> {
         self.counters
             .iter()
-            .find(|(id, _)| *id == window)
+            .find(|(id, _)| id == counter)
             .map(|(_, count)| *count)
     }
 
@@ -256,83 +298,4 @@ impl<'a> Facts<'a> {
             _ => None,
         }
     }
-
-    /// Every fact as name, value and kind, in a fixed order: what explanations show and records keep.
-    pub fn rows(&self, now: UnixTime) -> Vec<FactRow> {
-        let mut rows = Vec::with_capacity(Fact::ALL.len() + self.counters.len());
-        for fact in Fact::ALL {
-            self.rows_of(*fact, now, &mut rows);
-        }
-        rows
-    }
-
-    fn rows_of(&self, fact: Fact, now: UnixTime, rows: &mut Vec<FactRow>) {
-        let absent = || "(none)".to_owned();
-        let name = |name: Option<&Name>| name.map_or_else(absent, ToString::to_string);
-        let value = match fact {
-            Fact::Org => self.org.to_string(),
-            Fact::Agent => self.agent.to_string(),
-            Fact::Assurance => {
-                let level = self.assurance.level();
-                format!("{level} ({})", level.meaning())
-            }
-            Fact::EvidenceAge => format!("{}s", self.evidence_age_secs),
-            Fact::Link => format!("{} of {}", self.link.position, self.link.depth),
-            Fact::UserPresent => self.user_present.to_string(),
-            Fact::Caller => self.caller.as_str().to_owned(),
-            Fact::Task => self.task.id.to_string(),
-            Fact::TaskType => self.task.kind.to_string(),
-            Fact::TaskOpener => self.task.opener.to_string(),
-            Fact::TaskTenant => name(self.task.tenant),
-            Fact::TaskPurpose => name(self.task.purpose),
-            Fact::TaskOpened => self.task.opened_at.rfc3339(),
-            Fact::TaskExpires => self.task.expires_at.rfc3339(),
-            Fact::TaskScope => self.task_scope.map_or_else(absent, |scope| {
-                scope.iter().map(Name::as_str).collect::<Vec<_>>().join(", ")
-            }),
-            Fact::Stage => self.stage.as_str().to_owned(),
-            Fact::Action => self.action.to_string(),
-            Fact::Audience => self.audience.to_string(),
-            Fact::ResourceType => self.resource.kind.map_or_else(absent, str::to_owned),
-            Fact::ResourceId => self.resource.id.map_or_else(absent, str::to_owned),
-            Fact::ResourceTenant => name(self.resource.tenant),
-            Fact::Argument => {
-                if let Stage::Call { arguments } = self.stage {
-                    rows.extend(arguments.iter().map(|(name, value)| FactRow {
-                        fact,
-                        name: format!("{}.{name}", fact.as_str()),
-                        value: value.to_string(),
-                    }));
-                }
-                return;
-            }
-            Fact::Counter => {
-                rows.extend(self.counters.iter().map(|(window, count)| FactRow {
-                    fact,
-                    name: format!("{}.{window}", fact.as_str()),
-                    value: count.to_string(),
-                }));
-                return;
-            }
-            Fact::Reviewed => self.reviewed_at.rfc3339(),
-            Fact::Now => now.rfc3339(),
-            Fact::Statement => self.statement.map_or_else(absent, |text| format!("{text:?}")),
-        };
-        rows.push(FactRow {
-            fact,
-            name: fact.as_str().to_owned(),
-            value,
-        });
-    }
-}
-
-/// One fact as text.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct FactRow {
-    /// Its kind, which says where it comes from.
-    pub fact: Fact,
-    /// Its name; arguments and counters carry their own.
-    pub name: String,
-    /// Its value.
-    pub value: String,
 }

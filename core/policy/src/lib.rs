@@ -7,17 +7,21 @@
 //! ```
 //!
 //! Pure: the time is an argument, counters are facts. It never sees a credential's bytes, and a verdict opens no door.
-//! Read `contract.rs`, then `fact.rs`, `limit.rs` and `decide.rs`.
+//! Along a chain every party is judged by its own contract (`chain.rs`). Read `contract.rs`, then `fact.rs`, `limit.rs` and `decide.rs`.
 
 mod atom;
 mod attribute;
+mod chain;
 mod compile;
 pub mod contract;
+mod counter;
 mod decide;
 mod explain;
 mod expression;
 pub mod fact;
+mod fact_rows;
 mod facts;
+pub mod flow;
 mod limit;
 mod reason;
 mod verdict;
@@ -27,12 +31,17 @@ mod week_ranges;
 mod tests;
 
 pub use atom::Atom;
-pub use compile::{CompileError, Compiled, Window};
+pub use attribute::domains_of;
+pub use chain::{ChainLink, ChainVerdict, LinkVerdict, decide_chain};
+pub use compile::{CompileError, Compiled, Counter};
 pub use contract::{Contract, ContractError, ContractHash};
+pub use counter::{Counted, CounterId};
 pub use decide::decide;
 pub use explain::explain;
 pub use fact::{Fact, Provenance};
-pub use facts::{ArgValue, Caller, FactRow, Facts, Link, ResourceFacts, Stage, TaskFacts, WindowId};
+pub use fact_rows::{FactRow, NotFacts, Recorded};
+pub use facts::{ArgValue, Caller, Facts, Link, ResourceFacts, Stage, TaskFacts, UserFacts, WorkflowFacts};
+pub use flow::{DataLabels, FlowFacts, Labels, Readers, Sink};
 pub use limit::Limit;
 pub use reason::{Reason, ReasonGroup, Remedy};
-pub use verdict::{Allowed, Basis, Denial, GrantRef, Nearest, Obligation, ReasonDetail, Verdict};
+pub use verdict::{Allowed, Basis, Denial, GrantRef, Nearest, ReasonDetail, Verdict};

@@ -135,6 +135,8 @@ reasons! {
         TaskExpired = "TASK_EXPIRED", Request, "The task has ended.";
         /// The credential was not issued for this action.
         TaskScope = "TASK_SCOPE", Retry, "The credential does not cover this action.";
+        /// The task's template does not name the action.
+        OutsideTask = "OUTSIDE_TASK", Request, "The action is not part of this task.";
         /// The grant, or the credential asked for, is for the agent process itself, not for a child of its run.
         ChildNotAllowed = "CHILD_NOT_ALLOWED", None, "Only the agent process itself may do this.";
     }
@@ -147,6 +149,8 @@ reasons! {
         DataDomain = "DATA_DOMAIN", None, "This kind of data is not granted.";
         /// More sensitive data than the contract allows.
         SensitivityExceeded = "SENSITIVITY_EXCEEDED", None, "The data is too sensitive for this agent.";
+        /// A field that the grant excludes.
+        FieldDenied = "FIELD_DENIED", None, "A part of this data is not granted.";
         /// What was read may not be shown to this receiver.
         ReaderNotAllowed = "READER_NOT_ALLOWED", None, "The receiver may not see this data.";
         /// The sink is cleared for less than what was read.
@@ -207,6 +211,8 @@ reasons! {
         StateUnavailable = "STATE_UNAVAILABLE", Retry, "The request cannot be decided at the moment.";
         /// Somebody stopped everything.
         KillSwitch = "KILL_SWITCH", None, "The agent was stopped.";
+        /// A rule that the contract writes in Cedar refuses it.
+        CustomRule = "CUSTOM_RULE", Request, "A rule of the agent's contract refuses this.";
         /// The service's own policy refuses it.
         ServicePolicy = "SERVICE_POLICY", None, "The service refuses the request.";
     }
@@ -237,7 +243,9 @@ impl Reason {
                 | Self::ArgumentOutOfRange
                 | Self::OutsidePurpose
                 | Self::OutsideTimeWindow
+                | Self::OutsideTask
                 | Self::DataDomain
+                | Self::FieldDenied
                 | Self::SensitivityExceeded
                 | Self::RateLimited
                 | Self::BudgetExhausted

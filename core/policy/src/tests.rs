@@ -3,9 +3,13 @@
 mod matrix;
 mod properties;
 mod reasons;
+mod state;
 
 use crate::contract::Opener;
-use crate::{ArgValue, Caller, Compiled, Contract, Facts, Link, ResourceFacts, Stage, TaskFacts, WindowId};
+use crate::{
+    ArgValue, Caller, Compiled, Contract, CounterId, Facts, FlowFacts, Labels, Link, ResourceFacts, Stage,
+    TaskFacts, UserFacts, WorkflowFacts,
+};
 use identity::{AgentId, Assurance, Audience, Name, OrgId, TaskId, UnixTime};
 
 pub(crate) const BILLING: &str = include_str!("../testdata/billing.yaml");
@@ -27,9 +31,15 @@ pub(crate) const UID: Assurance = Assurance {
     signer: 0,
 };
 
-pub(crate) const MINUTE: WindowId = WindowId {
-    scope: crate::contract::RateScope::Agent,
-    per_secs: 60,
+pub(crate) const MINUTE: CounterId = CounterId::calls(crate::contract::RateScope::Agent, 60);
+/// Nothing counted yet.
+pub(crate) const NONE_YET: &[(CounterId, i64)] = &[(MINUTE, 0)];
+/// Nothing read yet.
+pub(crate) const CLEAN: FlowFacts<'static> = FlowFacts {
+    labels: Some(&Labels::NONE),
+    data: None,
+    sink: None,
+    trusted: false,
 };
 
 pub(crate) fn compiled(text: &str) -> Compiled {
@@ -46,6 +56,7 @@ pub(crate) struct Words {
     pub(crate) purpose: Name,
     pub(crate) other: Name,
     pub(crate) scope: Vec<Name>,
+    pub(crate) groups: Vec<Name>,
 }
 
 pub(crate) fn name(text: &str) -> Name {
@@ -63,6 +74,7 @@ impl Words {
             purpose: name("reconciliation"),
             other: name("something-else"),
             scope: vec![name("invoices.read"), name("invoices.list")],
+            groups: vec![name("office")],
         }
     }
 
@@ -98,12 +110,22 @@ impl Words {
             },
             stage: Stage::Call { arguments },
             caller: Caller::Agent,
-            counters: &[(MINUTE, 0)],
+            counters: NONE_YET,
             link: Link {
                 position: 2,
                 depth: 2,
             },
-            user_present: true,
+            loops: false,
+            user: Some(UserFacts {
+                id: "user",
+                groups: &self.groups,
+                entitled: true,
+            }),
+            flow: CLEAN,
+            workflow: WorkflowFacts {
+                steps: Some(0),
+                ..WorkflowFacts::default()
+            },
             task_scope: Some(&self.scope),
             reviewed_at: NOW.minus_secs(3600),
             ..Facts::least(

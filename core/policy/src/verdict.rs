@@ -1,8 +1,8 @@
 //! The outcome of a decision: data with reasons. It opens no door; only the broker makes a permit of it.
 
 use crate::atom::Atom;
-use crate::contract::{ContractHash, DataTerms};
-use crate::facts::WindowId;
+use crate::contract::ContractHash;
+use crate::flow::Labels;
 use crate::reason::{Reason, Remedy};
 use identity::Name;
 use std::sync::Arc;
@@ -41,7 +41,9 @@ pub struct Allowed {
     pub(crate) contract: ContractHash,
     pub(crate) basis: Basis,
     pub(crate) policies: Vec<String>,
-    pub(crate) obligations: Vec<Obligation>,
+    pub(crate) raises: Labels,
+    pub(crate) steps: Vec<Name>,
+    pub(crate) findings: Vec<Reason>,
 }
 
 /// What an allowed decision rests on.
@@ -92,19 +94,18 @@ impl Allowed {
     pub fn policies(&self) -> &[String] {
         &self.policies
     }
-    /// What the enforcer has to do. One that cannot has to refuse.
-    pub fn obligations(&self) -> &[Obligation] {
-        &self.obligations
+    /// What the task has seen once the call was made. Raised before the call is forwarded.
+    pub const fn raises(&self) -> &Labels {
+        &self.raises
     }
-}
-
-/// Something the enforcer has to do with an allowed call.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Obligation {
-    /// Count the call in this window.
-    Count(WindowId),
-    /// Raise the task's labels to these before the call is forwarded.
-    Label(Arc<DataTerms>),
+    /// The steps of the declared workflow that the call is.
+    pub fn steps(&self) -> &[Name] {
+        &self.steps
+    }
+    /// What is reported although it is allowed.
+    pub fn findings(&self) -> &[Reason] {
+        &self.findings
+    }
 }
 
 /// A grant and its place in the contract.

@@ -10,7 +10,6 @@ use crate::problem::Problem;
 use crate::view::{Reach, View};
 use arc_swap::ArcSwap;
 use audit::event::CommitmentKey;
-use broker::ledger::Taken;
 use broker::{Draw, World};
 use identity::Revision;
 use std::sync::Arc;
@@ -175,9 +174,9 @@ impl Gateway {
         Ok(Self { inner, keeper })
     }
 
-    /// Counts a place that an entry of the journal says was taken: after a restart, before serving.
-    pub fn replay(&self, taken: Taken) {
-        self.inner.judge.ledger.replay(taken);
+    /// Takes in what the detail of a journal's entry says was taken and seen: after a restart, before serving.
+    pub fn replay(&self, detail: &audit::event::Extra) -> Result<(), serde_json::Error> {
+        self.inner.judge.ledger.replay_detail(detail)
     }
 
     /// Its counters.

@@ -1,18 +1,18 @@
 //! The decision of one call: the contract in force, compiled once per version, and the counters it asks for.
 
-use crate::ledger::{Ledger, Reservation};
 use broker::World;
-use broker::enforce::{Call, CallPermit, Live, enforce};
-use broker::exchange::ContractInForce;
+use broker::chain::LinkInForce;
+use broker::enforce::{Call, CallPermit, Live, arguments, enforce};
 use broker::upstream::{Mapped, Upstream};
-use broker::world::ContractRecord;
+use broker::world::{Agent, ContractRecord};
 use broker::{Draw, Fresh, Outcome};
 use credential::AccessTokenClaims;
 use credential::dpop::{Caller, CallerKind};
-use identity::{AgentId, Digest, OrgScope};
+use identity::{Digest, OrgScope};
 use policy::{Compiled, Contract};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use store::ledger::{Ledger, Request, Reservation, Wants};
 
 /// Most compiled contracts kept; some hundred KiB each at worst.
 const COMPILED_MAX: usize = 1024;
@@ -42,14 +42,17 @@ pub(crate) enum NotJudged {
 }
 
 impl Judge {
-    fn contract(
-        &self,
-        world: &World,
-        agent: AgentId,
-        scope: OrgScope,
-    ) -> Option<(Arc<ContractRecord>, Arc<Compiled>)> {
-        let agent = world.agent(scope, agent)?;
-        let record = world.contract(scope, &agent.contract)?;
+    /// An agent with the contract that it acts under.
+    fn link(&self, world: &World, agent: &Arc<Agent>) -> Option<LinkInForce> {
+        let record = world.contract(OrgScope::Only(agent.org), &agent.contract)?;
+        Some(LinkInForce {
+            agent: agent.clone(),
+            record: record.clone(),
+            compiled: self.compiled(record)?,
+        })
+    }
+
+    fn compiled(&self, record: &ContractRecord) -> Option<Arc<Compiled>> {
         let known = self
             .compiled
             .lock()
@@ -57,7 +60,7 @@ impl Judge {
             .get(&record.hash)
             .cloned();
         if let Some(compiled) = known {
-            return Some((record.clone(), compiled));
+            return Some(compiled);
         }
         let contract = Contract::parse(&record.file, record.source.as_bytes()).ok()?;
         let compiled = Arc::new(Compiled::new(contract).ok()?);
@@ -66,7 +69,7 @@ impl Judge {
             cache.clear();
         }
         cache.insert(record.hash, compiled.clone());
-        Some((record.clone(), compiled))
+        Some(compiled)
     }
 
     /// Decides. The reservation is kept by who recorded a permit, and given back otherwise.
@@ -79,13 +82,25 @@ impl Judge {
         draw: &mut Draw<'_>,
     ) -> Result<(Outcome<CallPermit>, Reservation), NotJudged> {
         let token = received.token;
-        let scope = OrgScope::Only(token.org);
-        let (record, compiled) = self
-            .contract(world, token.agent, scope)
-            .ok_or(NotJudged::NoContract)?;
-        let reservation = self
-            .ledger
-            .reserve(compiled.windows(), token.agent, token.task, draw.now());
+        let links: Vec<LinkInForce> = live
+            .agents()
+            .iter()
+            .map(|agent| self.link(world, agent).ok_or(NotJudged::NoContract))
+            .collect::<Result<_, _>>()?;
+        let reservation = arguments(received.mapped, |arguments| {
+            self.ledger.gather(&Request {
+                links: &links,
+                task: live.task(),
+                instance: token.instance,
+                audience: &received.upstream.audience,
+                wants: Wants::Call {
+                    action: &received.mapped.action,
+                    arguments,
+                    data: received.mapped.data.as_deref(),
+                },
+                now: draw.now(),
+            })
+        });
         let call = Call {
             token,
             upstream: received.upstream,
@@ -93,14 +108,15 @@ impl Judge {
             method: received.method,
             path: received.path,
             caller: received.caller.map(recorded),
-            counters: &reservation.counters,
-            taken: &reservation.taken,
+            links: &links,
+            gathered: reservation.gathered(),
         };
-        let contract = ContractInForce {
-            record: &record,
-            compiled: &compiled,
-        };
-        let outcome = enforce(world, contract, live, fresh, &call, draw);
+        let outcome = enforce(world, live, fresh, &call, draw);
+        match &outcome {
+            // Before anything is forwarded: what comes back is in whatever the task does from here on.
+            Outcome::Granted(plan) => self.ledger.see(plan.proof().seen()),
+            Outcome::Refused(_) => self.ledger.denied(reservation.gathered(), draw.now()),
+        }
         Ok((outcome, reservation))
     }
 }

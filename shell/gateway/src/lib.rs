@@ -20,7 +20,6 @@ mod fields;
 mod gateway;
 mod inject;
 mod judge;
-mod ledger;
 mod live;
 pub mod member;
 mod metrics;

@@ -18,6 +18,7 @@ use credential::dpop::RequestTarget;
 use identity::{LogId, OrgId, UnixTime};
 use std::sync::Arc;
 use store::Store;
+use store::ledger::Ledger;
 use tokio::sync::Semaphore;
 
 /// One running server's state. Shared by all requests.
@@ -39,6 +40,8 @@ pub struct Installation {
     pub secrets: UpstreamSecrets,
     /// Compiled contracts.
     pub contracts: Contracts,
+    /// Counts of what was issued.
+    pub ledger: Arc<Ledger>,
     /// Counters.
     pub metrics: Metrics,
     /// Node agents and gateways that follow the feed.
@@ -100,6 +103,7 @@ impl Installation {
             published: ArcSwap::from_pointee(Published::of(&store.world(), &config.trust_domain)),
             exchanges: Semaphore::new(config.exchanges_max),
             contracts: Contracts::default(),
+            ledger: Arc::default(),
             metrics: Metrics::default(),
             followers: Followers::default(),
             replays: ProofReplays::default(),

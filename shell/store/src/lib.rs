@@ -24,6 +24,7 @@ mod health;
 mod history;
 mod housekeeper;
 mod index;
+pub mod ledger;
 mod log;
 mod log_key;
 mod once;

@@ -34,6 +34,10 @@ pub(super) struct Open {
     /// How long it lasts, as in 15m; the contract's maximum, if left out
     #[arg(long)]
     ttl: Option<Seconds>,
+    /// A destination that the task may write to after it has read what others can write: an address, an account, or
+    /// @domain for every address of a domain. May be given several times
+    #[arg(long = "trust", value_name = "DESTINATION")]
+    trusted: Vec<String>,
 }
 
 pub(super) fn run(command: &TaskCommand, at: &Place, page: &Page) -> Result<Exit, Failure> {
@@ -41,6 +45,7 @@ pub(super) fn run(command: &TaskCommand, at: &Place, page: &Page) -> Result<Exit
         TaskCommand::Open(open) => {
             let body = json!({
                 "agent": open.agent, "kind": open.kind, "tenant": open.tenant, "ttl_secs": open.ttl.map(Seconds::get),
+                "trusted": open.trusted,
             });
             let task = at.admin.post("/v1/tasks", &body)?;
             if page.is_json() {

@@ -4,6 +4,7 @@
 //! says where the CLI finds it, and the CLI resolves that. Every key is described in `docs/reference/upstream.md`.
 
 mod group;
+mod labels;
 mod node;
 
 use super::origin::{Host, Origin};
@@ -431,7 +432,16 @@ fn routes(top: &Group<'_>, node: &Node) -> Vec<Route> {
 }
 
 fn route(node: &Node, path: &str, mistakes: &Mistakes<'_>) -> Option<Route> {
-    let known = ["method", "path", "action", "resource", "arguments", "tenant"];
+    let known = [
+        "method",
+        "path",
+        "action",
+        "resource",
+        "arguments",
+        "tenant",
+        "data",
+        "sink",
+    ];
     let group = Group::of(node, path, &known, mistakes)?;
     let method = group.text("method");
     let template = group.text("path");
@@ -457,7 +467,11 @@ fn route(node: &Node, path: &str, mistakes: &Mistakes<'_>) -> Option<Route> {
         .optional("tenant")
         .and_then(|node| Group::of(node, &group.path_of("tenant"), &PLACES, mistakes))
         .and_then(|group| place(&group));
+    let data = group.optional("data").map(|node| labels::data(&group, node));
+    let sink = group.optional("sink").map(|node| labels::sink(&group, node));
     Some(Route {
+        data: data.map_or(Some(None), |data| data.map(Some))?,
+        sink: sink.map_or(Some(None), |sink| sink.map(Some))?,
         method: method?.to_owned(),
         path: template?.to_owned(),
         action: action?,

@@ -17,6 +17,7 @@ pub use route::{ArgumentValue, CallHeaders, Found, Mapped, NotMapped, Repeated, 
 pub use target::TargetError;
 
 use identity::{Audience, Name, OrgId, UpstreamId};
+use policy::{DataLabels, Sink};
 use serde::{Deserialize, Serialize};
 
 /// A declared service. Undeclared hosts are refused.
@@ -87,6 +88,12 @@ pub struct Route {
     pub arguments: Vec<Argument>,
     /// Where the request names the tenant whose data it touches, if anywhere.
     pub tenant: Option<Place>,
+    /// What data it returns; `None` when nobody said, and then it counts as untrusted.
+    #[serde(default)]
+    pub data: Option<DataLabels>,
+    /// What it carries out; `None` when nobody said, and then every method that may change something does.
+    #[serde(default)]
+    pub sink: Option<Sink>,
 }
 
 /// A named argument and its place in a request.

@@ -9,8 +9,11 @@ use super::body::{self, BodyError};
 use super::target::{self, TargetError};
 use super::{ArgumentKind, Place, Route};
 use identity::Name;
+use policy::contract::Sensitivity;
+use policy::{DataLabels, Readers, Sink};
 use serde_json::Value;
 use std::borrow::Cow;
+use std::sync::Arc;
 
 /// Most routes of one upstream: each is compared in turn.
 pub const ROUTES_MAX: usize = 256;
@@ -63,6 +66,8 @@ struct Compiled {
     arguments: Box<[Source]>,
     tenant: Option<Source>,
     wants_body: bool,
+    data: Option<Arc<DataLabels>>,
+    sink: Option<Arc<Sink>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -113,6 +118,25 @@ pub struct Mapped {
     pub arguments: Vec<(Name, ArgumentValue)>,
     /// Whose data it touches, where the route says.
     pub tenant: Option<Name>,
+    /// What data it returns, where the route says.
+    pub data: Option<Arc<DataLabels>>,
+    /// What it carries out.
+    pub sink: Option<Arc<Sink>>,
+}
+
+impl Mapped {
+    /// The values of the arguments that say where it goes, or whom it concerns.
+    pub fn destinations(&self) -> Vec<&str> {
+        let names = self.sink.iter().flat_map(|sink| &sink.destinations);
+        let values = names.filter_map(|name| self.arguments.iter().find(|(known, _)| known == name));
+        values
+            .flat_map(|(_, value)| match value {
+                ArgumentValue::Text(text) => vec![text.as_str()],
+                ArgumentValue::Texts(texts) => texts.iter().map(String::as_str).collect(),
+                ArgumentValue::Integer(_) | ArgumentValue::Boolean(_) => Vec::new(),
+            })
+            .collect()
+    }
 }
 
 /// A header stands more than once, or in a value that is not visible ASCII.
@@ -307,6 +331,8 @@ impl Found<'_> {
             resource_id,
             arguments,
             tenant,
+            data: route.data.clone(),
+            sink: route.sink.clone(),
         })
     }
 
@@ -379,6 +405,31 @@ fn from_json(value: &Value, kind: ArgumentKind) -> Option<ArgumentValue> {
             .map(ArgumentValue::Texts),
         _ => None,
     }
+}
+
+/// What a route carries out. One that says nothing and is no plain read is taken to change something that somebody
+/// would want to have been asked about.
+fn sink(route: &Route) -> Result<Option<Sink>, String> {
+    let Some(sink) = &route.sink else {
+        let reads = matches!(route.method.as_str(), "GET" | "HEAD" | "OPTIONS");
+        return Ok((!reads).then_some(Sink {
+            clearance: Sensitivity::Internal,
+            readers: Readers::Everyone,
+            egress: false,
+            consequential: true,
+            destinations: Vec::new(),
+        }));
+    };
+    for name in &sink.destinations {
+        let argument = route.arguments.iter().find(|argument| argument.name == *name);
+        if !argument.is_some_and(|argument| matches!(argument.kind, ArgumentKind::Text | ArgumentKind::Texts))
+        {
+            return Err(format!(
+                "the destination \"{name}\" is no argument of the route that holds text"
+            ));
+        }
+    }
+    Ok(Some(sink.clone()))
 }
 
 fn compile(route: &Route) -> Result<Compiled, String> {
@@ -465,6 +516,8 @@ fn compile(route: &Route) -> Result<Compiled, String> {
         arguments: arguments.into(),
         tenant,
         wants_body,
+        data: route.data.clone().map(Arc::new),
+        sink: sink(route)?.map(Arc::new),
     })
 }
 

@@ -42,6 +42,9 @@ impl World {
         keep(&mut part.upstream_names, |(of, _), _| *of == org);
         part.tasks.retain(|_, task| task.org == org);
         part.instances.retain(|_, instance| instance.org == org);
+        keep(&mut part.directories, |(of, _), _| *of == org);
+        keep(&mut part.users, |(of, _, _), _| *of == org);
+        keep(&mut part.trust_sources, |(of, _), _| *of == org);
         keep(&mut part.revocations, |_, revoked| {
             revoked.org.is_none_or(|of| of == org)
         });
@@ -118,6 +121,31 @@ impl World {
                     altered.closed = true;
                     self.tasks.insert(task, Arc::new(altered));
                 }
+            }
+            Change::TaskDeclassified { task, .. } => {
+                if let Some(known) = self.tasks.get(&task) {
+                    let mut altered = super::Task::clone(known);
+                    altered.declassified = revision;
+                    self.tasks.insert(task, Arc::new(altered));
+                }
+            }
+            Change::DirectorySet(directory) => {
+                let key = (directory.org, directory.tenant.clone());
+                self.directories.insert(key, Arc::new(directory));
+            }
+            Change::UserSet(user) => {
+                let key = (user.org, user.issuer.clone(), user.subject.clone());
+                self.users.insert(key, Arc::new(user));
+            }
+            Change::UserRemoved { org, issuer, subject } => {
+                self.users.remove(&(org, issuer, subject));
+            }
+            Change::TrustSourceSet(source) => {
+                let key = (source.org, source.issuer.clone());
+                self.trust_sources.insert(key, Arc::new(source));
+            }
+            Change::TrustSourceRemoved { org, issuer } => {
+                self.trust_sources.remove(&(org, issuer));
             }
             Change::InstanceOpened(instance) => {
                 self.instances.insert(instance.id, Arc::new(instance));

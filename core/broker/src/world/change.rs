@@ -5,8 +5,8 @@
 //! a Change of an unknown kind is refused when it is read, never skipped.
 
 use super::{
-    Agent, AgentState, ContractRecord, Instance, JoinToken, LaunchSpec, NodeRecord, Org, Principal,
-    PublicKey, Registration, Revocation, Task,
+    Agent, AgentState, ContractRecord, Directory, Instance, JoinToken, LaunchSpec, NodeRecord, Org,
+    Principal, PublicKey, Registration, Revocation, Task, TrustSource, User,
 };
 use crate::upstream::Upstream;
 use identity::{
@@ -77,6 +77,35 @@ pub enum Change {
         /// Its org.
         org: OrgId,
     },
+    /// A human lowered a task's labels.
+    TaskDeclassified {
+        /// Which task.
+        task: TaskId,
+        /// Its org.
+        org: OrgId,
+    },
+    /// The destinations that are a tenant's own, all of them.
+    DirectorySet(Directory),
+    /// A user and what they may do through agents, all of it.
+    UserSet(User),
+    /// The opposite.
+    UserRemoved {
+        /// The org.
+        org: OrgId,
+        /// Who authenticates them.
+        issuer: String,
+        /// Its name for them.
+        subject: String,
+    },
+    /// An issuer of users' tokens and its keys.
+    TrustSourceSet(TrustSource),
+    /// The opposite.
+    TrustSourceRemoved {
+        /// The org.
+        org: OrgId,
+        /// `iss`.
+        issuer: String,
+    },
     /// A process was attested and bound to an agent.
     InstanceOpened(Instance),
     /// It ended.
@@ -123,6 +152,11 @@ impl Change {
             | Self::TaskClosed { .. }
             | Self::InstanceClosed { .. }
             | Self::Revoked(_)
+            | Self::DirectorySet(_)
+            | Self::UserSet(_)
+            | Self::UserRemoved { .. }
+            | Self::TrustSourceSet(_)
+            | Self::TrustSourceRemoved { .. }
             | Self::KeyRetired { .. } => true,
             Self::Founded { .. }
             | Self::OrgCreated(_)
@@ -132,6 +166,7 @@ impl Change {
             | Self::ContractPublished(_)
             | Self::UpstreamSecretRotated { .. }
             | Self::TaskOpened(_)
+            | Self::TaskDeclassified { .. }
             | Self::InstanceOpened(_)
             | Self::RevocationsForgotten { .. }
             | Self::KeyPublished(_)
@@ -155,7 +190,13 @@ impl Change {
             | Self::RegistrationRemoved { org, .. }
             | Self::UpstreamSecretRotated { org, .. }
             | Self::TaskClosed { org, .. }
+            | Self::TaskDeclassified { org, .. }
+            | Self::UserRemoved { org, .. }
+            | Self::TrustSourceRemoved { org, .. }
             | Self::InstanceClosed { org, .. } => Some(*org),
+            Self::DirectorySet(directory) => Some(directory.org),
+            Self::UserSet(user) => Some(user.org),
+            Self::TrustSourceSet(source) => Some(source.org),
             Self::Revoked(revocation) => revocation.org,
             Self::Founded { .. }
             | Self::PrincipalAdded(_)
@@ -190,7 +231,9 @@ impl Change {
             Self::UpstreamPublished(upstream) if upstream.id.revision() == Revision(0) => {
                 upstream.id = upstream.id.at(revision);
             }
-            Self::TaskOpened(task) => task.id = task.id.at(revision),
+            Self::TaskOpened(task) => {
+                task.id = task.id.at(revision);
+            }
             Self::InstanceOpened(instance) => {
                 instance.id = instance.id.at(revision);
                 instance.run = instance.run.at(revision);
@@ -209,6 +252,12 @@ impl Change {
             | Self::UpstreamPublished(_)
             | Self::UpstreamSecretRotated { .. }
             | Self::TaskClosed { .. }
+            | Self::TaskDeclassified { .. }
+            | Self::DirectorySet(_)
+            | Self::UserSet(_)
+            | Self::UserRemoved { .. }
+            | Self::TrustSourceSet(_)
+            | Self::TrustSourceRemoved { .. }
             | Self::InstanceClosed { .. }
             | Self::Revoked(_)
             | Self::RevocationsForgotten { .. }

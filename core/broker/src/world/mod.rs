@@ -7,20 +7,26 @@ mod agent;
 mod apply;
 mod change;
 mod contract;
+pub mod directory;
 mod key;
 mod member;
 mod org;
 mod revocation;
 mod task;
+mod trust;
+mod user;
 
 pub use agent::{Agent, AgentState, ArgvRule, Instance, LaunchSpec, MeasuredRoot, Registration, VisiblePath};
 pub use change::Change;
 pub use contract::ContractRecord;
+pub use directory::Directory;
 pub use key::{KeyClass, PublicKey};
 pub use member::{JoinToken, MemberRole, NodeRecord};
 pub use org::{Org, Principal, Role};
 pub use revocation::{Revocation, Target};
 pub use task::{Opener, OpenerKind, Task};
+pub use trust::TrustSource;
+pub use user::{User, UserRight};
 
 use crate::upstream::Upstream;
 use identity::{
@@ -55,6 +61,12 @@ pub struct World {
     upstreams: IdMap<UpstreamId, Arc<Upstream>>,
     upstream_names: Ordered<(OrgId, Name), UpstreamId>,
     tasks: IdMap<TaskId, Arc<Task>>,
+    #[serde(default)]
+    directories: Ordered<(OrgId, Name), Arc<Directory>>,
+    #[serde(default)]
+    users: Ordered<(OrgId, String, String), Arc<User>>,
+    #[serde(default)]
+    trust_sources: Ordered<(OrgId, String), Arc<TrustSource>>,
     instances: IdMap<InstanceId, Arc<Instance>>,
     revocations: Ordered<Target, Revoked>,
     keys: Ordered<String, Arc<PublicKey>>,
@@ -136,6 +148,38 @@ impl World {
     /// Every agent in reach, in no particular order.
     pub fn agents(&self, scope: OrgScope) -> impl Iterator<Item = &Arc<Agent>> {
         self.agents.values().filter(move |agent| scope.holds(agent.org))
+    }
+
+    /// The destinations that are a tenant's own.
+    pub fn directory(&self, scope: OrgScope, org: OrgId, tenant: &Name) -> Option<&Arc<Directory>> {
+        let key = (org, tenant.clone());
+        scope.holds(org).then(|| self.directories.get(&key)).flatten()
+    }
+    /// Every directory in reach.
+    pub fn directories(&self, scope: OrgScope) -> impl Iterator<Item = &Arc<Directory>> {
+        self.directories
+            .values()
+            .filter(move |directory| scope.holds(directory.org))
+    }
+    /// A user by issuer and subject.
+    pub fn user(&self, scope: OrgScope, org: OrgId, issuer: &str, subject: &str) -> Option<&Arc<User>> {
+        let key = (org, issuer.to_owned(), subject.to_owned());
+        scope.holds(org).then(|| self.users.get(&key)).flatten()
+    }
+    /// Every user in reach.
+    pub fn users(&self, scope: OrgScope) -> impl Iterator<Item = &Arc<User>> {
+        self.users.values().filter(move |user| scope.holds(user.org))
+    }
+    /// The issuer of users' tokens that the org trusts under this name.
+    pub fn trust_source(&self, scope: OrgScope, org: OrgId, issuer: &str) -> Option<&Arc<TrustSource>> {
+        let key = (org, issuer.to_owned());
+        scope.holds(org).then(|| self.trust_sources.get(&key)).flatten()
+    }
+    /// Every trusted issuer in reach.
+    pub fn trust_sources(&self, scope: OrgScope) -> impl Iterator<Item = &Arc<TrustSource>> {
+        self.trust_sources
+            .values()
+            .filter(move |source| scope.holds(source.org))
     }
 
     /// How an agent may be launched.

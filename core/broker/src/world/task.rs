@@ -1,7 +1,8 @@
 //! Tasks: one unit of work each, opened by somebody who may.
 
-use identity::{AgentId, Name, OrgId, TaskId, UnixTime};
+use identity::{AgentId, Name, OrgId, Revision, TaskId, UnixTime};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// What kind of party opened a task.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -47,11 +48,24 @@ pub struct Task {
     pub expires_at: UnixTime,
     /// The task it is a part of.
     pub parent: Option<TaskId>,
+    /// The task at the root of that tree; `None` when it is that itself. Counts and labels are kept there.
+    #[serde(default)]
+    pub root: Option<TaskId>,
+    /// Destinations that the opener named. Nobody else adds one.
+    #[serde(default)]
+    pub trusted: BTreeSet<String>,
+    /// When a human last lowered its labels; 0 for never.
+    #[serde(default)]
+    pub declassified: Revision,
     /// Set once it was closed; no credential is issued for it any more.
     pub closed: bool,
 }
 
 impl Task {
+    /// The task at the root of the tree that it is in.
+    pub fn root(&self) -> TaskId {
+        self.root.unwrap_or(self.id)
+    }
     /// Whether credentials may be issued for it at `now`.
     pub fn is_open(&self, now: UnixTime) -> bool {
         !self.closed && now < self.expires_at

@@ -28,6 +28,10 @@ pub enum ParameterError {
 }
 
 impl Parameter {
+    /// The name of no argument.
+    pub(super) fn none() -> Self {
+        Self("".into())
+    }
     /// The text.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -1,15 +1,21 @@
 //! From the [`Node`] tree to [`Terms`]: which keys there are, which must be there, and what they may hold.
 
+use super::budget::budgets_terms;
+use super::custom::rules_terms;
+use super::delegation::delegation_terms;
+use super::escalation::escalation_terms;
+use super::flow_terms::flow_terms;
 use super::node::{Node, Value};
 use super::read_grant::grants_terms;
 use super::section::{Notes, Section, bad_value, duplicate, integer, items, parsed, set, text, word};
 use super::terms::{
     ApiVersion, IdentityTerms, Kind, Lifecycle, Metadata, Mode, Opener, Owner, Purpose, Rate, RateScope,
-    Tasks, TenantMode, Tenants, Terms, TimeWindow,
+    Tasks, Template, TenantMode, Tenants, Terms, TimeWindow,
 };
 use super::week::{Day, Offset};
-use identity::Level;
-use std::collections::BTreeSet;
+use super::workflow::workflow_terms;
+use identity::{Level, Name};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Most entries of one list of names: what a reviewer can still read.
 pub(super) const NAMES_MAX: usize = 100;
@@ -19,6 +25,8 @@ const TENANTS_MAX: usize = 1000;
 const WINDOWS_MAX: usize = 20;
 /// Most rates; each is a counter on every call.
 const RATES_MAX: usize = 8;
+/// Most tasks that one agent has open.
+const TASKS_MAX: i64 = 1_000_000;
 /// Most calls within a rate's length of time.
 const RATE_MAX: i64 = 1_000_000_000;
 
@@ -40,6 +48,12 @@ pub(super) fn terms(notes: &mut Notes<'_>, root: &Node) -> Option<Terms> {
             "grants",
             "windows",
             "rate",
+            "budgets",
+            "delegation",
+            "flow",
+            "workflow",
+            "escalation",
+            "rules",
             "may_launch",
             "mode",
             "lifecycle",
@@ -74,6 +88,22 @@ pub(super) fn terms(notes: &mut Notes<'_>, root: &Node) -> Option<Terms> {
     let rate = top
         .optional(notes, "rate")
         .map_or(Some(Vec::new()), |node| rate_terms(notes, node));
+    let budgets = top
+        .optional(notes, "budgets")
+        .map_or(Some(Vec::new()), |node| budgets_terms(notes, node));
+    let delegation = top
+        .optional(notes, "delegation")
+        .map(|node| delegation_terms(notes, node));
+    let flow = top.optional(notes, "flow").map(|node| flow_terms(notes, node));
+    let workflow = top
+        .optional(notes, "workflow")
+        .map(|node| workflow_terms(notes, node));
+    let escalation = top
+        .optional(notes, "escalation")
+        .map_or(Some(BTreeMap::new()), |node| escalation_terms(notes, node));
+    let rules = top
+        .optional(notes, "rules")
+        .map_or(Some(Vec::new()), |node| rules_terms(notes, node));
     let may_launch = top
         .optional(notes, "may_launch")
         .map_or(Some(BTreeSet::new()), |node| {
@@ -88,7 +118,7 @@ pub(super) fn terms(notes: &mut Notes<'_>, root: &Node) -> Option<Terms> {
         "a contract that never ends is never looked at again",
     );
     let lifecycle = lifecycle.and_then(|node| lifecycle_terms(notes, node));
-    Some(Terms {
+    let terms = Terms {
         api_version: api_version?,
         kind: kind?,
         metadata: metadata?,
@@ -100,10 +130,64 @@ pub(super) fn terms(notes: &mut Notes<'_>, root: &Node) -> Option<Terms> {
         grants: grants?,
         windows: windows?,
         rate: rate?,
+        budgets: budgets?,
+        delegation: whole(delegation)?,
+        flow: whole(flow)?,
+        workflow: whole(workflow)?,
+        escalation: escalation?,
+        rules: rules?,
         may_launch: may_launch?,
         mode: mode?,
         lifecycle: lifecycle?,
-    })
+    };
+    agree(notes, root, &terms).then_some(terms)
+}
+
+/// Whether the names by which one part of a contract speaks of another exist.
+fn agree(notes: &mut Notes<'_>, root: &Node, terms: &Terms) -> bool {
+    let approvals = terms
+        .grants
+        .iter()
+        .filter_map(|grant| Some((format!("grants.{}", grant.id), grant.approval.as_ref()?)));
+    let flow = terms
+        .flow
+        .iter()
+        .filter_map(|flow| Some(("flow.approval".to_owned(), flow.approval.as_ref()?)));
+    let workflow = terms
+        .workflow
+        .iter()
+        .filter_map(|workflow| Some(("workflow.approval".to_owned(), workflow.approval.as_ref()?)));
+    let mut unknown: Vec<(String, &Name, &str)> = approvals
+        .chain(flow)
+        .chain(workflow)
+        .filter(|(_, name)| !terms.escalation.contains_key(*name))
+        .map(|(path, name)| (path, name, "an escalation under \"escalation\""))
+        .collect();
+    for (kind, template) in &terms.tasks.templates {
+        let path = format!("tasks.templates.{kind}");
+        if !terms.tasks.types.contains(kind) {
+            unknown.push((path.clone(), kind, "a type under \"tasks.types\""));
+        }
+        let granted = |action: &Name| terms.grants.iter().any(|grant| grant.actions.contains(action));
+        for action in template.actions.iter().filter(|action| !granted(action)) {
+            unknown.push((path.clone(), action, "an action that a grant permits"));
+        }
+    }
+    for (path, name, wanted) in &unknown {
+        let mut at = root.at;
+        at.line = notes.lines.get(path).copied().unwrap_or(at.line);
+        let fix = "correct the name, or add what it names";
+        let why = format!("it has to be {wanted}");
+        notes.note(
+            super::ErrorCode::BadValue,
+            at,
+            path,
+            format!("{name} is not known"),
+            why,
+            fix,
+        );
+    }
+    unknown.is_empty()
 }
 
 fn metadata_terms(notes: &mut Notes<'_>, node: &Node) -> Option<Metadata> {
@@ -177,7 +261,8 @@ fn tenant_terms(notes: &mut Notes<'_>, node: &Node) -> Option<Tenants> {
 }
 
 fn task_terms(notes: &mut Notes<'_>, node: &Node) -> Option<Tasks> {
-    let section = Section::open(notes, "tasks", node, &["types", "max_ttl", "openers"])?;
+    let known = ["types", "max_ttl", "openers", "templates", "max_open"];
+    let section = Section::open(notes, "tasks", node, &known)?;
     let types = section.required(notes, "types", "an agent works only in tasks it was made for");
     let types = types.and_then(|node| set(notes, "tasks.types", node, NAMES_MAX, parsed));
     let max_ttl = section.optional(notes, "max_ttl").map_or_else(
@@ -198,11 +283,73 @@ fn task_terms(notes: &mut Notes<'_>, node: &Node) -> Option<Tasks> {
             |notes, path, node| word(notes, path, node, Opener::ALL),
         )
     });
+    let templates = section
+        .optional(notes, "templates")
+        .map_or(Some(BTreeMap::new()), |node| templates_terms(notes, node));
+    let max_open = section
+        .optional(notes, "max_open")
+        .map(|node| integer(notes, "tasks.max_open", node, 1..=TASKS_MAX));
     Some(Tasks {
         types: types?,
         max_ttl: max_ttl?,
         openers: openers?,
+        templates: templates?,
+        max_open: whole(max_open)?.and_then(|most| u32::try_from(most).ok()),
     })
+}
+
+fn templates_terms(notes: &mut Notes<'_>, node: &Node) -> Option<BTreeMap<Name, Template>> {
+    by_name(notes, "tasks.templates", node, |notes, path, node| {
+        let section = Section::open(notes, path, node, &["actions"])?;
+        let actions = section.required(notes, "actions", "a template names what its tasks may use");
+        let actions = actions.and_then(|node| set(notes, &section.child("actions"), node, NAMES_MAX, parsed));
+        Some(Template { actions: actions? })
+    })
+}
+
+/// A group of keys that are names, 1 to [`NAMES_MAX`] of them.
+pub(super) fn by_name<T>(
+    notes: &mut Notes<'_>,
+    path: &str,
+    node: &Node,
+    mut read: impl FnMut(&mut Notes<'_>, &str, &Node) -> Option<T>,
+) -> Option<BTreeMap<Name, T>> {
+    let Value::Map(entries) = &node.value else {
+        let why = "this key holds names with what belongs to each";
+        bad_value(notes, path, node, node.kind(), why, "write name: value");
+        return None;
+    };
+    if entries.is_empty() || entries.len() > NAMES_MAX {
+        let why = format!("1 to {NAMES_MAX} names, or no such key");
+        let found = entries.len().to_string();
+        bad_value(notes, path, node, &found, &why, "add one, or remove the key");
+        return None;
+    }
+    let mut all = BTreeMap::new();
+    let mut complete = true;
+    for (key, value) in entries {
+        let path = format!("{path}.{}", key.name);
+        notes.lines.insert(path.clone(), key.at.line);
+        match (key.name.parse::<Name>(), read(notes, &path, value)) {
+            (Ok(name), Some(value)) => {
+                all.insert(name, value);
+            }
+            (Err(error), _) => {
+                let why = error.to_string();
+                bad_value(
+                    notes,
+                    &path,
+                    value,
+                    &key.name,
+                    &why,
+                    "write a name such as invoices.read",
+                );
+                complete = false;
+            }
+            (Ok(_), None) => complete = false,
+        }
+    }
+    complete.then_some(all)
 }
 
 fn windows_terms(notes: &mut Notes<'_>, node: &Node) -> Option<Vec<TimeWindow>> {

@@ -52,6 +52,7 @@ fn grant_terms(notes: &mut Notes<'_>, path: &str, node: &Node) -> Option<Grant> 
             "business_action",
             "children",
             "data",
+            "approval",
         ],
     )?;
     let at = |key: &str| section.child(key);
@@ -87,6 +88,9 @@ fn grant_terms(notes: &mut Notes<'_>, path: &str, node: &Node) -> Option<Grant> 
     let data = section
         .optional(notes, "data")
         .map(|node| data_terms(notes, &at("data"), node));
+    let approval = section
+        .optional(notes, "approval")
+        .map(|node| parsed(notes, &at("approval"), node));
     Some(Grant {
         id: id?,
         services: services?,
@@ -96,6 +100,7 @@ fn grant_terms(notes: &mut Notes<'_>, path: &str, node: &Node) -> Option<Grant> 
         business_action: business_action?,
         children: children?,
         data: whole(data)?,
+        approval: whole(approval)?,
     })
 }
 
@@ -257,14 +262,20 @@ fn business_terms(
 }
 
 fn data_terms(notes: &mut Notes<'_>, path: &str, node: &Node) -> Option<DataTerms> {
-    let section = Section::open(notes, path, node, &["domains", "sensitivity"])?;
+    let section = Section::open(notes, path, node, &["domains", "sensitivity", "fields_deny"])?;
     let domains = section.required(notes, "domains", "labels name their domains");
     let domains = domains.and_then(|node| set(notes, &section.child("domains"), node, 20, parsed));
     let sensitivity = section.required(notes, "sensitivity", "labels name their sensitivity");
     let sensitivity =
         sensitivity.and_then(|node| word(notes, &section.child("sensitivity"), node, Sensitivity::ALL));
+    let fields_deny = section
+        .optional(notes, "fields_deny")
+        .map_or(Some(BTreeSet::new()), |node| {
+            set(notes, &section.child("fields_deny"), node, NAMES_MAX, parsed)
+        });
     Some(DataTerms {
         domains: domains?,
         sensitivity: sensitivity?,
+        fields_deny: fields_deny?,
     })
 }

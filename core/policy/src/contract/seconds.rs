@@ -29,6 +29,8 @@ pub enum SecondsError {
 impl Seconds {
     /// Half an hour.
     pub const HALF_HOUR: Self = Self(30 * 60);
+    /// Ten minutes.
+    pub const TEN_MINUTES: Self = Self(10 * 60);
 
     /// From whole seconds.
     pub const fn new(secs: u64) -> Result<Self, SecondsError> {

@@ -197,6 +197,15 @@ pub(super) fn word<T: Copy + fmt::Display>(
     found
 }
 
+/// `true` or `false`.
+pub(super) fn truth(notes: &mut Notes<'_>, path: &str, node: &Node) -> Option<bool> {
+    if let Value::Bool(value) = node.value {
+        return Some(value);
+    }
+    notes.wrong_type(node, path, "true or false");
+    None
+}
+
 /// A whole number within `range`.
 pub(super) fn integer(
     notes: &mut Notes<'_>,

@@ -1,18 +1,24 @@
 //! The contract model, version 1: an agent's job description as checked values.
 //!
 //! Written out in snake case by serde it is the canonical form; the JSON Schema is derived from the same types.
-//! Lists whose order means nothing are sets here, so order never changes a contract's hash. Budgets, delegation,
-//! flow, escalation and workflow are keys of a later version; today they are refused as unknown.
+//! Lists whose order means nothing are sets here, so order never changes a contract's hash. The larger parts have files
+//! of their own: budgets, delegation, flow, workflow, escalation, custom rules.
 
+use super::budget::Budget;
 use super::constraint::Constraint;
+use super::custom::Rule;
 use super::date::Date;
+use super::delegation::Delegation;
+use super::escalation::Escalation;
+use super::flow_terms::Flow;
 use super::parameter::Parameter;
 use super::seconds::Seconds;
 use super::sentence::Sentence;
 use super::week::{Day, Offset, TimeOfDay};
+use super::workflow::Workflow;
 use identity::{Audience, Level, Name};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -50,6 +56,28 @@ pub struct Terms {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(default, length(max = 8))]
     pub rate: Vec<Rate>,
+    /// How much it may do.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default, length(max = 16))]
+    pub budgets: Vec<Budget>,
+    /// On whose behalf it acts, and to whom it may pass work on. Without this key it acts for anyone and delegates to
+    /// nobody.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub delegation: Option<Delegation>,
+    /// What it may do with what it has read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub flow: Option<Flow>,
+    /// The steps of its work.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub workflow: Option<Workflow>,
+    /// Which humans can let something pass.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(default, with = "BTreeMap<NameText, Escalation>", length(max = 100))]
+    pub escalation: BTreeMap<Name, Escalation>,
+    /// Limits written in Cedar.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default, length(max = 20))]
+    pub rules: Vec<Rule>,
     /// Programs that a process of its run may launch as a child task. Without this key none.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     #[schemars(default, with = "BTreeSet<NameText>")]
@@ -160,6 +188,23 @@ pub struct Tasks {
     /// Who may open one.
     #[schemars(length(min = 1))]
     pub openers: BTreeSet<Opener>,
+    /// What tasks of a type may use. Tasks of a type that is not listed may use every grant.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(default, with = "BTreeMap<NameText, Template>", length(max = 100))]
+    pub templates: BTreeMap<Name, Template>,
+    /// How many tasks the agent may have open at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub max_open: Option<u32>,
+}
+
+/// What tasks of one type may use.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct Template {
+    /// The actions; grants say on what terms.
+    #[schemars(with = "BTreeSet<NameText>", length(min = 1, max = 100))]
+    pub actions: BTreeSet<Name>,
 }
 
 impl Tasks {
@@ -212,6 +257,10 @@ pub struct Grant {
     /// What data comes with it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data: Option<DataTerms>,
+    /// The escalation whose approval each call needs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<NameText>")]
+    pub approval: Option<Name>,
 }
 
 /// Whether child processes of the run may use a grant.
@@ -225,22 +274,29 @@ pub enum Children {
     Deny,
 }
 
-/// What data comes with a grant: the labels that its use puts on the task.
+/// What data may come with a grant, and which labels its use puts on the task where the service declares none.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct DataTerms {
-    /// The domains, such as `finance`.
+    /// The domains, such as `finance`. Data that its service declares to be of another domain is refused.
     #[schemars(with = "BTreeSet<NameText>", length(min = 1, max = 20))]
     pub domains: BTreeSet<Name>,
-    /// How sensitive.
+    /// How sensitive at most.
     pub sensitivity: Sensitivity,
+    /// Fields that may not come with it.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    #[schemars(default, with = "BTreeSet<NameText>", length(max = 100))]
+    pub fields_deny: BTreeSet<Name>,
 }
 
 /// How sensitive data is, from the least.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, JsonSchema)]
+#[derive(
+    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Sensitivity {
     /// For anyone.
+    #[default]
     Public,
     /// For anyone inside.
     Internal,
@@ -287,8 +343,10 @@ pub enum RateScope {
     /// All calls of the agent.
     #[default]
     Agent,
-    /// The calls of one task.
+    /// The calls of one task and its child tasks.
     Task,
+    /// The calls of one attested process.
+    Instance,
 }
 
 /// Whether a contract's limits hold.
@@ -338,12 +396,12 @@ spelled! {
     Opener { User = "user", Operator = "operator", Trigger = "trigger", Itself = "self" }
     Children { Allow = "allow", Deny = "deny" }
     Sensitivity { Public = "public", Internal = "internal", Confidential = "confidential", Secret = "secret" }
-    RateScope { Agent = "agent", Task = "task" }
+    RateScope { Agent = "agent", Task = "task", Instance = "instance" }
     Mode { Enforce = "enforce", Shadow = "shadow" }
 }
 
 /// How `identity::Name` looks in the JSON Schema.
-struct NameText;
+pub(super) struct NameText;
 impl JsonSchema for NameText {
     fn schema_name() -> Cow<'static, str> {
         "Name".into()

@@ -61,7 +61,11 @@ fn rows(out: &mut String, file: &str, text: &str) {
         ("month", ArgValue::Int(11)),
         ("year", ArgValue::Int(2026)),
     ];
-    let counters: Vec<(WindowId, i64)> = contract.windows().iter().map(|window| (window.id, 0)).collect();
+    let counters: Vec<(CounterId, i64)> = contract
+        .counters()
+        .iter()
+        .map(|counter| (counter.id.clone(), 0))
+        .collect();
     let own = name("acme-eu");
     let others = [name("acme-us"), name("globex")];
     for (stage, (action, service)) in [false, true]

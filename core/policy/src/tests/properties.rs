@@ -258,7 +258,7 @@ proptest! {
                     .limits()
                     .iter()
                     .map(|limit| &limit.limit)
-                    .filter(|limit| !limit.holds(facts, now))
+                    .filter(|limit| !limit.holds(facts, contract.contract().terms(), now))
                     .collect();
                 let granted = contract.grants().iter().any(|grant| grant.atoms.iter().all(|atom| atom.holds(facts)));
                 prop_assert_eq!(verdict.is_allowed(), granted && exceeded.is_empty());

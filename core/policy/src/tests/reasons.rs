@@ -1,7 +1,7 @@
 //! One test per reason that a contract can give today.
 
 use super::*;
-use crate::{Basis, Obligation, Reason, Remedy, Verdict, decide, explain};
+use crate::{Basis, Reason, Remedy, Verdict, decide, explain};
 
 fn codes(verdict: &Verdict) -> Vec<&'static str> {
     verdict
@@ -39,8 +39,8 @@ fn a_call_within_the_contract_is_allowed_by_a_named_grant() {
             .contains("- id: read-invoice")
     );
     assert_eq!(allowed.policies(), ["grant:read-invoice"]);
-    assert_eq!(allowed.obligations()[0], Obligation::Count(MINUTE));
-    assert!(matches!(&allowed.obligations()[1], Obligation::Label(data) if data.domains.contains("finance")));
+    assert!(allowed.raises().domains.contains("finance"));
+    assert!(allowed.raises().tenants.contains("acme-eu") && allowed.raises().taint.contains("invoices.read"));
     assert_eq!(allowed.would_deny(), None);
 }
 
@@ -133,10 +133,7 @@ fn an_agent_cannot_open_its_own_task_unless_the_contract_says_so() {
 fn outside_time_window() {
     let words = Words::reporter();
     let arguments = [("month", ArgValue::Int(11)), ("currency", ArgValue::Str("EUR"))];
-    let day_window = WindowId {
-        scope: crate::contract::RateScope::Task,
-        per_secs: 86_400,
-    };
+    let day_window = CounterId::calls(crate::contract::RateScope::Task, 86_400);
     let counters = [(MINUTE, 0), (day_window, 0)];
     let at = |now: UnixTime| {
         let mut facts = words.call(&arguments);
@@ -303,10 +300,7 @@ fn an_argument_that_is_wrong_missing_doubled_or_empty_is_refused() {
 fn a_number_is_held_to_its_range() {
     let words = Words::reporter();
     let contract = compiled(REPORTER);
-    let day_window = WindowId {
-        scope: crate::contract::RateScope::Task,
-        per_secs: 86_400,
-    };
+    let day_window = CounterId::calls(crate::contract::RateScope::Task, 86_400);
     let counters = [(MINUTE, 0), (day_window, 0)];
     let with = |month: ArgValue<'_>| {
         let arguments = [("month", month), ("currency", ArgValue::Str("EUR"))];
@@ -331,10 +325,7 @@ fn a_number_is_held_to_its_range() {
 fn a_child_process_cannot_use_a_grant_of_the_agent_itself() {
     let words = Words::reporter();
     let arguments = [("month", ArgValue::Int(1)), ("currency", ArgValue::Str("EUR"))];
-    let day_window = WindowId {
-        scope: crate::contract::RateScope::Task,
-        per_secs: 86_400,
-    };
+    let day_window = CounterId::calls(crate::contract::RateScope::Task, 86_400);
     let counters = [(MINUTE, 0), (day_window, 0)];
     let facts = Facts {
         counters: &counters,
@@ -404,21 +395,23 @@ fn an_agent_in_the_middle_of_a_chain_cannot_have_delegated() {
 
 #[test]
 fn rate_limited_names_limit_and_count() {
-    only(Reason::RateLimited, |facts, _| facts.counters = &[(MINUTE, 60)]);
+    only(Reason::RateLimited, |facts, _| {
+        facts.counters = const { &[(MINUTE, 60)] }
+    });
     let words = Words::billing();
     let last = Facts {
-        counters: &[(MINUTE, 59)],
+        counters: const { &[(MINUTE, 59)] },
         ..words.call(&[])
     };
     assert!(decide(&compiled(BILLING), &last, NOW).is_allowed());
     let over = Facts {
-        counters: &[(MINUTE, 61)],
+        counters: const { &[(MINUTE, 61)] },
         ..words.call(&[])
     };
     let verdict = decide(&compiled(BILLING), &over, NOW);
     let detail = &verdict.reasons()[0];
     assert_eq!(detail.limit, "at most 60 calls per 60s of one agent");
-    assert_eq!(detail.actual, "61 calls already made");
+    assert_eq!(detail.actual, "61 before this one");
     assert!(
         BILLING
             .lines()
@@ -432,10 +425,10 @@ fn rate_limited_names_limit_and_count() {
 #[test]
 fn a_counter_that_is_negative_or_unknown_refuses() {
     only(Reason::StateUnavailable, |facts, _| {
-        facts.counters = &[(MINUTE, -1)];
+        facts.counters = const { &[(MINUTE, -1)] };
     });
     only(Reason::StateUnavailable, |facts, _| {
-        facts.counters = &[(MINUTE, i64::MIN)];
+        facts.counters = const { &[(MINUTE, i64::MIN)] };
     });
     only(Reason::StateUnavailable, |facts, _| facts.counters = &[]);
 }
@@ -478,6 +471,7 @@ fn all_reasons_come_at_once_and_in_order() {
         "TENANT_BOUNDARY",
         "CHAIN_TOO_DEEP",
         "DELEGATION_NOT_ALLOWED",
+        "LOOP",
         "STATE_UNAVAILABLE",
     ];
     assert_eq!(codes(&decide(&compiled(BILLING), &worst, NOW)), expected);
@@ -572,8 +566,8 @@ fn an_explanation_shows_every_fact_with_where_it_comes_from() {
         "  assurance              attested  2 (launcher-bound, isolated)",
         "  task.tenant            opener    acme-eu",
         "  argument.id            observed  7",
-        "  counter.agent/60s      observed  0",
-        "  statement              asserted  \"I am an administrator\"",
+        "  counter.calls/agent/60s observed  0",
+        "  statement              asserted  I am an administrator",
     ] {
         assert!(text.contains(row), "{row}\n{text}");
     }
@@ -587,7 +581,7 @@ fn an_explained_refusal_reads_like_this() {
     };
     let arguments = [("status", ArgValue::Str("void"))];
     let mut facts = Facts {
-        counters: &[(MINUTE, 61)],
+        counters: const { &[(MINUTE, 61)] },
         ..words.call(&arguments)
     };
     facts.resource.tenant = Some(&words.other_tenant);
@@ -607,17 +601,19 @@ fn an_explained_refusal_reads_like_this() {
         fix    open a task for the tenant whose data is needed
       RATE_LIMITED (line 54)
         limit  at most 60 calls per 60s of one agent
-        actual 61 calls already made
+        actual 61 before this one
         fix    wait until the window has moved on, or raise "rate"
       nearest grant list-invoices (line 41); failed: argument status one of open, paid
       the caller sees ARGUMENT_OUT_OF_RANGE: An argument is outside what is granted.
     facts
       org                    attested  org_00000000000000000000000001
       agent                  attested  agt_00000000000000000000000002
-      assurance              attested  2 (launcher-bound, isolated)
-      evidence_age           observed  30s
+      assurance              attested  2 (launcher-bound, isolated) 1.3.2.1
+      evidence_age           observed  30
       link                   attested  2 of 2
-      user_present           attested  true
+      user                   attested  user
+      user.groups            attested  ["office"]
+      user.entitled          observed  true
       caller                 observed  agent
       task                   attested  task_00000000000000000000000003
       task.type              opener    reconciliation
@@ -626,18 +622,19 @@ fn an_explained_refusal_reads_like_this() {
       task.purpose           opener    reconciliation
       task.opened_at         observed  2026-11-23T09:59:00.000Z
       task.expires_at        observed  2026-11-23T10:10:00.000Z
-      task.scope             attested  invoices.read, invoices.list
+      task.scope             attested  ["invoices.read","invoices.list"]
       stage                  observed  call
       action                 observed  invoices.list
       audience               observed  invoices
       resource.type          observed  invoice
       resource.id            observed  7
       resource.tenant        observed  globex
-      argument.status        observed  "void"
-      counter.agent/60s      observed  61
+      argument.status        observed  void
+      counter.calls/agent/60s observed  61
+      labels                 observed  {"sensitivity":"public","readers":"everyone"}
+      workflow               observed  {"done":{},"last":null,"steps":0}
       contract.reviewed_at   observed  2026-11-23T09:00:00.000Z
       now                    observed  2026-11-23T10:00:00.000Z
-      statement              asserted  (none)
     "##);
 }
 
@@ -658,5 +655,8 @@ fn policies_say_where_they_come_from() {
             .policies()
             .all(|policy| policy.annotation("line").is_some())
     );
-    assert_eq!(contract.windows(), [crate::Window { id: MINUTE, max: 60 }]);
+    let [counter] = contract.counters() else {
+        panic!("one rate, one counter")
+    };
+    assert_eq!((&counter.id, counter.max), (&MINUTE, 60));
 }

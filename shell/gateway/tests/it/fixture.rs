@@ -272,6 +272,9 @@ impl Fixture {
                 opened_at: at,
                 expires_at: at.plus_secs(1200),
                 parent: None,
+                root: None,
+                trusted: BTreeSet::new(),
+                declassified: Revision(0),
                 closed: false,
             }));
             changes.push(Change::InstanceOpened(Instance {

@@ -22,6 +22,8 @@ pub(super) struct Wanted {
     kind: Option<Name>,
     tenant: Option<Name>,
     ttl_secs: Option<u64>,
+    #[serde(default)]
+    trusted: std::collections::BTreeSet<String>,
 }
 
 /// A task with its agent's name.
@@ -72,6 +74,7 @@ pub(super) async fn open(
         kind: wanted.kind,
         tenant: wanted.tenant,
         ttl_secs: wanted.ttl_secs,
+        trusted: wanted.trusted,
     };
     let recorded = settle(installation, Some(agent.org), |world, draw| {
         let agent = world.agent(OrgScope::Every, agent.id).unwrap_or(&agent);

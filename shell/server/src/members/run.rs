@@ -27,6 +27,8 @@ pub(super) async fn open(
         kind: name(&request.task_type)?,
         tenant: name(&request.tenant)?,
         ttl_secs: (request.ttl_secs > 0).then_some(request.ttl_secs),
+        // Who launches for a task with trusted destinations opens that task first, and launches for it by its id.
+        trusted: std::collections::BTreeSet::new(),
     };
     let world = installation.store.world();
     let agent = match identify_launch(installation, &world, node, evidence.clone()) {

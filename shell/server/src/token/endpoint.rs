@@ -11,16 +11,20 @@ use crate::signer::Credential;
 use axum::body::Body;
 use axum::extract::{Extension, State};
 use axum::response::Response;
-use broker::exchange::{Ask, ContractInForce, exchange, refuse_subject};
+use broker::chain::{LinkInForce, Parties, parties};
+use broker::exchange::{Acting, Ask, Behalf, chain_of, exchange, refuse_subject, task_of};
+use broker::identify::Identified;
+use broker::ledger::Gathered;
 use broker::permit::{Grant, Permit};
-use broker::{Outcome, Plan, Refusal, identify};
+use broker::{Outcome, Plan, Refusal, World, identify};
 use credential::form::FORM_BYTES_MAX;
 use credential::{JwtSvidClaims, Verified};
 use http::{HeaderMap, Request, header};
-use identity::{OrgScope, UnixTime};
+use identity::{Name, OrgScope, UnixTime};
 use policy::Reason;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use store::ledger::{Request as Gathering, Reservation, Wants};
 use store::{CommitError, Recorded};
 
 /// Longest time for a body to arrive: 16 KiB over the slowest link that is still a link.
@@ -128,10 +132,16 @@ async fn decide(
             Err(reason) => return Err(refuse(installation, svid, reason, now).await),
         };
         let agent = subject.agent().clone();
-        let record = world
-            .contract(OrgScope::Only(agent.org), &agent.contract)
-            .ok_or(NotIssued::NoContract)?;
-        let compiled = installation.contracts.compiled(record)?;
+        let behalf = Behalf::Own;
+        let chain = match chain_of(&world, &behalf, &agent.spiffe_id) {
+            Ok(chain) => chain,
+            Err(reason) => return Err(refuse(installation, svid, reason, now).await),
+        };
+        let parties = match parties(&world, OrgScope::Only(agent.org), &chain) {
+            Ok(parties) => parties,
+            Err(reason) => return Err(refuse(installation, svid, reason, now).await),
+        };
+        let links = links(installation, &world, &parties)?;
         let ask = Ask {
             audience: wish.audience.clone(),
             actions: wish.actions.clone(),
@@ -146,17 +156,27 @@ async fn decide(
             Err(not_fresh) => return Err(NotIssued::NotFresh(not_fresh)),
         };
         let source = installation.draw_source(Some(agent.org), now)?;
-        let contract = ContractInForce {
-            record,
-            compiled: &compiled,
+        let reservation = gather(installation, &world, &links, &subject, &behalf, &ask, now);
+        let nothing = Gathered::default();
+        let acting = Acting {
+            behalf: &behalf,
+            chain: &chain,
+            parties: &parties,
+            links: &links,
+            gathered: reservation.as_ref().map_or(&nothing, Reservation::gathered),
         };
-        let outcome = exchange(&world, contract, subject, possession, ask, &mut source.draw());
+        let outcome = exchange(&world, acting, subject, possession, ask, &mut source.draw());
         let plan = match outcome {
             Outcome::Granted(plan) => plan,
             Outcome::Refused(plan) => return Err(refused(installation, plan).await),
         };
         match installation.store.commit(plan).await {
-            Ok(recorded) => return issue(installation, recorded),
+            Ok(recorded) => {
+                if let Some(reservation) = reservation {
+                    reservation.keep();
+                }
+                return issue(installation, recorded);
+            }
             Err(CommitError::Stale { .. }) => proven.withdraw(&installation.replays),
             Err(CommitError::Conflict(_)) => {
                 return Err(refuse(installation, svid, Reason::ReplayDetected, now).await);
@@ -165,6 +185,57 @@ async fn decide(
         }
     }
     Err(NotIssued::Contended)
+}
+
+/// The agents of the chain with their contracts.
+fn links(
+    installation: &Installation,
+    world: &World,
+    parties: &Parties,
+) -> Result<Vec<LinkInForce>, NotIssued> {
+    let each = parties.agents.iter().map(|agent| {
+        let record = world
+            .contract(OrgScope::Only(agent.org), &agent.contract)
+            .ok_or(NotIssued::NoContract)?;
+        Ok(LinkInForce {
+            agent: agent.clone(),
+            record: record.clone(),
+            compiled: installation.contracts.compiled(record)?,
+        })
+    });
+    each.collect()
+}
+
+/// What the Ledger knows of the task and the instance; `None` where there is no such task, which is refused anyway.
+fn gather(
+    installation: &Installation,
+    world: &World,
+    links: &[LinkInForce],
+    subject: &Identified,
+    behalf: &Behalf,
+    ask: &Ask,
+    now: UnixTime,
+) -> Option<Reservation> {
+    let own = links.last()?;
+    let task = world.task(OrgScope::Only(own.agent.org), task_of(behalf, ask, subject)?)?;
+    // What was not asked for by name is all that the contract grants there.
+    let granted = own.compiled.contract().terms().grants.iter();
+    let actions: Vec<&str> = if ask.actions.is_empty() {
+        granted
+            .filter(|grant| grant.services.contains(&ask.audience))
+            .flat_map(|grant| grant.actions.iter().map(Name::as_str))
+            .collect()
+    } else {
+        ask.actions.iter().map(Name::as_str).collect()
+    };
+    Some(installation.ledger.gather(&Gathering {
+        links,
+        task,
+        instance: subject.instance()?,
+        audience: &ask.audience,
+        wants: Wants::Credential { actions: &actions },
+        now,
+    }))
 }
 
 /// Signs what was recorded.

@@ -41,6 +41,7 @@ impl Instance {
         let compiled = place.installation().contracts.compiled(&record).unwrap();
         let source = place.draw();
         let request = TaskRequest {
+            trusted: std::collections::BTreeSet::new(),
             kind: None,
             tenant: None,
             ttl_secs: None,

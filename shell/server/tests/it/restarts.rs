@@ -63,7 +63,8 @@ async fn a_proof_that_was_used_is_dead_after_a_restart_twice_over() {
 
 /// The exchange that a server with an empty replay cache would make of the same proof.
 async fn spend_again(place: &Place, instance: &Instance, svid: &str, proof: &str) -> store::CommitError {
-    use broker::exchange::{Ask, ContractInForce, Possession, exchange};
+    use broker::chain::{LinkInForce, parties};
+    use broker::exchange::{Acting, Ask, Behalf, Possession, chain_of, exchange};
     use credential::dpop::{self, NoncePolicy, ProofExpected, RequestTarget};
     let (installation, now) = (place.installation(), place.now());
     let world = installation.store.world();
@@ -95,13 +96,22 @@ async fn spend_again(place: &Place, instance: &Instance, svid: &str, proof: &str
         not_after: identity::UnixTime::MAX,
     };
     let source = place.draw();
-    let contract = ContractInForce {
-        record: &record,
-        compiled: &compiled,
+    let agent = subject.agent().clone();
+    let chain = chain_of(&world, &Behalf::Own, &agent.spiffe_id).unwrap();
+    let acting = Acting {
+        behalf: &Behalf::Own,
+        chain: &chain,
+        parties: &parties(&world, identity::OrgScope::Only(agent.org), &chain).unwrap(),
+        links: &[LinkInForce {
+            agent,
+            record,
+            compiled,
+        }],
+        gathered: &broker::ledger::Gathered::default(),
     };
     let outcome = exchange(
         &world,
-        contract,
+        acting,
         subject,
         Possession::Proof(fresh),
         ask,

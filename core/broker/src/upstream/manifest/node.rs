@@ -42,7 +42,7 @@ pub(super) struct Node {
 #[derive(Clone, Debug)]
 pub(super) enum Value {
     Null,
-    Bool,
+    Bool(bool),
     Integer,
     Text(String),
     List(Vec<Node>),
@@ -54,7 +54,7 @@ impl Node {
     pub(super) const fn kind(&self) -> &'static str {
         match self.value {
             Value::Null => "nothing",
-            Value::Bool => "true or false",
+            Value::Bool(_) => "true or false",
             Value::Integer => "a number",
             Value::Text(_) => "text",
             Value::List(_) => "a list",
@@ -145,8 +145,8 @@ impl<'de> Visitor<'de> for ValueVisitor {
     fn visit_unit<E: de::Error>(self) -> Result<Value, E> {
         Ok(Value::Null)
     }
-    fn visit_bool<E: de::Error>(self, _: bool) -> Result<Value, E> {
-        Ok(Value::Bool)
+    fn visit_bool<E: de::Error>(self, value: bool) -> Result<Value, E> {
+        Ok(Value::Bool(value))
     }
     fn visit_i64<E: de::Error>(self, _: i64) -> Result<Value, E> {
         Ok(Value::Integer)

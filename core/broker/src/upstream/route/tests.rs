@@ -36,6 +36,8 @@ fn route(method: &str, path: &str, arguments: &[(&str, Place, ArgumentKind)]) ->
         })
         .collect();
     Route {
+        data: None,
+        sink: None,
         method: method.into(),
         path: path.into(),
         action: name("a"),
