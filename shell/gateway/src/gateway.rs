@@ -7,12 +7,13 @@ use crate::live::{Calls, Cut};
 use crate::metrics::Metrics;
 use crate::parts::{Clock, FeedHealth, GatewayParts, NameKeys, Random, Settings};
 use crate::problem::Problem;
+use crate::unidentified::{Unidentified, keep_counting};
 use crate::view::{Reach, View};
 use arc_swap::ArcSwap;
 use audit::event::CommitmentKey;
 use broker::ledger::Taken;
 use broker::{Draw, World};
-use identity::Revision;
+use identity::{Revision, Secret};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -54,6 +55,9 @@ pub(crate) struct Inner {
     pub(crate) injectors: Injectors,
     pub(crate) journal: Arc<Store>,
     pub(crate) names: NameKeys,
+    /// For entries that hold no name: nobody keeps it.
+    pub(crate) no_names: CommitmentKey,
+    pub(crate) unidentified: Unidentified,
     pub(crate) clock: Clock,
     pub(crate) random: Random,
     pub(crate) in_flight: Arc<Semaphore>,
@@ -118,6 +122,7 @@ impl Inner {
 pub struct Gateway {
     pub(crate) inner: Arc<Inner>,
     keeper: JoinHandle<()>,
+    counter: JoinHandle<()>,
 }
 
 impl Gateway {
@@ -164,6 +169,8 @@ impl Gateway {
             injectors: Injectors::new(secrets, Duration::from_millis(settings.upstream_timeout_ms)),
             journal,
             names,
+            no_names: CommitmentKey::new(Secret::new(random())),
+            unidentified: Unidentified::default(),
             clock,
             random,
             in_flight: Arc::new(Semaphore::new(settings.in_flight_max)),
@@ -172,7 +179,12 @@ impl Gateway {
             settings,
         });
         let keeper = tokio::spawn(keep(inner.clone(), worlds, feed));
-        Ok(Self { inner, keeper })
+        let counter = tokio::spawn(keep_counting(inner.clone()));
+        Ok(Self {
+            inner,
+            keeper,
+            counter,
+        })
     }
 
     /// Counts a place that an entry of the journal says was taken: after a restart, before serving.
@@ -194,6 +206,7 @@ impl Gateway {
 impl Drop for Gateway {
     fn drop(&mut self) {
         self.keeper.abort();
+        self.counter.abort();
     }
 }
 
