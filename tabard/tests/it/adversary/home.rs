@@ -92,6 +92,15 @@ impl Home {
         self.dir.path()
     }
 
+    /// The owner's uid.
+    pub(crate) fn owner(&self) -> u32 {
+        if is_root() {
+            OWNER
+        } else {
+            rustix::process::geteuid().as_raw()
+        }
+    }
+
     /// A program that the owner starts, in a folder that holds nothing of the installation.
     pub(crate) fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
         self.command_within(HANGS, program)
@@ -142,7 +151,7 @@ pub(crate) fn can_isolate(home: &Home) -> bool {
 }
 
 /// The test cannot be run here. On a machine that is there to test, that is a failure.
-fn missing(what: &str) {
+pub(crate) fn missing(what: &str) {
     assert!(std::env::var_os("CI").is_none_or(|ci| ci != "true"), "{what}");
     println!("skipped: {what}");
 }
