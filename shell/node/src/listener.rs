@@ -167,14 +167,14 @@ impl<A: Authority, C: Calls> Door<A, C> {
             .serve_connection(
                 TokioIo::new(stream),
                 service_fn(|request| async {
-                    Ok::<_, Infallible>(match self.caller(&process, shared) {
-                        Some(caller) => self.calls.call(self.run.clone(), caller, request).await,
-                        None => {
-                            self.turn_away(uid);
-                            let text = format!("{OUTSIDE_RUN} this listener belongs to another run\n");
-                            answer(StatusCode::FORBIDDEN, text)
-                        }
-                    })
+                    let answered = if let Some(caller) = self.caller(&process, shared) {
+                        self.calls.call(self.run.clone(), caller, request).await
+                    } else {
+                        self.turn_away(uid);
+                        let text = format!("{OUTSIDE_RUN} this listener belongs to another run\n");
+                        answer(StatusCode::FORBIDDEN, text)
+                    };
+                    Ok::<_, Infallible>(answered)
                 }),
             )
             .with_upgrades()

@@ -380,7 +380,7 @@ impl Fixture {
         tokio::spawn(async move {
             serving
                 .serve(listener, tls_of_listener.map(Arc::new), async {
-                    drop(stopped.await)
+                    drop(stopped.await);
                 })
                 .await
                 .unwrap();

@@ -92,15 +92,6 @@ impl Home {
         self.dir.path()
     }
 
-    /// The owner's uid.
-    pub(crate) fn owner(&self) -> u32 {
-        if is_root() {
-            OWNER
-        } else {
-            rustix::process::geteuid().as_raw()
-        }
-    }
-
     /// A program that the owner starts, in a folder that holds nothing of the installation.
     pub(crate) fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
         self.command_within(HANGS, program)
@@ -116,6 +107,15 @@ impl Home {
             .env("HOME", self.path())
             .env("NO_COLOR", "1");
         command
+    }
+}
+
+/// The uid of whoever owns the installation under test.
+pub(crate) fn owner() -> u32 {
+    if is_root() {
+        OWNER
+    } else {
+        rustix::process::geteuid().as_raw()
     }
 }
 

@@ -1,6 +1,6 @@
 //! Processes that are near a run: in it, beside it, and of another user.
 
-use super::home::{Ended, can_isolate, stranger};
+use super::home::{Ended, can_isolate, owner, stranger};
 use super::installation::Installation;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Command, Stdio};
@@ -215,7 +215,7 @@ fn a_runs_listener_serves_nobody_else_whatever_the_uid() {
         .find(|word| word.starts_with("task_"))
         .unwrap();
     // Counted by uid and second, so that nobody can fill the record by connecting.
-    let uid = dev.home.owner();
+    let uid = owner();
     let counted = dev.recorded(
         "refusals.counted",
         &["TABARD-CALL-001", &format!("uid {uid} at run_")],
