@@ -65,21 +65,26 @@ def refused():
     return False
 
 
-os.environ["SPIFFE_ENDPOINT_SOCKET"] = f"unix://{workload_socket()}"
-with TemporaryDirectory() as folder:
-    contract, agent = Path(folder, "contract.yaml"), Path(folder, "agent.yaml")
-    contract.write_text(CONTRACT)
-    agent.write_text(AGENT)
-    tabard("contract", "apply", str(contract))
-    tabard("agent", "apply", str(agent))
+def main():
+    os.environ["SPIFFE_ENDPOINT_SOCKET"] = f"unix://{workload_socket()}"
+    with TemporaryDirectory() as folder:
+        contract, agent = Path(folder, "contract.yaml"), Path(folder, "agent.yaml")
+        contract.write_text(CONTRACT)
+        agent.write_text(AGENT)
+        tabard("contract", "apply", str(contract))
+        tabard("agent", "apply", str(agent))
 
-assert refused(), "nobody is anybody before a registration"
-own = os.path.realpath(sys.executable)
-tabard("registration", "add", "backend", "--agent", "backend", "--uid", str(os.getuid()), "--executable", own)
-identity = WorkloadApiClient().fetch_x509_svid().spiffe_id
-assert str(identity).endswith("/agent/backend"), identity
-assert WorkloadApiClient().fetch_jwt_svid({"interop.example"}).spiffe_id == identity
-child = subprocess.run([sys.executable, "-c", CHILD], capture_output=True, text=True)
-assert child.returncode != 0 and "no identity" in child.stderr, "a child got its parent's identity"
-tabard("registration", "remove", "backend")
-print(f"registered: {identity}")
+    assert refused(), "nobody is anybody before a registration"
+    own = os.path.realpath(sys.executable)
+    tabard("registration", "add", "backend", "--agent", "backend", "--uid", str(os.getuid()), "--executable", own)
+    identity = WorkloadApiClient().fetch_x509_svid().spiffe_id
+    assert str(identity).endswith("/agent/backend"), identity
+    assert WorkloadApiClient().fetch_jwt_svid({"interop.example"}).spiffe_id == identity
+    child = subprocess.run([sys.executable, "-c", CHILD], capture_output=True, text=True)
+    assert child.returncode != 0 and "no identity" in child.stderr, "a child got its parent's identity"
+    tabard("registration", "remove", "backend")
+    print(f"registered: {identity}")
+
+
+if __name__ == "__main__":
+    main()

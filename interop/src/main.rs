@@ -1,7 +1,8 @@
 //! The SPIFFE Workload API under the unmodified Rust client `spiffe`: what we issue passes its own validation.
 //!
-//! `cargo xtask interop` runs this program as the demo agent; it reads only `SPIFFE_ENDPOINT_SOCKET`. It ends with 1
-//! and one line when something is not as it should be.
+//! `cargo xtask interop` runs this program as the demo agent; it reads only `SPIFFE_ENDPOINT_SOCKET`. With the argument
+//! `rotation` it waits until its X.509-SVID was renewed under it. It ends with 1 and one line when something is not as it
+//! should be.
 
 use spiffe::{BundleSource, JwtSvid, WorkloadApiClient, X509Source};
 use std::process::ExitCode;
@@ -20,7 +21,15 @@ type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
     reason = "a program that people run"
 )]
 async fn main() -> ExitCode {
-    match tokio::time::timeout(TIMEOUT, workload_api()).await {
+    let rotates = std::env::args().nth(1).is_some_and(|mode| mode == "rotation");
+    let checked = async {
+        if rotates {
+            rotation().await
+        } else {
+            workload_api().await
+        }
+    };
+    match tokio::time::timeout(TIMEOUT, checked).await {
         Ok(Ok(id)) => {
             println!("spiffe: {id}");
             ExitCode::SUCCESS
@@ -76,6 +85,24 @@ async fn workload_api() -> Outcome<String> {
     ensure(bundle.is_some(), "the source holds the bundle")?;
     source.shutdown().await;
     Ok(own.to_string())
+}
+
+/// The source follows a renewal: the same identity, another certificate that ends later.
+async fn rotation() -> Outcome<String> {
+    let source = X509Source::new().await?;
+    let first = source.svid()?;
+    let mut updates = source.updated();
+    let second = loop {
+        let now = source.svid()?;
+        if now.leaf().as_bytes() != first.leaf().as_bytes() {
+            break now;
+        }
+        updates.changed().await?;
+    };
+    ensure(second.spiffe_id() == first.spiffe_id(), "the identity is the same")?;
+    ensure(source.is_healthy(), "the source is healthy afterwards")?;
+    source.shutdown().await;
+    Ok(format!("rotated, {}", second.spiffe_id()))
 }
 
 fn ensure(holds: bool, what: &str) -> Outcome<()> {

@@ -66,6 +66,7 @@ fn client(project: &Project, live: &Live, as_agent: bool, script: &Path) -> Resu
     };
     command
         .arg(script)
+        .env("TABARD_INTEROP", project.target.join("debug/tabard-interop"))
         .current_dir(&project.root)
         .stdout(std::io::stderr());
     let status = command

@@ -95,6 +95,40 @@ pub struct Founding {
     pub keys: Vec<PublicKey>,
 }
 
+/// Creates another org. Only an administrator of the whole installation can.
+pub fn create_org(
+    world: &World,
+    who: &Administrator,
+    name: Name,
+    draw: &mut Draw<'_>,
+) -> Outcome<Done<OrgId>> {
+    let role = Role::Admin;
+    if let Err(refused) = who.check(role, None, world, draw) {
+        return refused;
+    }
+    if world.orgs(OrgScope::Every).any(|org| org.name == name) {
+        let message = format!("an org named {name} exists: choose another name");
+        return who.refuse(
+            Cause::Invalid {
+                code: "ORG_EXISTS",
+                message,
+            },
+            role,
+            world,
+            draw,
+        );
+    }
+    let org = draw.minted();
+    let mut event = who.event(EventKind::OrgCreated, role, world, draw);
+    event.minted = Some(Minted::Org(org));
+    event.org = Some(org);
+    event.change_summary = vec![format!("org {name} created")];
+    Outcome::Granted(
+        Plan::new(world.revision(), event, Done { made: org })
+            .changing(Change::OrgCreated(Org { id: org, name })),
+    )
+}
+
 /// The installation exists already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the installation was founded before")]

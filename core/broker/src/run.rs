@@ -5,7 +5,7 @@ use crate::identify::{Identified, WhyNot};
 use crate::plan::{Outcome, Plan};
 use crate::refusal::{Cause, Refusal};
 use crate::task::who;
-use crate::world::{Change, Instance, NodeRecord, Task, World};
+use crate::world::{Agent, Change, Instance, NodeRecord, Task, World};
 use audit::EventKind;
 use audit::event::{Decision, Minted, Ruling, Who, Why};
 use identity::{DecisionId, InstanceId, NodeId, OrgId, RunId};
@@ -40,21 +40,7 @@ pub fn open(world: &World, identified: Identified, task: &Task, draw: &mut Draw<
         running: _,
     } = identified;
     if !task.is_open(draw.now()) || task.agent != agent.id {
-        let message = "the task is over or another agent's: open a new one".to_owned();
-        let refusal = Refusal::new(
-            draw.id(),
-            Cause::Invalid {
-                code: "TASK_NOT_OPEN",
-                message,
-            },
-        );
-        let mut event = draw.event(EventKind::RunRefused, world.revision());
-        event.org = Some(agent.org);
-        event.who = Some(who(&agent));
-        let mut decision = Decision::new(refusal.decision(), Ruling::Deny);
-        decision.reasons = refusal.codes();
-        event.decision = Some(decision);
-        return Outcome::Refused(Plan::new(world.revision(), event, refusal));
+        return Outcome::Refused(no_task(world, &agent, node, draw));
     }
     let run: RunId = draw.minted();
     let opened = OpenedRun { run };
@@ -91,6 +77,28 @@ pub fn open(world: &World, identified: Identified, task: &Task, draw: &mut Draw<
         pinned,
     };
     Outcome::Granted(Plan::new(world.revision(), event, opened).changing(Change::InstanceOpened(instance)))
+}
+
+/// Refuses a run under a task that is over, another agent's or org's, or was never there: all read the same.
+pub fn no_task(world: &World, agent: &Agent, node: NodeId, draw: &mut Draw<'_>) -> Plan<Refusal> {
+    let message = "the task is over or another agent's: open a new one".to_owned();
+    let refusal = Refusal::new(
+        draw.id(),
+        Cause::Invalid {
+            code: "TASK_NOT_OPEN",
+            message,
+        },
+    );
+    let mut event = draw.event(EventKind::RunRefused, world.revision());
+    event.org = Some(agent.org);
+    event.who = Some(Who {
+        node: Some(node),
+        ..who(agent)
+    });
+    let mut decision = Decision::new(refusal.decision(), Ruling::Deny);
+    decision.reasons = refusal.codes();
+    event.decision = Some(decision);
+    Plan::new(world.revision(), event, refusal)
 }
 
 /// Ends a run: its instance is nobody any more, its task closes with it unless it is kept for other runs.
@@ -145,6 +153,9 @@ pub fn refuse(
     event.decision = Some(decision);
     Plan::new(world.revision(), event, refusal)
 }
+
+/// Longest [`LocalRefusal::seen`], in bytes: a command line that is worth reading.
+pub const SEEN_BYTES_MAX: usize = 4096;
 
 /// Something that a node agent refused by itself. It drew the id and has answered with it already.
 #[derive(Debug, Clone)]

@@ -144,14 +144,6 @@ impl PublicKey {
         }))
     }
 
-    /// From SubjectPublicKeyInfo in DER, and nothing after it.
-    pub fn from_spki_der(der: &[u8]) -> Result<Self, PublicKeyError> {
-        match x509_parser::prelude::FromDer::from_der(der) {
-            Ok(([], spki)) => Self::from_spki(&spki),
-            _ => Err(PublicKeyError::Kind),
-        }
-    }
-
     /// The key of a parsed certificate or request.
     pub(crate) fn from_spki(spki: &SubjectPublicKeyInfo<'_>) -> Result<Self, PublicKeyError> {
         match spki.parsed() {

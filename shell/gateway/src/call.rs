@@ -28,6 +28,7 @@ use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
 use identity::Thumbprint;
 use policy::Reason;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use store::Recorded;
@@ -35,8 +36,10 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, timeout};
 
 /// What the connection of a request proved.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Peer {
+    /// Where it comes from.
+    pub(crate) address: IpAddr,
     /// SHA-256 of the client certificate.
     pub(crate) certificate: Option<Thumbprint>,
 }
@@ -91,27 +94,11 @@ async fn judged(
         )
     })?;
     let (head, incoming) = request.into_parts();
-    fields::check_length(&head.uri, &head.headers)?;
-    let address = Address::of(
-        &head.method,
-        &head.uri,
-        &head.headers,
-        &inner.settings.public_urls,
-    )?;
-    fields::check_connection(&head.headers)?;
-    let now = (inner.clock)();
-    let presented = Presented {
-        method: head.method.as_str(),
-        htu: &address.htu,
-        headers: &head.headers,
-        certificate: peer.certificate,
-        now,
-        random: (inner.random)(),
-    };
-    let Authenticated { token, fresh, caller } =
-        inner
-            .doorkeeper
-            .authenticate(&inner.settings, &inner.view.load(), &presented)?;
+    let (address, authenticated) = identified(inner, peer, &head).inspect_err(|problem| {
+        // Until here nobody knows who it is: counted, or anybody could fill the journal.
+        inner.unidentified.count(peer.address, problem.code);
+    })?;
+    let Authenticated { token, fresh, caller } = authenticated;
     let view = inner.view_at(token.revision).await?;
     let known = Known {
         inner: inner.clone(),
@@ -131,7 +118,10 @@ async fn judged(
     let (mapped, body) = match known.mapped(&destination, &head.headers, incoming).await {
         Ok(mapped) => mapped,
         Err(NotRead::NotMapped(why)) => return Err(known.unmapped(upstream, &why).await),
-        Err(NotRead::Problem(problem)) => return Err(problem),
+        Err(NotRead::Problem(problem)) => {
+            let reason = Reason::ArgumentOutOfRange;
+            return Err(known.blocked(Some(upstream), reason, problem).await);
+        }
     };
 
     let names = (inner.names)(known.token.org);
@@ -183,6 +173,30 @@ async fn judged(
     )
     .await
     .map_err(|problem| problem.with_decision(decision))
+}
+
+/// Whom the request is for, and who sends it.
+fn identified(inner: &Inner, peer: Peer, head: &Parts) -> Result<(Address, Authenticated), Problem> {
+    fields::check_length(&head.uri, &head.headers)?;
+    let address = Address::of(
+        &head.method,
+        &head.uri,
+        &head.headers,
+        &inner.settings.public_urls,
+    )?;
+    fields::check_connection(&head.headers)?;
+    let presented = Presented {
+        method: head.method.as_str(),
+        htu: &address.htu,
+        headers: &head.headers,
+        certificate: peer.certificate,
+        now: (inner.clock)(),
+        random: (inner.random)(),
+    };
+    let authenticated = inner
+        .doorkeeper
+        .authenticate(&inner.settings, &inner.view.load(), &presented)?;
+    Ok((address, authenticated))
 }
 
 /// What lasts until the answer has passed.

@@ -7,11 +7,12 @@ use crate::live::{Calls, Cut};
 use crate::metrics::Metrics;
 use crate::parts::{Clock, FeedHealth, GatewayParts, NameKeys, Random, Settings};
 use crate::problem::Problem;
+use crate::unidentified::{Unidentified, keep_counting};
 use crate::view::{Reach, View};
 use arc_swap::ArcSwap;
 use audit::event::CommitmentKey;
 use broker::{Draw, World};
-use identity::Revision;
+use identity::{Revision, Secret};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -53,6 +54,9 @@ pub(crate) struct Inner {
     pub(crate) injectors: Injectors,
     pub(crate) journal: Arc<Store>,
     pub(crate) names: NameKeys,
+    /// For entries that hold no name: nobody keeps it.
+    pub(crate) no_names: CommitmentKey,
+    pub(crate) unidentified: Unidentified,
     pub(crate) clock: Clock,
     pub(crate) random: Random,
     pub(crate) in_flight: Arc<Semaphore>,
@@ -117,6 +121,7 @@ impl Inner {
 pub struct Gateway {
     pub(crate) inner: Arc<Inner>,
     keeper: JoinHandle<()>,
+    counter: JoinHandle<()>,
 }
 
 impl Gateway {
@@ -163,6 +168,8 @@ impl Gateway {
             injectors: Injectors::new(secrets, Duration::from_millis(settings.upstream_timeout_ms)),
             journal,
             names,
+            no_names: CommitmentKey::new(Secret::new(random())),
+            unidentified: Unidentified::default(),
             clock,
             random,
             in_flight: Arc::new(Semaphore::new(settings.in_flight_max)),
@@ -171,7 +178,12 @@ impl Gateway {
             settings,
         });
         let keeper = tokio::spawn(keep(inner.clone(), worlds, feed));
-        Ok(Self { inner, keeper })
+        let counter = tokio::spawn(keep_counting(inner.clone()));
+        Ok(Self {
+            inner,
+            keeper,
+            counter,
+        })
     }
 
     /// Takes in what the detail of a journal's entry says was taken and seen: after a restart, before serving.
@@ -193,6 +205,7 @@ impl Gateway {
 impl Drop for Gateway {
     fn drop(&mut self) {
         self.keeper.abort();
+        self.counter.abort();
     }
 }
 

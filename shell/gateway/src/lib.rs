@@ -30,6 +30,7 @@ mod problem;
 mod scrub;
 mod serve;
 mod tokens;
+mod unidentified;
 mod view;
 
 pub use gateway::{Gateway, StartError};

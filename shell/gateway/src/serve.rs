@@ -3,6 +3,7 @@
 use crate::call::{Peer, call};
 use crate::fields::{FIELDS_MAX, HEAD_BYTES_MAX};
 use crate::gateway::{Gateway, Inner};
+use crate::unidentified::write_down;
 use credential::sha256;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -43,8 +44,8 @@ impl Gateway {
                 Some(_) = connections.join_next() => continue,
                 accepted = listener.accept() => accepted,
             };
-            let stream = match accepted {
-                Ok((stream, _)) => stream,
+            let (stream, from) = match accepted {
+                Ok((stream, from)) => (stream, from.ip()),
                 Err(error) => {
                     // Out of descriptors, or a connection that died in the queue: neither ends the gateway.
                     tracing::warn!(%error, "a connection could not be accepted");
@@ -58,13 +59,21 @@ impl Gateway {
             let (inner, acceptor, stopped) = (self.inner.clone(), acceptor.clone(), stopped.clone());
             connections.spawn(async move {
                 let Some(acceptor) = acceptor else {
-                    return connection(inner, stream, Peer::default(), stopped).await;
+                    let peer = Peer {
+                        address: from,
+                        certificate: None,
+                    };
+                    return connection(inner, stream, peer, stopped).await;
                 };
                 let handshake =
                     tokio::time::timeout(Duration::from_secs(HANDSHAKE_SECS), acceptor.accept(stream));
-                let Ok(Ok(stream)) = handshake.await else { return };
+                let Ok(Ok(stream)) = handshake.await else {
+                    inner.unidentified.count(from, "TLS_HANDSHAKE");
+                    return;
+                };
                 let certificate = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
                 let peer = Peer {
+                    address: from,
                     certificate: certificate.map(|leaf| Thumbprint::from_bytes(sha256(leaf.as_ref()))),
                 };
                 connection(inner, stream, peer, stopped).await;
@@ -79,6 +88,7 @@ impl Gateway {
         {
             tracing::warn!("calls were still in flight 5 s after shutdown began; they are cut");
         }
+        write_down(&self.inner).await;
         Ok(())
     }
 }

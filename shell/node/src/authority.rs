@@ -5,6 +5,7 @@
 
 use crate::launch::{LaunchSpec, Measurement, TaskWish};
 use crate::workload_api::{Bundles, Invalid, ValidJwt};
+use broker::unidentified::Source;
 use identity::{
     Assurance, Audience, DecisionId, Digest, InstanceId, Name, RunId, Secret, SpiffeId, TaskId, Thumbprint,
     UnixTime,
@@ -181,6 +182,9 @@ pub trait Authority: Send + Sync + 'static {
 
     /// Rises whenever an answer of [`Authority::is_dead`] may have changed.
     fn revocations(&self) -> watch::Receiver<u64>;
+
+    /// Counts a caller that nobody can identify, to be recorded with those of the same source and second. Must not wait.
+    fn turned_away(&self, source: Source, code: &'static str);
 
     /// Records a refusal and names it. Must not wait: it is queued, and counted per uid and second beyond a limit.
     fn refuse(&self, refusal: LocalRefusal) -> DecisionId;

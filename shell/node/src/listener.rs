@@ -7,7 +7,9 @@
 //! On a Unix socket the kernel names the caller. On TCP the connection is matched to a process of the run, which is a match and
 //! no proof; outside of the run's own network namespace that is called advisory.
 
+use crate::authority::Authority;
 use crate::runs::{Place, Run, Runs};
+use broker::unidentified::{OUTSIDE_RUN, Source};
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body_util::combinators::UnsyncBoxBody;
@@ -77,20 +79,8 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Answers the calls of one run until dropped.
-pub(crate) async fn serve<C: Calls>(
-    run: Arc<Run>,
-    runs: Arc<Runs>,
-    digests: Arc<ExecutableDigests>,
-    calls: Arc<C>,
-    unix: Listener,
-    tcp: TcpListener,
-) {
-    let door = Arc::new(Door {
-        run,
-        runs,
-        digests,
-        calls,
-    });
+pub(crate) async fn serve<A: Authority, C: Calls>(door: Door<A, C>, unix: Listener, tcp: TcpListener) {
+    let door = Arc::new(door);
     let mut connections = JoinSet::new();
     loop {
         if connections.len() >= CONNECTIONS_MAX {
@@ -101,7 +91,9 @@ pub(crate) async fn serve<C: Calls>(
             accepted = unix.accept() => match accepted {
                 Ok(Ok((peer, stream))) => {
                     let door = door.clone();
-                    connections.spawn(async move { door.converse(peer.process, false, stream).await });
+                    connections.spawn(async move {
+                        door.converse(peer.process, Some(peer.uid), false, stream).await;
+                    });
                 }
                 Ok(Err(error)) => tracing::debug!(%error, "a caller of a run's listener is unknown"),
                 Err(error) => pause(&error).await,
@@ -122,28 +114,29 @@ async fn pause(error: &io::Error) {
     tokio::time::sleep(ACCEPT_PAUSE).await;
 }
 
-struct Door<C> {
-    run: Arc<Run>,
-    runs: Arc<Runs>,
-    digests: Arc<ExecutableDigests>,
-    calls: Arc<C>,
+/// What stands behind a run's listener.
+pub(crate) struct Door<A, C> {
+    pub(crate) run: Arc<Run>,
+    pub(crate) runs: Arc<Runs>,
+    pub(crate) digests: Arc<ExecutableDigests>,
+    pub(crate) calls: Arc<C>,
+    pub(crate) authority: Arc<A>,
 }
 
-impl<C: Calls> Door<C> {
+impl<A: Authority, C: Calls> Door<A, C> {
     async fn match_and_converse(&self, stream: TcpStream) {
         match self.owner_of(&stream) {
-            Ok(TcpOwner::One(process)) => self.converse(process, false, stream).await,
+            Ok(TcpOwner::One(process)) => self.converse(process, None, false, stream).await,
             // Nobody can say which of them speaks: the weaker of both.
             Ok(TcpOwner::Shared(holders)) => {
                 if let Some(first) = holders.into_iter().next() {
-                    self.converse(first, true, stream).await;
+                    self.converse(first, None, true, stream).await;
                 }
             }
-            Ok(TcpOwner::Nobody) => {
-                tracing::warn!(run = %self.run.opened.run, "a connection from outside the run was refused");
-            }
+            Ok(TcpOwner::Nobody { uid }) => self.turn_away(uid),
             Err(error) => {
                 tracing::warn!(run = %self.run.opened.run, %error, "a connection could not be matched");
+                self.turn_away(None);
             }
         }
     }
@@ -154,9 +147,17 @@ impl<C: Calls> Door<C> {
         owner_among(&members, stream.peer_addr()?, stream.local_addr()?)
     }
 
+    /// Counted, not recorded one by one: whoever can connect could fill the log.
+    fn turn_away(&self, uid: Option<u32>) {
+        let run = self.run.opened.run;
+        self.authority
+            .turned_away(Source::AtRun { uid, run }, OUTSIDE_RUN);
+    }
+
     async fn converse(
         &self,
         process: Arc<PidFd>,
+        uid: Option<u32>,
         shared: bool,
         stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     ) {
@@ -166,13 +167,14 @@ impl<C: Calls> Door<C> {
             .serve_connection(
                 TokioIo::new(stream),
                 service_fn(|request| async {
-                    Ok::<_, Infallible>(match self.caller(&process, shared) {
-                        Some(caller) => self.calls.call(self.run.clone(), caller, request).await,
-                        None => answer(
-                            StatusCode::FORBIDDEN,
-                            "TABARD-CALL-001 this listener belongs to another run\n",
-                        ),
-                    })
+                    let answered = if let Some(caller) = self.caller(&process, shared) {
+                        self.calls.call(self.run.clone(), caller, request).await
+                    } else {
+                        self.turn_away(uid);
+                        let text = format!("{OUTSIDE_RUN} this listener belongs to another run\n");
+                        answer(StatusCode::FORBIDDEN, text)
+                    };
+                    Ok::<_, Infallible>(answered)
                 }),
             )
             .with_upgrades()

@@ -10,26 +10,31 @@ use aws_lc_rs::rand::{SecureRandom as _, SystemRandom};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use broker::attest::{LaunchEvidence, ProcessEvidence};
+use broker::run::SEEN_BYTES_MAX;
+use broker::unidentified::{Source, Tally};
 use broker::world::{Agent, ArgvRule, KeyClass, MeasuredRoot, Target, World};
 use credential::{Jwk, TrustBundle};
 use identity::{
     Audience, DecisionId, Digest, InstanceId, Name, OrgScope, RunId, Secret, TrustDomain, UnixTime,
 };
 use std::path::Path;
-use std::sync::Arc;
-use std::time::SystemTime;
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, SystemTime};
 use sync::proto::sync_client::SyncClient;
 use sync::proto::{
-    CloseRunRequest, IdentifyProcessRequest, IssueJwtSvidRequest, IssueX509SvidRequest, OpenRunRequest,
-    RecordRefusalRequest, identify_process_reply, issue_jwt_svid_reply, issue_x509_svid_reply,
-    open_run_reply,
+    CloseRunRequest, CountRefusalsRequest, IdentifyProcessRequest, IssueJwtSvidRequest, IssueX509SvidRequest,
+    OpenRunRequest, RecordRefusalRequest, RefusalsOfSource, identify_process_reply, issue_jwt_svid_reply,
+    issue_x509_svid_reply, open_run_reply,
 };
 use sync::{Link, Replica};
 use tokio::sync::{Mutex, mpsc, watch};
+use tokio::time::MissedTickBehavior;
 use tonic::transport::Channel;
 
 /// Refusals that wait to be recorded; beyond that they are counted in the node's own log and dropped.
 const REFUSALS_MAX: usize = 1024;
+/// How often callers that were turned away are told to the server.
+const COUNTED_EVERY: Duration = Duration::from_secs(1);
 
 /// A node agent's server.
 #[derive(Debug)]
@@ -38,6 +43,7 @@ pub struct ServerLink {
     replica: Replica,
     client: Mutex<Option<SyncClient<Channel>>>,
     refusals: mpsc::Sender<RecordRefusalRequest>,
+    turned_away: std::sync::Mutex<Tally>,
     bundles: watch::Sender<Arc<Bundles>>,
     revocations: watch::Sender<u64>,
 }
@@ -52,12 +58,13 @@ impl ServerLink {
             replica,
             client: Mutex::default(),
             refusals,
+            turned_away: std::sync::Mutex::default(),
             bundles: watch::Sender::new(Arc::default()),
             revocations: watch::Sender::new(0),
         });
         let keeper = it.clone();
         (it, async move {
-            tokio::join!(keeper.keep(), keeper.record(waiting));
+            tokio::join!(keeper.keep(), keeper.record(waiting), keeper.count());
         })
     }
 
@@ -116,6 +123,45 @@ impl ServerLink {
                 self.failed(status).await;
             }
         }
+    }
+
+    /// Tells the server once a second how many callers were turned away.
+    async fn count(&self) {
+        let mut ticks = tokio::time::interval(COUNTED_EVERY);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            let taken = self.tally().take(wall_clock());
+            if taken.is_empty() {
+                continue;
+            }
+            let sources = taken.into_iter().map(|refused| RefusalsOfSource {
+                source: refused.source,
+                counts: refused
+                    .counts
+                    .into_iter()
+                    .map(|(code, times)| (code.to_owned(), times))
+                    .collect(),
+            });
+            let request = CountRefusalsRequest {
+                sources: sources.collect(),
+            };
+            let told = match self.client().await {
+                Ok(mut client) => client.count_refusals(request.clone()).await.err(),
+                Err(_) => Some(tonic::Status::unavailable("the server cannot be reached")),
+            };
+            if let Some(status) = told {
+                tracing::warn!(
+                    ?request,
+                    "callers that were turned away are not recorded at the server"
+                );
+                self.failed(status).await;
+            }
+        }
+    }
+
+    fn tally(&self) -> std::sync::MutexGuard<'_, Tally> {
+        self.turned_away.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn agent(world: &World, name: &Name) -> Option<Arc<Agent>> {
@@ -394,6 +440,10 @@ impl Authority for ServerLink {
         self.revocations.subscribe()
     }
 
+    fn turned_away(&self, source: Source, code: &'static str) {
+        self.tally().count(source, code);
+    }
+
     fn refuse(&self, refusal: LocalRefusal) -> DecisionId {
         let log = self
             .link
@@ -415,13 +465,19 @@ impl Authority for ServerLink {
                 .as_ref()
                 .map(ToString::to_string)
                 .unwrap_or_default(),
-            seen: refusal.seen,
+            seen: shortened(refusal.seen),
         };
         if let Err(error) = self.refusals.try_send(record) {
             tracing::warn!(%decision, code = refusal.code, %error, "a refusal is not recorded at the server: too many");
         }
         decision
     }
+}
+
+/// At most what the server takes.
+fn shortened(mut seen: String) -> String {
+    seen.truncate(seen.floor_char_boundary(SEEN_BYTES_MAX));
+    seen
 }
 
 fn evidence_of(org: identity::OrgId, request: &OpenRun) -> LaunchEvidence {

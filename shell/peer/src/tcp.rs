@@ -17,7 +17,10 @@ pub enum TcpOwner {
     /// Several of them share the descriptor; nobody can say which one spoke.
     Shared(Vec<Arc<PidFd>>),
     /// None of them.
-    Nobody,
+    Nobody {
+        /// Whose socket it is by the table, if the connection is still in it. Sockets keep the uid that made them.
+        uid: Option<u32>,
+    },
 }
 
 /// Who among `candidates` holds the client end of the connection from `client` to `server`. The candidates must live in
@@ -28,21 +31,23 @@ pub fn owner_among(
     server: SocketAddr,
 ) -> Result<TcpOwner, PeerError> {
     let Some(first) = candidates.first() else {
-        return Ok(TcpOwner::Nobody);
+        return Ok(TcpOwner::Nobody { uid: None });
     };
     let table = if client.is_ipv4() { "tcp" } else { "tcp6" };
     let file = std::fs::File::open(format!("/proc/{}/net/{table}", first.pid().as_raw_nonzero()))?;
     let (from, to) = (kernel_form(client), kernel_form(server));
-    let mut inode = None;
+    let (mut uid, mut inode) = (None, None);
     for line in BufReader::new(file).lines() {
         let line = line?;
         let mut fields = line.split_ascii_whitespace().skip(1);
         if fields.next() == Some(from.as_str()) && fields.next() == Some(to.as_str()) {
-            inode = fields.nth(6).and_then(|text| text.parse::<u64>().ok());
+            // Behind both addresses: state, queues, timer, retransmits, uid, timeout, inode.
+            uid = fields.nth(4).and_then(|text| text.parse::<u32>().ok());
+            inode = fields.nth(1).and_then(|text| text.parse::<u64>().ok());
         }
     }
     let Some(inode) = inode.filter(|inode| *inode != 0) else {
-        return Ok(TcpOwner::Nobody);
+        return Ok(TcpOwner::Nobody { uid: None });
     };
     let link = format!("socket:[{inode}]");
     let mut holders: Vec<_> = candidates
@@ -54,8 +59,8 @@ pub fn owner_among(
     holders.sort_by_key(|holder| holder.inode());
     holders.dedup_by_key(|holder| holder.inode());
     Ok(match holders.len() {
-        0 => TcpOwner::Nobody,
-        1 => holders.pop().map_or(TcpOwner::Nobody, TcpOwner::One),
+        0 => TcpOwner::Nobody { uid },
+        1 => holders.pop().map_or(TcpOwner::Nobody { uid }, TcpOwner::One),
         _ => TcpOwner::Shared(holders),
     })
 }
@@ -110,7 +115,7 @@ mod tests {
             assert!(matches!(owner, TcpOwner::One(owner) if owner.pid() == rustix::process::getpid()));
             assert!(matches!(
                 owner_among(&[stranger], from, to).unwrap(),
-                TcpOwner::Nobody
+                TcpOwner::Nobody { uid } if uid == Some(rustix::process::geteuid().as_raw())
             ));
             other.kill().unwrap();
             other.wait().unwrap();

@@ -7,6 +7,7 @@ use crate::entropy::random;
 use crate::followers::Followers;
 use crate::health::Metrics;
 use crate::keys::{KeyError, Keys};
+use crate::members::Allowances;
 use crate::published::Published;
 use crate::secrets::UpstreamSecrets;
 use crate::signer::Signer;
@@ -49,6 +50,8 @@ pub struct Installation {
     pub(crate) token_target: RequestTarget,
     pub(crate) replays: ProofReplays,
     pub(crate) unidentified: Unidentified,
+    /// Bounds entries of members' refusals.
+    pub(crate) allowances: Allowances,
     pub(crate) exchanges: Semaphore,
     published: ArcSwap<Published>,
 }
@@ -108,6 +111,7 @@ impl Installation {
             followers: Followers::default(),
             replays: ProofReplays::default(),
             unidentified: Unidentified::default(),
+            allowances: Allowances::default(),
             token_target,
             config,
             clock,

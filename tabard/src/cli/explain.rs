@@ -9,7 +9,7 @@ use serde_json::Value;
 
 #[derive(Debug, Args)]
 pub(super) struct Explain {
-    /// dec_…, from a refusal or from `tabard audit query`
+    /// dec_… from a refusal, an entry (0:136), or a task_… or run_… for its newest refusal
     id: String,
 }
 
@@ -41,6 +41,7 @@ fn show(story: &Value, page: &Page) {
     asked(entry, page);
     chain(entry, page);
     evidence(entry, story.get("evidence"), page);
+    process(story, page);
     reasons(story, page);
     grant(entry, story, page);
     facts(story, page);
@@ -137,6 +138,19 @@ fn evidence(entry: &Value, launch: Option<&Value>, page: &Page) {
         let value = serde_json::json!({ "it": value });
         row(&format!("  {name}"), &text(&value, "it"), page);
     }
+}
+
+/// What was seen of a process that got no identity, beside what would have been right.
+fn process(story: &Value, page: &Page) {
+    let Some(process) = story.get("process").filter(|process| !process.is_null()) else {
+        return;
+    };
+    head("who it was", page);
+    row("asked for", &text(process, "asked_for"), page);
+    row("uid, pid", &said(Some(process), &["uid", "pid"]), page);
+    row("seen", &text(process, "seen"), page);
+    row("wanted", &text(process, "wanted"), page);
+    row("nearest", &text(process, "nearest"), page);
 }
 
 fn reasons(story: &Value, page: &Page) {

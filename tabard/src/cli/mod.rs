@@ -4,6 +4,7 @@
 mod admin;
 mod agent;
 mod audit;
+mod completions;
 mod contract;
 mod explain;
 mod failure;
@@ -126,6 +127,8 @@ enum Command {
     Audit(audit::AuditCommand),
     /// Run a server
     Server(server::ServerCommand),
+    /// Print a script that completes these commands in a shell
+    Completions(completions::Completions),
 }
 
 /// Reads the command line, does it, and says how it went.
@@ -176,6 +179,7 @@ fn run(cli: &Cli, page: &Page) -> Result<Exit, Failure> {
         Command::Explain(command) => explain::run(command, &at()?, page),
         Command::Audit(command) => audit::run(command, at, page),
         Command::Server(command) => server::run(command, page),
+        Command::Completions(wanted) => completions::run(wanted),
     }
 }
 

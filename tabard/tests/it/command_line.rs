@@ -128,3 +128,47 @@ fn a_manifest_is_measured_on_this_host() {
             .contains("executable: sha256:")
     );
 }
+
+#[test]
+fn completions_are_scripts_that_their_shell_accepts_and_know_every_command() {
+    let home = tempfile::tempdir().unwrap();
+    for shell in ["bash", "zsh", "fish"] {
+        let ended = tabard(home.path(), &["completions", shell]);
+        assert_eq!(
+            (ended.status.code(), text(&ended.stderr)),
+            (Some(0), String::new()),
+            "{shell}"
+        );
+        let script = text(&ended.stdout);
+        for word in ["revoke", "explain", "join-token", "--output"] {
+            assert!(
+                script.contains(word) || script.contains(word.trim_start_matches('-')),
+                "{shell}: {word}"
+            );
+        }
+        // Where the shell is there, it reads the script without a complaint.
+        let file = home.path().join(shell);
+        std::fs::write(&file, &script).unwrap();
+        if let Ok(read) = Command::new(shell).arg("-n").arg(&file).output() {
+            assert!(read.status.success(), "{shell}: {}", text(&read.stderr));
+        }
+    }
+    // bash completes what was begun.
+    let file = home.path().join("bash");
+    let script = format!(
+        ". {}; COMP_WORDS=(tabard rev); COMP_CWORD=1; _tabard tabard rev tabard; echo ${{COMPREPLY[*]}}",
+        file.display()
+    );
+    let completed = Command::new("bash")
+        .args(["-c", &script])
+        .output()
+        .unwrap();
+    assert_eq!(
+        text(&completed.stdout).trim_end(),
+        "revoke",
+        "{}",
+        text(&completed.stderr)
+    );
+    let unknown = tabard(home.path(), &["completions", "tcsh"]);
+    assert_eq!(unknown.status.code(), Some(2));
+}

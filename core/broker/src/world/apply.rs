@@ -96,7 +96,8 @@ impl World {
                 self.registrations.remove(&(org, name));
             }
             Change::ContractPublished(contract) => {
-                self.contracts.insert(contract.hash, Arc::new(contract));
+                let key = (contract.hash, contract.org);
+                self.contracts.insert(key, Arc::new(contract));
             }
             Change::UpstreamPublished(upstream) => {
                 self.upstream_names

@@ -57,7 +57,8 @@ pub struct World {
     agent_spiffe_ids: Ordered<SpiffeId, AgentId>,
     launch_specs: IdMap<AgentId, Arc<LaunchSpec>>,
     registrations: Ordered<(OrgId, Name), Arc<Registration>>,
-    contracts: Ordered<Digest, Arc<ContractRecord>>,
+    // By org too: the same text in two orgs is two contracts, or one org could take the other's away.
+    contracts: Ordered<(Digest, OrgId), Arc<ContractRecord>>,
     upstreams: IdMap<UpstreamId, Arc<Upstream>>,
     upstream_names: Ordered<(OrgId, Name), UpstreamId>,
     tasks: IdMap<TaskId, Arc<Task>>,
@@ -195,9 +196,16 @@ impl World {
 
     /// A contract version by hash.
     pub fn contract(&self, scope: OrgScope, hash: &Digest) -> Option<&Arc<ContractRecord>> {
-        self.contracts
-            .get(hash)
-            .filter(|contract| scope.holds(contract.org))
+        match scope {
+            OrgScope::Only(org) => self.contracts.get(&(*hash, org)),
+            // The same text, whoever published it.
+            OrgScope::Every => self
+                .contracts
+                .range((*hash, OrgId::from_u128(0))..)
+                .next()
+                .map(|(_, contract)| contract)
+                .filter(|contract| contract.hash == *hash),
+        }
     }
     /// Every contract version in reach.
     pub fn contracts(&self, scope: OrgScope) -> impl Iterator<Item = &Arc<ContractRecord>> {

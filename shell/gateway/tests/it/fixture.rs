@@ -14,13 +14,14 @@ use broker::{Change, World};
 use credential::dpop::{ProofClaims, RequestTarget};
 use credential::{
     AccessTokenClaims, AgentTask, Algorithm, Binding, Constraints, Curve, EntryPlace, HeaderSegment, Jwk,
-    PublicKey, TokenClass,
+    NonceKey, PublicKey, TokenClass,
 };
 use futures_util::future::BoxFuture;
 use identity::{
     Actor, ActorChain, ActorKind, AgentId, Assurance, DecisionId, Digest, FamilyId, InstanceId, LogId, Name,
     NodeId, OrgId, Revision, RunId, Secret, TaskId, TokenId, UnixTime, UpstreamId,
 };
+use rustls::{RootCertStore, ServerConfig};
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -28,7 +29,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 use store::Store;
 use tabard_gateway::{FeedHealth, Gateway, GatewayParts, SecretError, Secrets, Settings};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, timeout};
@@ -162,6 +163,29 @@ pub(crate) struct Actor1 {
     pub(crate) key: Key,
 }
 
+/// What a fixture has that differs from the usual.
+pub(crate) struct Wish {
+    /// Calls of an agent a minute.
+    pub(crate) rate: u32,
+    /// Whether proofs need a nonce of the gateway.
+    pub(crate) nonces: Option<NonceKey>,
+    /// Whether the upstreams speak TLS, by an authority that the gateway trusts or by another.
+    pub(crate) upstream: Option<(ServerConfig, RootCertStore)>,
+    /// TLS of the gateway's own listener.
+    pub(crate) listener: Option<ServerConfig>,
+}
+
+impl Default for Wish {
+    fn default() -> Self {
+        Self {
+            rate: 1000,
+            nonces: None,
+            upstream: None,
+            listener: None,
+        }
+    }
+}
+
 pub(crate) struct Fixture {
     pub(crate) gateway: Arc<Gateway>,
     pub(crate) address: SocketAddr,
@@ -169,7 +193,8 @@ pub(crate) struct Fixture {
     pub(crate) journal: Arc<Store>,
     pub(crate) worlds: watch::Sender<Arc<World>>,
     pub(crate) feed: watch::Sender<FeedHealth>,
-    pub(crate) agents: [Actor1; 2],
+    /// Two agents, and a second run of the first one with a task of its own.
+    pub(crate) agents: [Actor1; 3],
     pub(crate) org: OrgId,
     contract: Digest,
     issuer_key: Key,
@@ -188,8 +213,24 @@ impl Fixture {
     }
 
     pub(crate) async fn with_rate(rate: u32) -> Self {
+        Self::with(Wish {
+            rate,
+            ..Wish::default()
+        })
+        .await
+    }
+
+    pub(crate) async fn with(wish: Wish) -> Self {
+        let Wish {
+            rate,
+            nonces,
+            upstream,
+            listener: tls_of_listener,
+        } = wish;
+        let (tls, roots) = upstream.map_or((None, RootCertStore::empty()), |(tls, roots)| (Some(tls), roots));
         let seen = Seen::default();
-        let upstream = crate::forwarding::upstream(seen.clone()).await;
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let upstream = crate::forwarding::upstream(seen.clone(), tls).await;
         let directory = tempfile::tempdir().unwrap();
         let signer = Arc::new(LogKey(Ed25519KeyPair::from_seed_unchecked(&[7; 32]).unwrap()));
         let settings = store::Settings::new(directory.path().join("journal"), LOG, signer);
@@ -201,20 +242,21 @@ impl Fixture {
             .replace("RATE", &rate.to_string());
         let hash = policy::Contract::parse("demo.yaml", contract.as_bytes()).unwrap();
         let hash = policy::Compiled::new(hash).unwrap().hash().0;
-        let base = format!("http://{upstream}");
+        let base = format!("{scheme}://{upstream}");
         let parse = |text: &str| Manifest::parse("u", text.replace("BASE", &base).as_bytes()).unwrap();
         let (invoices, payroll) = (
             UpstreamId::mint(at, LOG, 2).at(rev),
             UpstreamId::mint(at, LOG, 3).at(rev),
         );
         let issuer_key = Key::new();
-        let agents = [0, 1].map(|n| {
+        let agents = [0, 1, 2].map(|n| {
             let n: u64 = n;
+            let agent = n % 2;
             Actor1 {
-                id: AgentId::mint(at, LOG, 10 + n).at(rev),
+                id: AgentId::mint(at, LOG, 10 + agent).at(rev),
                 task: TaskId::mint(at, LOG, 20 + n).at(rev),
                 instance: InstanceId::mint(at, LOG, 30 + n).at(rev),
-                spiffe: format!("spiffe://test.example/finance/agent/demo-{n}"),
+                spiffe: format!("spiffe://test.example/finance/agent/demo-{agent}"),
                 key: Key::new(),
             }
         });
@@ -248,6 +290,7 @@ impl Fixture {
             }),
         ];
         for agent in &agents {
+            // The second run of an agent finds it registered; saying so again changes nothing.
             changes.push(Change::AgentRegistered(Agent {
                 id: agent.id,
                 org,
@@ -301,10 +344,15 @@ impl Fixture {
         let (feed, feed_of) = watch::channel(FeedHealth::Local);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let mut settings = Settings::new(ISSUER, vec![format!("http://{address}")], LOG);
+        let scheme = if tls_of_listener.is_some() {
+            "https"
+        } else {
+            "http"
+        };
+        let mut settings = Settings::new(ISSUER, vec![format!("{scheme}://{address}")], LOG);
+        settings.nonces = nonces;
         settings.body_timeout_ms = 400;
         settings.head_timeout_ms = 1000;
-        let roots = rustls::RootCertStore::empty();
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let tls = rustls::ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
@@ -334,7 +382,9 @@ impl Fixture {
         let serving = gateway.clone();
         tokio::spawn(async move {
             serving
-                .serve(listener, None, async { drop(stopped.await) })
+                .serve(listener, tls_of_listener.map(Arc::new), async {
+                    drop(stopped.await);
+                })
                 .await
                 .unwrap();
         });
@@ -356,7 +406,7 @@ impl Fixture {
     }
 
     pub(crate) fn agent(&self) -> &Actor1 {
-        let [agent, _] = &self.agents;
+        let [agent, ..] = &self.agents;
         agent
     }
 
@@ -366,6 +416,18 @@ impl Fixture {
     }
 
     pub(crate) fn token_at(&self, agent: &Actor1, audience: &str, revision: Revision) -> String {
+        let binding = Binding::Key(agent.key.public.thumbprint());
+        self.sign(&self.claims(agent, audience, revision, binding))
+    }
+
+    /// What a token of `agent` says.
+    pub(crate) fn claims(
+        &self,
+        agent: &Actor1,
+        audience: &str,
+        revision: Revision,
+        binding: Binding,
+    ) -> AccessTokenClaims {
         let at = now();
         let n = self.counter.fetch_add(1, Ordering::Relaxed);
         let actions: BTreeSet<Name> = ["invoices.read", "notes.add", "payroll.totals"]
@@ -377,7 +439,7 @@ impl Fixture {
             issuer: ISSUER.into(),
             id: agent.spiffe.clone(),
         };
-        let claims = AccessTokenClaims {
+        AccessTokenClaims {
             issuer: ISSUER.into(),
             chain: ActorChain::starting_with(actor),
             audience: audience.parse().unwrap(),
@@ -387,7 +449,7 @@ impl Fixture {
             expires_at: at.plus_secs(300),
             token: TokenId::random(at, LOG, n),
             family: FamilyId::random(at, LOG, n),
-            binding: Binding::Key(agent.key.public.thumbprint()),
+            binding,
             details: vec![AgentTask {
                 task: Some(agent.task),
                 purpose: Some(name("reconciliation")),
@@ -421,7 +483,11 @@ impl Fixture {
             },
             contract: self.contract,
             decision: DecisionId::random(at, LOG, n),
-        };
+        }
+    }
+
+    /// Signs it as the issuer does.
+    pub(crate) fn sign(&self, claims: &AccessTokenClaims) -> String {
         let kid = self.issuer_key.public.thumbprint().to_string();
         let unsigned = claims.unsigned(&HeaderSegment::new(
             Algorithm::Es256,
@@ -434,6 +500,18 @@ impl Fixture {
 
     /// A proof for one request.
     pub(crate) fn proof(&self, key: &Key, token: &str, method: &str, url: &str) -> String {
+        self.proof_with(key, token, method, url, None)
+    }
+
+    /// The same with a nonce.
+    pub(crate) fn proof_with(
+        &self,
+        key: &Key,
+        token: &str,
+        method: &str,
+        url: &str,
+        nonce: Option<&str>,
+    ) -> String {
         let target = RequestTarget::parse(url).unwrap();
         let jti = format!("jti-{}", self.counter.fetch_add(1, Ordering::Relaxed));
         let claims = ProofClaims {
@@ -442,7 +520,7 @@ impl Fixture {
             target: &target,
             issued_at: now(),
             access_token: Some(token),
-            nonce: None,
+            nonce,
             caller: None,
         };
         let unsigned = claims.unsigned(&ProofClaims::header(&key.public, Algorithm::Es256));
@@ -493,7 +571,12 @@ impl Fixture {
 
     /// Sends bytes, and reads until the gateway closes the connection.
     pub(crate) async fn raw(&self, bytes: &str) -> Answer {
-        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        self.talk(TcpStream::connect(self.address).await.unwrap(), bytes)
+            .await
+    }
+
+    /// The same over a connection that is there.
+    pub(crate) async fn talk(&self, mut stream: impl AsyncRead + AsyncWrite + Unpin, bytes: &str) -> Answer {
         stream.write_all(bytes.as_bytes()).await.unwrap();
         let mut text = Vec::new();
         // A reset after the answer is an end as well.

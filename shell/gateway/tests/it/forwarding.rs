@@ -9,26 +9,38 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::net::TcpListener;
 
 /// An upstream that notes every request byte for byte and answers by its path; its `/token` is a strict token endpoint.
-pub(crate) async fn upstream(seen: Seen) -> SocketAddr {
+/// Over TLS if it is given a configuration.
+pub(crate) async fn upstream(seen: Seen, tls: Option<rustls::ServerConfig>) -> SocketAddr {
+    let acceptor = tls.map(|tls| tokio_rustls::TlsAcceptor::from(Arc::new(tls)));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let issued = Arc::new(AtomicU64::new(0));
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            let (seen, issued) = (seen.clone(), issued.clone());
+            let (seen, issued, acceptor) = (seen.clone(), issued.clone(), acceptor.clone());
             tokio::spawn(async move {
-                let _gone = one(stream, &seen, &issued).await;
+                let _gone = match acceptor {
+                    None => one(stream, &seen, &issued).await,
+                    Some(acceptor) => match acceptor.accept(stream).await {
+                        Ok(stream) => one(stream, &seen, &issued).await,
+                        Err(error) => Err(error),
+                    },
+                };
             });
         }
     });
     address
 }
 
-async fn one(mut stream: TcpStream, seen: &Seen, issued: &AtomicU64) -> std::io::Result<()> {
+async fn one(
+    mut stream: impl AsyncRead + AsyncWrite + Unpin,
+    seen: &Seen,
+    issued: &AtomicU64,
+) -> std::io::Result<()> {
     let mut text = String::new();
     let mut buffer = [0; 4096];
     let complete = |text: &str| {

@@ -13,5 +13,8 @@ mod authority;
 mod fixture;
 mod forwarding;
 mod leaks;
+mod refused;
 mod revocation;
+mod tls;
 mod tokens;
+mod unrecorded;

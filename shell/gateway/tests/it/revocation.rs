@@ -57,7 +57,7 @@ async fn a_revoked_agent_is_cut_in_the_middle_and_another_is_not() {
             .unwrap()
             .contains("error=\"invalid_token\"")
     );
-    let [_, other] = &fixture.agents;
+    let [_, other, _] = &fixture.agents;
     let token = fixture.token(other, "invoices");
     let credentials =
         fixture.credentials_with(other, &token, "GET", &format!("http://{}{PATH}", fixture.address));

@@ -19,7 +19,7 @@ fn request(fixture: &Fixture, agent: &Actor1) -> String {
 #[tokio::test]
 async fn two_agents_in_lock_step_never_share_a_token() {
     let fixture = Fixture::new().await;
-    let [one, two] = &fixture.agents;
+    let [one, two, _] = &fixture.agents;
     let requests: Vec<String> = (0..20)
         .map(|n| request(&fixture, if n % 2 == 0 { one } else { two }))
         .collect();

@@ -493,8 +493,13 @@ impl<A: Authority, C: Calls> Launcher<A, C> {
             return Err(error);
         }
         let mut serving = JoinSet::new();
-        let (runs, digests, calls) = (self.runs.clone(), self.digests.clone(), self.calls.clone());
-        let served = run.clone();
+        let door = listener::Door {
+            run: run.clone(),
+            runs: self.runs.clone(),
+            digests: self.digests.clone(),
+            calls: self.calls.clone(),
+            authority: self.authority.clone(),
+        };
         if run.process.is_alive() && !run.is_intact() {
             run.tell(Story {
                 step: Step::Note,
@@ -503,7 +508,7 @@ impl<A: Authority, C: Calls> Launcher<A, C> {
         }
         serving.spawn(async move {
             let _cleanup = cleanup;
-            listener::serve(served, runs, digests, calls, unix, tcp).await;
+            listener::serve(door, unix, tcp).await;
         });
         Ok((run, link, serving))
     }

@@ -1,6 +1,7 @@
 //! Launching: who may, what runs, what passes, what is bound, and what is left at the end.
 
 use crate::host::{ALICE, BOB, Host, can_play_users, err, out, spec};
+use broker::unidentified::{OUTSIDE_RUN, Source};
 use std::process::Command;
 use tabard_node::authority::Ended;
 use tabard_node::launch::{Argv, Isolation};
@@ -420,6 +421,18 @@ async fn a_process_outside_the_run_can_not_use_its_listener() {
         !tcp.status.success() && !out(&tcp).contains("demo"),
         "{}",
         out(&tcp)
+    );
+    // Both are told to the server, by uid and run.
+    let turned_away = host.server.turned_away.lock().unwrap().clone();
+    let run = turned_away.iter().map(|(source, code)| match source {
+        Source::AtRun { uid: Some(uid), run } => (*uid, *code, *run),
+        other => panic!("{other:?}"),
+    });
+    let found: Vec<_> = run.collect();
+    assert!(found.len() >= 2, "{found:?}");
+    assert!(
+        found.iter().all(|it| *it == (me(), OUTSIDE_RUN, found[0].2)),
+        "{found:?}"
     );
     host.stop();
 }

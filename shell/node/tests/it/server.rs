@@ -1,6 +1,7 @@
 //! A server in memory: registrations are launch specs, decisions are lists.
 
 use crate::authority::TestAuthority;
+use broker::unidentified::Source;
 use identity::{
     Assurance, Audience, DecisionId, Digest, InstanceId, LogId, Name, RunId, Secret, TaskId, UnixTime,
 };
@@ -18,6 +19,7 @@ pub(crate) struct TestServer {
     pub(crate) opened: Mutex<Vec<OpenRun>>,
     pub(crate) closed: Mutex<Vec<(RunId, Ended)>>,
     pub(crate) refusals: Mutex<Vec<LocalRefusal>>,
+    pub(crate) turned_away: Mutex<Vec<(Source, &'static str)>>,
     dead: AtomicBool,
     revision: watch::Sender<u64>,
     serial: AtomicU64,
@@ -33,6 +35,7 @@ impl TestServer {
             opened: Mutex::default(),
             closed: Mutex::default(),
             refusals: Mutex::default(),
+            turned_away: Mutex::default(),
             dead: AtomicBool::new(false),
             revision: watch::Sender::new(0),
             serial: AtomicU64::new(1),
@@ -103,6 +106,9 @@ impl Authority for TestServer {
     }
     fn revocations(&self) -> watch::Receiver<u64> {
         self.revision.subscribe()
+    }
+    fn turned_away(&self, source: Source, code: &'static str) {
+        self.turned_away.lock().unwrap().push((source, code));
     }
     fn refuse(&self, refusal: LocalRefusal) -> DecisionId {
         self.refusals.lock().unwrap().push(refusal);

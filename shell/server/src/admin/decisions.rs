@@ -1,4 +1,5 @@
-//! `GET /v1/decisions/{id}`: why a decision came out as it did, and what would change it.
+//! `GET /v1/decisions/{id}`: why a decision came out as it did, and what would change it. The id may also be that of an
+//! entry, a task or a run.
 //!
 //! Everything is read back from the entry that recorded it; nothing is decided again. The one thing that may have
 //! changed since, the agent's state, is said as of now.
@@ -7,13 +8,14 @@ use super::Plane;
 use super::caller::{Caller, READERS_OF_THE_RECORD};
 use super::entries::{Recorded, newest, sees};
 use super::refused::Refused;
+use super::which_decision::named;
 use audit::EventKind;
 use audit::event::{Event, Fact, Provenance, Ruling};
 use axum::Json;
 use axum::extract::{Path, State};
 use broker::World;
 use broker::world::AgentState;
-use identity::{DecisionId, OrgScope};
+use identity::OrgScope;
 use policy::Reason;
 use serde::Serialize;
 use std::sync::Arc;
@@ -37,11 +39,24 @@ pub(super) struct Story {
     entry: Recorded,
     evidence: Option<Recorded>,
     outcome: Option<Recorded>,
+    process: Option<Unidentified>,
     reasons: Vec<Because>,
     facts: Vec<FactLine>,
     contract: Option<ContractPart>,
     agent_now: Option<AgentNow>,
     todo: Vec<String>,
+}
+
+/// Why a process or member was not who it wanted to be.
+#[derive(Debug, Serialize)]
+struct Unidentified {
+    asked_for: Option<String>,
+    uid: Option<u64>,
+    pid: Option<i64>,
+    seen: Option<String>,
+    wanted: Option<String>,
+    nearest: Option<String>,
+    fix: Option<String>,
 }
 
 /// One reason.
@@ -91,17 +106,7 @@ pub(super) async fn explain(
     Path(id): Path<String>,
 ) -> Result<Json<Story>, Refused> {
     caller.looks_as(&plane, READERS_OF_THE_RECORD).await?;
-    let wanted: DecisionId = id.parse().map_err(|error| {
-        Refused::bad_request(format!("{id:?}: {error}."), "Copy the whole id, from dec_ on.")
-    })?;
-    let mut query = Query::of(caller.scope());
-    query.decision = Some(wanted);
-    query.limit = 1;
-    let entry = newest(&plane, query)
-        .await?
-        .into_iter()
-        .next()
-        .ok_or_else(|| Refused::not_found("decision", &id))?;
+    let entry = named(&plane, caller.scope(), &id).await?;
     let world = plane.installation.store.world();
     let evidence = evidence(&plane, caller.scope(), &entry.parsed.event).await?;
     let outcome = outcome(&plane, caller.scope(), &entry).await?;
@@ -189,6 +194,9 @@ fn tell(
             value: fact.value.clone(),
             provenance: fact.provenance,
         });
+    let process = unidentified(event, decision.nearest.as_deref());
+    let mut todo = todo(decision.outcome, &reasons, contract.as_ref(), agent_now.as_ref());
+    todo.extend(process.as_ref().and_then(|process| process.fix.clone()));
     Some(Story {
         decision: decision.id.to_string(),
         ruling: decision.outcome,
@@ -196,12 +204,30 @@ fn tell(
         kind: event.kind.to_string(),
         evidence,
         outcome,
-        todo: todo(decision.outcome, &reasons, contract.as_ref(), agent_now.as_ref()),
+        process,
+        todo,
         reasons,
         facts: facts.collect(),
         contract,
         agent_now,
         entry,
+    })
+}
+
+/// What the entry of a refused identity says besides its reason.
+fn unidentified(event: &Event, nearest: Option<&str>) -> Option<Unidentified> {
+    if !matches!(event.kind, EventKind::IdentityRefused | EventKind::NodeRefused) {
+        return None;
+    }
+    let text = |name: &str| Some(event.detail.get(name)?.as_str()?.to_owned());
+    Some(Unidentified {
+        asked_for: text("agent"),
+        uid: event.detail.get("uid").and_then(serde_json::Value::as_u64),
+        pid: event.detail.get("pid").and_then(serde_json::Value::as_i64),
+        seen: text("seen"),
+        wanted: text("wanted"),
+        nearest: nearest.map(str::to_owned),
+        fix: text("fix"),
     })
 }
 

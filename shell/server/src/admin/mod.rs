@@ -26,6 +26,7 @@ mod tail;
 mod tasks;
 mod three_lists;
 mod upstreams;
+mod which_decision;
 
 pub use join_string::{JoinString, JoinStringError};
 

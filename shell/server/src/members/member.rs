@@ -1,7 +1,9 @@
 //! Who calls: a member that the World knows, by the X.509-SVID of its connection.
 
+use super::refused;
 use crate::connection::Peer;
 use crate::installation::Installation;
+use broker::overreach::Overreach;
 use broker::world::{MemberRole, NodeRecord};
 use std::sync::Arc;
 use tonic::{Request, Status};
@@ -9,8 +11,16 @@ use tonic::{Request, Status};
 /// The member on the other end. The SVID says who, the World says whether it still is, its key has to be the one it
 /// joined with.
 pub(super) fn of<T>(installation: &Installation, request: &Request<T>) -> Result<Arc<NodeRecord>, Status> {
-    let nobody = || Status::unauthenticated("this method needs the X.509-SVID of a member: join first");
-    let peer = request.extensions().get::<Arc<Peer>>().ok_or_else(nobody)?;
+    let peer = request.extensions().get::<Arc<Peer>>();
+    let nobody = || {
+        if let Some(peer) = peer {
+            installation
+                .unidentified
+                .count(peer.address.ip(), "MEMBER_UNKNOWN");
+        }
+        Status::unauthenticated("this method needs the X.509-SVID of a member: join first")
+    };
+    let peer = peer.ok_or_else(nobody)?;
     let svid = peer.svid(installation.clock.now()).ok_or_else(nobody)?;
     let world = installation.store.world();
     let member = world
@@ -25,29 +35,51 @@ pub(super) fn of<T>(installation: &Installation, request: &Request<T>) -> Result
 }
 
 /// The same, and it is a node agent.
-pub(super) fn node<T>(installation: &Installation, request: &Request<T>) -> Result<Arc<NodeRecord>, Status> {
-    with_role(installation, request, MemberRole::Node)
+pub(super) async fn node<T: Sync>(
+    installation: &Installation,
+    request: &Request<T>,
+) -> Result<Arc<NodeRecord>, Status> {
+    with_role(
+        installation,
+        of(installation, request)?,
+        MemberRole::Node,
+        method::<T>(),
+    )
+    .await
 }
 
 /// The same, and it is a gateway.
-pub(super) fn gateway<T>(
+pub(super) async fn gateway<T: Sync>(
     installation: &Installation,
     request: &Request<T>,
 ) -> Result<Arc<NodeRecord>, Status> {
-    with_role(installation, request, MemberRole::Gateway)
+    with_role(
+        installation,
+        of(installation, request)?,
+        MemberRole::Gateway,
+        method::<T>(),
+    )
+    .await
 }
 
-fn with_role<T>(
+/// What was asked for, by the name of its message.
+fn method<T>() -> &'static str {
+    std::any::type_name::<T>()
+        .rsplit("::")
+        .next()
+        .unwrap_or_default()
+        .trim_end_matches("Request")
+}
+
+async fn with_role(
     installation: &Installation,
-    request: &Request<T>,
+    member: Arc<NodeRecord>,
     role: MemberRole,
+    method: &str,
 ) -> Result<Arc<NodeRecord>, Status> {
-    let member = of(installation, request)?;
     if member.role == role {
-        Ok(member)
-    } else {
-        Err(Status::permission_denied(
-            "this method is for members with another role",
-        ))
+        return Ok(member);
     }
+    let seen = format!("{method} by a member with the role {:?}", member.role);
+    Err(refused::overreach(installation, &member, Overreach::Role, &seen).await)
 }

@@ -4,11 +4,13 @@
 mod follow;
 mod join;
 mod member;
+mod refused;
 mod run;
 mod secret;
 mod svid;
 
 pub(crate) use join::admit;
+pub(crate) use refused::Allowances;
 
 use crate::installation::Installation;
 use crate::settle::Unsettled;
@@ -65,7 +67,7 @@ impl SyncApi for Service {
         &self,
         request: Request<proto::OpenRunRequest>,
     ) -> Result<Response<proto::OpenRunReply>, Status> {
-        let node = member::node(&self.installation, &request)?;
+        let node = member::node(&self.installation, &request).await?;
         run::open(&self.installation, &node, request.get_ref())
             .await
             .map(Response::new)
@@ -74,7 +76,7 @@ impl SyncApi for Service {
         &self,
         request: Request<proto::CloseRunRequest>,
     ) -> Result<Response<proto::CloseRunReply>, Status> {
-        let node = member::node(&self.installation, &request)?;
+        let node = member::node(&self.installation, &request).await?;
         run::close(&self.installation, &node, request.get_ref())
             .await
             .map(Response::new)
@@ -83,7 +85,7 @@ impl SyncApi for Service {
         &self,
         request: Request<proto::IdentifyProcessRequest>,
     ) -> Result<Response<proto::IdentifyProcessReply>, Status> {
-        let node = member::node(&self.installation, &request)?;
+        let node = member::node(&self.installation, &request).await?;
         run::identify(&self.installation, &node, request.get_ref())
             .await
             .map(Response::new)
@@ -92,8 +94,17 @@ impl SyncApi for Service {
         &self,
         request: Request<proto::RecordRefusalRequest>,
     ) -> Result<Response<proto::RecordRefusalReply>, Status> {
-        let node = member::node(&self.installation, &request)?;
+        let node = member::node(&self.installation, &request).await?;
         run::record_refusal(&self.installation, &node, request.get_ref())
+            .await
+            .map(Response::new)
+    }
+    async fn count_refusals(
+        &self,
+        request: Request<proto::CountRefusalsRequest>,
+    ) -> Result<Response<proto::CountRefusalsReply>, Status> {
+        let node = member::node(&self.installation, &request).await?;
+        run::count_refusals(&self.installation, &node, request.get_ref())
             .await
             .map(Response::new)
     }
@@ -101,7 +112,7 @@ impl SyncApi for Service {
         &self,
         request: Request<proto::IssueX509SvidRequest>,
     ) -> Result<Response<proto::IssueX509SvidReply>, Status> {
-        let node = member::node(&self.installation, &request)?;
+        let node = member::node(&self.installation, &request).await?;
         svid::x509(&self.installation, &node, request.get_ref())
             .await
             .map(Response::new)
@@ -110,7 +121,7 @@ impl SyncApi for Service {
         &self,
         request: Request<proto::IssueJwtSvidRequest>,
     ) -> Result<Response<proto::IssueJwtSvidReply>, Status> {
-        let node = member::node(&self.installation, &request)?;
+        let node = member::node(&self.installation, &request).await?;
         svid::jwt(&self.installation, &node, request.get_ref())
             .await
             .map(Response::new)
@@ -119,8 +130,10 @@ impl SyncApi for Service {
         &self,
         request: Request<proto::UpstreamSecretRequest>,
     ) -> Result<Response<proto::UpstreamSecretReply>, Status> {
-        let gateway = member::gateway(&self.installation, &request)?;
-        secret::upstream(&self.installation, &gateway, request.get_ref()).map(Response::new)
+        let gateway = member::gateway(&self.installation, &request).await?;
+        secret::upstream(&self.installation, &gateway, request.get_ref())
+            .await
+            .map(Response::new)
     }
 }
 

@@ -2,15 +2,19 @@
 
 use super::join::unavailable;
 use super::refusal;
+use super::refused::{may_record, overreach};
 use crate::installation::Installation;
 use crate::settle::{Unsettled, settle};
 use broker::attest::{self, LaunchEvidence, NotAttested, ProcessEvidence};
 use broker::identify::{self, Rule, WhyNot};
-use broker::run::{self, LocalRefusal};
+use broker::overreach::Overreach;
+use broker::run::{self, LocalRefusal, SEEN_BYTES_MAX};
 use broker::task::{self, TaskRequest};
+use broker::unidentified::{OUTSIDE_RUN, Refused as Counted, counted_by};
 use broker::world::{Agent, Instance, MemberRole, NodeRecord, Opener, OpenerKind, Task, World};
 use broker::{Identified, Outcome};
-use identity::{Name, OrgScope, RunId, TaskId};
+use identity::{DecisionId, LogId, Name, OrgScope, RunId, TaskId};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use sync::proto;
 use tonic::Status;
@@ -47,8 +51,10 @@ pub(super) async fn open(
             .task_id
             .parse()
             .map_err(|_| Status::invalid_argument("task_id"))?;
-        let task = world.task(OrgScope::Only(agent.org), id).cloned();
-        task.ok_or_else(|| Status::not_found("no such task"))?
+        match world.task(OrgScope::Only(agent.org), id).cloned() {
+            Some(task) => task,
+            None => return no_task(installation, node, &agent).await.map(refused),
+        }
     };
     let recorded = settle(
         installation,
@@ -151,6 +157,22 @@ async fn open_task(
         .ok_or(Unsettled::Contended)
 }
 
+async fn no_task(
+    installation: &Installation,
+    node: &NodeRecord,
+    agent: &Agent,
+) -> Result<proto::Refused, Status> {
+    may_record(installation, node)?;
+    let settled = settle(installation, Some(agent.org), |world, draw| {
+        Outcome::<()>::Refused(run::no_task(world, agent, node.id, draw))
+    })
+    .await;
+    match settled {
+        Err(unsettled) => refusal(unsettled),
+        Ok(_) => Err(Status::internal("a refusal was granted")),
+    }
+}
+
 const fn no_node() -> identity::NodeId {
     identity::NodeId::from_u128(0)
 }
@@ -202,7 +224,12 @@ async fn refuse_open(
     evidence: Option<&LaunchEvidence>,
     why: WhyNot,
 ) -> Result<proto::OpenRunReply, Status> {
-    let org = evidence.map(|evidence| evidence.org);
+    // An org that the node does not serve, or that does not exist, gets neither an entry nor a key by its word.
+    let asked = evidence.map(|evidence| evidence.org);
+    let world = installation.store.world();
+    let org = node
+        .org
+        .or_else(|| asked.filter(|org| world.org(OrgScope::Only(*org), *org).is_some()));
     record_why(installation, org, node, why).await.map(refused)
 }
 
@@ -212,6 +239,7 @@ async fn record_why(
     node: &NodeRecord,
     why: WhyNot,
 ) -> Result<proto::Refused, Status> {
+    may_record(installation, node)?;
     let settled = settle(installation, org, |world, draw| {
         Outcome::<()>::Refused(run::refuse(world, org, node.id, why.clone(), draw))
     })
@@ -239,10 +267,16 @@ pub(super) async fn close(
         .parse()
         .map_err(|_| Status::invalid_argument("run_id"))?;
     let world = installation.store.world();
-    let mine = |instance: &&Arc<Instance>| instance.run == run && instance.node == node.id;
-    let Some(instance) = world.instances(OrgScope::Every).find(mine) else {
+    let found = world
+        .instances(OrgScope::Every)
+        .find(|instance| instance.run == run);
+    let Some(instance) = found else {
         return Ok(proto::CloseRunReply {});
     };
+    if instance.node != node.id {
+        let seen = format!("CloseRun of {run}, a run of {}", instance.node);
+        return Err(overreach(installation, node, Overreach::Run, &seen).await);
+    }
     let settled = settle(installation, Some(instance.org), |world, draw| {
         Outcome::Granted(run::close(world, instance, &request.exit, draw))
     })
@@ -331,21 +365,36 @@ async fn open_registered(
     Ok(opened(&world, instance, agent, &task, recorded.revision().0))
 }
 
-/// Records what the node agent refused by itself.
+/// Records what the node agent refused by itself. Its words are bounded, and its ids are of its own log: no member
+/// speaks for a decision of another.
 pub(super) async fn record_refusal(
     installation: &Installation,
     node: &NodeRecord,
     request: &proto::RecordRefusalRequest,
 ) -> Result<proto::RecordRefusalReply, Status> {
+    let decision: DecisionId = request
+        .decision_id
+        .parse()
+        .map_err(|_| Status::invalid_argument("decision_id"))?;
+    if decision.home() != LogId(node.log) {
+        let seen = format!("RecordRefusal of {decision}");
+        return Err(overreach(installation, node, Overreach::Decision, &seen).await);
+    }
+    let is_code = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || b"_-".contains(&byte);
+    if request.code.is_empty() || request.code.len() > CODE_BYTES_MAX || !request.code.bytes().all(is_code) {
+        return Err(Status::invalid_argument("code"));
+    }
+    if request.seen.len() > SEEN_BYTES_MAX {
+        return Err(Status::invalid_argument("seen is longer than 4 KiB"));
+    }
+    let agent = name(&request.agent)?;
+    may_record(installation, node)?;
     let refusal = LocalRefusal {
-        decision: request
-            .decision_id
-            .parse()
-            .map_err(|_| Status::invalid_argument("decision_id"))?,
+        decision,
         code: request.code.clone(),
         uid: request.uid,
         pid: request.pid,
-        agent: request.agent.clone(),
+        agent: agent.map(|agent| agent.to_string()).unwrap_or_default(),
         seen: request.seen.clone(),
     };
     let settled = settle(installation, node.org, |world, draw| {
@@ -354,6 +403,45 @@ pub(super) async fn record_refusal(
     .await;
     drop(settled.map_err(unavailable)?);
     Ok(proto::RecordRefusalReply {})
+}
+
+/// Longest code of a refusal, in bytes; ours have at most 30.
+const CODE_BYTES_MAX: usize = 64;
+/// Longest name of a source, in bytes: `uid 4294967295 at run_…` has 49.
+const SOURCE_BYTES_MAX: usize = 64;
+/// What codes that this release does not know are counted as: a member's words are no codes of ours.
+const OTHER: &str = "OTHER";
+
+/// Writes down how often the node agent turned callers away, one entry a source.
+pub(super) async fn count_refusals(
+    installation: &Installation,
+    node: &NodeRecord,
+    request: &proto::CountRefusalsRequest,
+) -> Result<proto::CountRefusalsReply, Status> {
+    for told in &request.sources {
+        let plain = |byte: u8| byte == b' ' || byte.is_ascii_graphic();
+        if told.source.len() > SOURCE_BYTES_MAX || !told.source.bytes().all(plain) {
+            return Err(Status::invalid_argument("source"));
+        }
+        let mut counts = BTreeMap::<&'static str, u64>::new();
+        for (code, times) in &told.counts {
+            let code = if code == OUTSIDE_RUN { OUTSIDE_RUN } else { OTHER };
+            let sum = counts.entry(code).or_default();
+            *sum = sum.saturating_add(*times);
+        }
+        may_record(installation, node)?;
+        let counted = Counted {
+            source: told.source.clone(),
+            at: installation.clock.now(),
+            counts,
+        };
+        let settled = settle(installation, node.org, |world, draw| {
+            Outcome::Granted(counted_by(world, node, &counted, draw))
+        })
+        .await;
+        drop(settled.map_err(unavailable)?);
+    }
+    Ok(proto::CountRefusalsReply {})
 }
 
 fn name(text: &str) -> Result<Option<Name>, Status> {

@@ -573,6 +573,23 @@ async fn a_refusal_is_explained_from_its_entry() {
     assert_eq!(story["entry"], entry, "the entry is given as it was hashed");
     assert_eq!(story["agent_now"]["name"], "demo-billing");
     assert!(!story["reasons"].as_array().unwrap().is_empty(), "{story:#}");
+    // The same by where it stands, and by the task and the run that it was refused to.
+    let run = plane.get("/v1/entries?kind=run.opened").await["entries"][0]["entry"]["who"]["run"].clone();
+    let place = format!("{}:{}", entry["writer"]["log"], entry["writer"]["index"]);
+    for other in [place.as_str(), &instance.task.to_string(), run.as_str().unwrap()] {
+        let story = plane.get(&format!("/v1/decisions/{other}")).await;
+        assert_eq!(story["decision"], id, "{other}");
+    }
+    for (wrong, words) in [("agt_1", "names no decision"), ("0:0", "records no decision")] {
+        let (status, problem) = plane
+            .call(Method::GET, &format!("/v1/decisions/{wrong}"), "")
+            .await;
+        assert_eq!(status, 400, "{problem:#}");
+        assert!(
+            problem.to_string().contains(words) && problem.to_string().contains("task_"),
+            "{problem:#}"
+        );
+    }
     let (status, _) = plane
         .call(Method::GET, "/v1/decisions/dec_00000000000000000000000000", "")
         .await;

@@ -25,17 +25,22 @@ pub(crate) fn jti() -> String {
 
 impl Instance {
     pub(crate) async fn launch(place: &Place) -> Self {
+        Self::launch_in(place, place.org).await
+    }
+
+    /// The agent of that name of an org.
+    pub(crate) async fn launch_in(place: &Place, org: identity::OrgId) -> Self {
         let key = TestKey::new();
         let store = &place.installation().store;
         let name: Name = "demo-billing".parse().unwrap();
         let agent = store
             .world()
-            .agent_named(OrgScope::Every, place.org, &name)
+            .agent_named(OrgScope::Every, org, &name)
             .unwrap()
             .clone();
         let record = store
             .world()
-            .contract(OrgScope::Every, &agent.contract)
+            .contract(OrgScope::Only(org), &agent.contract)
             .unwrap()
             .clone();
         let compiled = place.installation().contracts.compiled(&record).unwrap();
@@ -59,7 +64,7 @@ impl Instance {
         let task = opened.get().task().at(opened.revision());
 
         let evidence = LaunchEvidence {
-            org: place.org,
+            org,
             agent: name,
             launcher_uid: UID,
             launcher_run: None,

@@ -11,10 +11,12 @@ extern crate tabard_server as server;
 
 mod admin;
 mod client;
+mod cross_org;
 mod discovery;
 mod exchange;
 mod floods;
 mod forgeries;
+mod hostile_member;
 mod instance;
 mod key_uses;
 mod place;

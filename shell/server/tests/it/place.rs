@@ -5,7 +5,7 @@ use broker::admin::{Administrator, PeerEvidence, authenticate};
 use broker::inventory::{self, AgentManifest, Bootstrap, LaunchTerms};
 use broker::world::{ArgvRule, ContractRecord, MemberRole, NodeRecord, Principal, Role};
 use broker::{Outcome, Plan};
-use identity::{LogId, Name, NodeId, OrgId, OrgScope, UnixTime};
+use identity::{LogId, Name, NodeId, OrgId, OrgScope, UnixTime, UpstreamId};
 use policy::Contract;
 use server::clock::Clock;
 use server::keys::Kek;
@@ -19,13 +19,21 @@ use tempfile::TempDir;
 pub(crate) const CONTRACT: &[u8] = include_bytes!("../../../../testdata/contracts/demo-billing.yaml");
 pub(crate) const UID: u32 = 1000;
 
+/// What a test does to the server's clock.
+#[derive(Default)]
+struct Hand {
+    ahead_ms: AtomicU64,
+    /// 0 while it runs.
+    stopped_ms: AtomicU64,
+}
+
 /// A server that runs, its directory, and a clock that can be set forward.
 pub(crate) struct Place {
     pub(crate) running: Running,
     pub(crate) client: Client,
     pub(crate) org: OrgId,
     pub(crate) node: NodeId,
-    ahead_ms: Arc<AtomicU64>,
+    hand: Arc<Hand>,
     config: Config,
     pub(crate) dir: TempDir,
 }
@@ -48,15 +56,15 @@ impl Place {
             connections_max: 64,
             exchanges_max: 64,
         };
-        let ahead_ms = Arc::<AtomicU64>::default();
-        let running = start(&config, &ahead_ms, listener).await;
+        let hand = Arc::<Hand>::default();
+        let running = start(&config, &hand, listener).await;
         let client = Client::of(&config);
         let mut place = Self {
             running,
             client,
             org: OrgId::from_u128(0),
             node: NodeId::from_u128(0),
-            ahead_ms,
+            hand,
             config,
             dir,
         };
@@ -70,21 +78,21 @@ impl Place {
             running,
             org,
             node,
-            ahead_ms,
+            hand,
             config,
             dir,
             ..
         } = self;
         running.stop().await;
         let listener = std::net::TcpListener::bind(config.listen).unwrap();
-        let running = start(&config, &ahead_ms, listener).await;
+        let running = start(&config, &hand, listener).await;
         let client = Client::of(&config);
         Self {
             running,
             client,
             org,
             node,
-            ahead_ms,
+            hand,
             config,
             dir,
         }
@@ -104,7 +112,11 @@ impl Place {
     }
     /// Sets the server's clock forward.
     pub(crate) fn pass(&self, secs: u64) {
-        self.ahead_ms.fetch_add(secs * 1000, Ordering::Relaxed);
+        self.hand.ahead_ms.fetch_add(secs * 1000, Ordering::Relaxed);
+    }
+    /// Stops the server's clock for good: what is counted by the second is counted in this one.
+    pub(crate) fn stop_the_clock(&self) {
+        self.hand.stopped_ms.store(self.now().millis(), Ordering::Relaxed);
     }
     pub(crate) fn path(&self) -> PathBuf {
         self.dir.path().to_owned()
@@ -144,7 +156,16 @@ impl Place {
     /// Every entry of the log as text.
     pub(crate) fn entries(&self) -> Vec<String> {
         let log = self.installation().store.log();
-        let bytes = log.entries(0..log.size()).unwrap();
+        let mut bytes = Vec::new();
+        // A read gives some; it is asked again from where it ended.
+        loop {
+            let at = bytes.len() as u64;
+            let more = log.entries(at..log.size()).unwrap();
+            if more.is_empty() {
+                break;
+            }
+            bytes.extend(more);
+        }
         bytes
             .into_iter()
             .map(|entry| String::from_utf8(entry).unwrap())
@@ -152,19 +173,68 @@ impl Place {
     }
 
     async fn furnish(&mut self) {
+        let store = self.installation().store.clone();
+        self.org = store.world().orgs(OrgScope::Every).next().unwrap().id;
+        self.furnish_org(self.org, CONTRACT).await;
+
+        let source = self.draw();
+        let bootstrap = Bootstrap::SameProcess {
+            role: MemberRole::Node,
+            again: None,
+        };
+        let key = crate::test_key::TestKey::new().thumbprint();
+        let plan = inventory::join(&store.world(), &bootstrap, key, 1, &mut source.draw()).unwrap();
+        let joined = self.commit(plan).await;
+        self.node = joined.get().made().at(joined.revision());
+    }
+
+    /// Another org, with an agent of the same name and a contract of its own.
+    pub(crate) async fn second_org(&self) -> OrgId {
+        let contract = [CONTRACT, b"# another org's"].concat();
+        self.second_org_with(&contract).await
+    }
+
+    /// The same with a contract of one's choice.
+    pub(crate) async fn second_org_with(&self, contract: &[u8]) -> OrgId {
+        let source = self.draw();
+        let world = self.installation().store.world();
+        let name = "rival".parse().unwrap();
+        let created = inventory::create_org(&world, &self.admin(), name, &mut source.draw());
+        let created = self.grant(created).await;
+        let org = created.get().made().at(created.revision());
+        self.furnish_org(org, contract).await;
+        org
+    }
+
+    /// An upstream of an org.
+    pub(crate) async fn publish_upstream(&self, org: OrgId, name: &str) -> UpstreamId {
+        let text = format!(
+            "apiVersion: tabard/v1\nkind: Upstream\nmetadata: {{name: {name}}}\nbase_url: http://127.0.0.1:9\n\
+             credential: {{api_key: {{header: x-api-key, secret: stdin}}}}\n\
+             routes: [{{method: GET, path: /a, action: a.read, resource: {{type: a}}}}]\n"
+        );
+        let manifest = broker::upstream::Manifest::parse("u.yaml", text.as_bytes()).unwrap();
+        let source = self.draw();
+        let world = self.installation().store.world();
+        let upstream = manifest.upstream(UpstreamId::from_u128(0), org, 1);
+        let published = inventory::publish_upstream(&world, &self.admin(), upstream, &mut source.draw());
+        let published = self.grant(published).await;
+        published.get().made().at(published.revision())
+    }
+
+    async fn furnish_org(&self, org: OrgId, contract: &[u8]) {
         let admin = self.admin();
         let store = self.installation().store.clone();
         let name = |text: &str| text.parse::<Name>().unwrap();
-        self.org = store.world().orgs(OrgScope::Every).next().unwrap().id;
-
-        let contract = Contract::parse("demo-billing.yaml", CONTRACT).unwrap();
+        let text = contract;
+        let contract = Contract::parse("demo-billing.yaml", text).unwrap();
         let record = ContractRecord {
             hash: contract.hash().0,
-            org: self.org,
+            org,
             name: name("demo-billing"),
             version: 1,
             file: "demo-billing.yaml".into(),
-            source: String::from_utf8(CONTRACT.to_vec()).unwrap().into(),
+            source: String::from_utf8(text.to_vec()).unwrap().into(),
             published_by: "tester".into(),
             published_at: self.now(),
         };
@@ -192,24 +262,17 @@ impl Place {
             }),
         };
         let source = self.draw();
-        let applied = inventory::apply_agent(&store.world(), &admin, self.org, manifest, &mut source.draw());
+        let applied = inventory::apply_agent(&store.world(), &admin, org, manifest, &mut source.draw());
         drop(self.grant(applied).await);
-
-        let source = self.draw();
-        let bootstrap = Bootstrap::SameProcess {
-            role: MemberRole::Node,
-            again: None,
-        };
-        let key = crate::test_key::TestKey::new().thumbprint();
-        let plan = inventory::join(&store.world(), &bootstrap, key, 1, &mut source.draw()).unwrap();
-        let joined = self.commit(plan).await;
-        self.node = joined.get().made().at(joined.revision());
     }
 }
 
-async fn start(config: &Config, ahead_ms: &Arc<AtomicU64>, listener: std::net::TcpListener) -> Running {
-    let (system, ahead_ms) = (Clock::system(), ahead_ms.clone());
-    let clock = Clock::from_fn(move || system.now().plus_millis(ahead_ms.load(Ordering::Relaxed)));
+async fn start(config: &Config, hand: &Arc<Hand>, listener: std::net::TcpListener) -> Running {
+    let (system, hand) = (Clock::system(), hand.clone());
+    let clock = Clock::from_fn(move || match hand.stopped_ms.load(Ordering::Relaxed) {
+        0 => system.now().plus_millis(hand.ahead_ms.load(Ordering::Relaxed)),
+        stopped => UnixTime::from_millis(stopped),
+    });
     let founder = Founder {
         org: "acme".parse().unwrap(),
         admin: Principal {

@@ -110,6 +110,15 @@ impl Home {
     }
 }
 
+/// The uid of whoever owns the installation under test.
+pub(crate) fn owner() -> u32 {
+    if is_root() {
+        OWNER
+    } else {
+        rustix::process::geteuid().as_raw()
+    }
+}
+
 /// A program that another user of the machine starts; `None` where no other user can be played.
 pub(crate) fn stranger(program: impl AsRef<std::ffi::OsStr>) -> Option<Command> {
     if !is_root() && !succeeds(Command::new("sudo").args(["-n", "true"])) {
@@ -142,7 +151,7 @@ pub(crate) fn can_isolate(home: &Home) -> bool {
 }
 
 /// The test cannot be run here. On a machine that is there to test, that is a failure.
-fn missing(what: &str) {
+pub(crate) fn missing(what: &str) {
     assert!(std::env::var_os("CI").is_none_or(|ci| ci != "true"), "{what}");
     println!("skipped: {what}");
 }

@@ -1,6 +1,6 @@
 //! Processes that are near a run: in it, beside it, and of another user.
 
-use super::home::{Ended, can_isolate, stranger};
+use super::home::{Ended, can_isolate, owner, stranger};
 use super::installation::Installation;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Command, Stdio};
@@ -87,6 +87,83 @@ fn another_user_reaches_neither_the_sockets_nor_the_data() {
 const PATIENT: &str =
     "echo $http_proxy; echo $TABARD_HTTP_SOCKET; read go; curl -s http://invoices.demo/v1/invoices/inv_1";
 
+/// A run that tells its proxy and its socket, and then does what it is told.
+struct Waiting {
+    run: std::process::Child,
+    out: BufReader<std::process::ChildStdout>,
+    proxy: String,
+    socket: String,
+}
+
+impl Waiting {
+    fn launch(dev: &Installation, then: &str) -> Self {
+        let script = format!("echo $http_proxy; echo $TABARD_HTTP_SOCKET; read other; {then}");
+        let mut launch = dev.home.command(&dev.home.tabard);
+        launch
+            .args(["run", "--as", "demo-billing", "--", "sh", "-c", &script])
+            .stdin(Stdio::piped());
+        let mut run = launch.spawn().unwrap();
+        let mut out = BufReader::new(run.stdout.take().unwrap());
+        let mut line = || {
+            let mut line = String::new();
+            out.read_line(&mut line).unwrap();
+            line.trim_end().to_owned()
+        };
+        let (proxy, socket) = (line(), line());
+        Self {
+            run,
+            out,
+            proxy,
+            socket,
+        }
+    }
+
+    /// Gives it a line, and waits for all that it says.
+    fn told(mut self, line: &str) -> (String, Ended) {
+        let mut stdin = self.run.stdin.take().unwrap();
+        stdin.write_all(format!("{line}\n").as_bytes()).unwrap();
+        drop(stdin);
+        let mut text = String::new();
+        std::io::Read::read_to_string(&mut self.out, &mut text).unwrap();
+        (text, Ended::of(self.run))
+    }
+}
+
+fn task_of(ended: &Ended) -> String {
+    let mut words = ended.err.split_whitespace();
+    words.find(|word| word.starts_with("task_")).unwrap().to_owned()
+}
+
+#[test]
+fn a_run_can_not_call_in_the_name_of_another_run_of_the_same_agent() {
+    let dev = Installation::shared();
+    let call = "curl -s http://invoices.demo/v1/invoices/inv_1";
+    let victim = Waiting::launch(&dev, call);
+    // Its agent, its uid, another task: through the other's listener, in both of its forms, then through its own.
+    let ways = format!(
+        "curl -sS -m 5 -x ${{other% *}} http://invoices.demo/v1/invoices; echo; \
+         curl -sS -m 5 --noproxy '*' --unix-socket ${{other#* }} http://invoices.demo/v1/invoices; echo; {call}"
+    );
+    let thief = Waiting::launch(&dev, &ways);
+    let (said, ended) = thief.told(&format!("{} {}", victim.proxy, victim.socket));
+    let lines: Vec<&str> = said.lines().collect();
+    assert_eq!(said.matches("inv_1").count(), 1, "{said}\n{}", ended.err);
+    assert!(lines.last().unwrap().contains("inv_1"), "{said}");
+    assert!(said.contains("TABARD-CALL-001"), "{said}\n{}", ended.err);
+    let thiefs = task_of(&ended);
+    let (said, ended) = victim.told("go");
+    assert!(said.contains("inv_1"), "{said}\n{}", ended.err);
+    let victims = task_of(&ended);
+    assert_ne!(thiefs, victims);
+    for task in [thiefs, victims] {
+        dev.recorded("gateway.call", &[&task]);
+        let calls = dev.entries("gateway.call");
+        let calls = calls.iter().filter(|entry| entry.to_string().contains(&task));
+        assert_eq!(calls.count(), 1, "one call of each run, in its own name");
+    }
+    dev.recorded("refusals.counted", &["TABARD-CALL-001"]);
+}
+
 #[test]
 fn a_runs_listener_serves_nobody_else_whatever_the_uid() {
     let dev = Installation::shared();
@@ -137,6 +214,13 @@ fn a_runs_listener_serves_nobody_else_whatever_the_uid() {
         .split_whitespace()
         .find(|word| word.starts_with("task_"))
         .unwrap();
+    // Counted by uid and second, so that nobody can fill the record by connecting.
+    let uid = owner();
+    let counted = dev.recorded(
+        "refusals.counted",
+        &["TABARD-CALL-001", &format!("uid {uid} at run_")],
+    );
+    assert!(counted["who"]["node"].is_string(), "{counted:#}");
     // Only the run's own call was made in its name.
     dev.recorded("gateway.call", &[task]);
     let calls = dev

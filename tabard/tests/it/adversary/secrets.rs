@@ -1,10 +1,12 @@
 //! A canary: the secret of an upstream that sends everything it gets back, looked for everywhere.
 
+use super::home::missing;
 use super::installation::Installation;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
-use std::io::{Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
@@ -66,6 +68,16 @@ fn echo(mut peer: TcpStream, seen: &Mutex<Vec<u8>>) -> std::io::Result<()> {
         }
     }
     seen.lock().unwrap().extend_from_slice(&request);
+    // Answers of which the gateway makes an error of its own.
+    if request.starts_with(b"GET /refuse ") {
+        let answer = format!(
+            "HTTP/1.1 401 {CANARY}\r\nwww-authenticate: {CANARY}\r\nconnection: close\r\n\r\n{CANARY}"
+        );
+        return peer.write_all(answer.as_bytes());
+    }
+    if request.starts_with(b"GET /break ") {
+        return peer.write_all(format!("HTTP/9.9 {CANARY}\r\n{CANARY}\r\n\r\n").as_bytes());
+    }
     let mut body = request;
     body.extend_from_slice(b"echoed\n");
     for form in [
@@ -88,6 +100,48 @@ fn echo(mut peer: TcpStream, seen: &Mutex<Vec<u8>>) -> std::io::Result<()> {
     );
     peer.write_all(head.as_bytes())?;
     peer.write_all(&body)
+}
+
+/// What a process can be made to tell: its environment, its command line, and all memory that it could have written to.
+/// `None` if it may not be looked into, or is gone.
+fn inside(pid: u32) -> Option<Vec<u8>> {
+    let of = |name: &str| format!("/proc/{pid}/{name}");
+    let maps = std::fs::read_to_string(of("maps")).ok()?;
+    let memory = std::fs::File::open(of("mem")).ok()?;
+    let mut all = [
+        std::fs::read(of("environ")).ok()?,
+        std::fs::read(of("cmdline")).ok()?,
+    ]
+    .concat();
+    for line in maps.lines() {
+        let mut words = line.split(' ');
+        let (Some(range), Some(rights)) = (words.next(), words.next()) else {
+            continue;
+        };
+        if !rights.starts_with("rw") {
+            continue;
+        }
+        let (from, to) = range.split_once('-').unwrap();
+        let [from, to] = [from, to].map(|end| u64::from_str_radix(end, 16).unwrap());
+        let mut region = vec![0; usize::try_from(to - from).unwrap()];
+        // Guard pages and pages that went away meanwhile cannot be read.
+        if memory.read_exact_at(&mut region, from).is_ok() {
+            all.extend_from_slice(&region);
+        }
+    }
+    Some(all)
+}
+
+/// Every process of the machine that has `ancestor` above it.
+fn below(ancestor: u32) -> Vec<u32> {
+    let parent = |pid: u32| -> Option<u32> {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        stat.rsplit_once(") ")?.1.split(' ').nth(1)?.parse().ok()
+    };
+    let all = std::fs::read_dir("/proc").unwrap().map_while(Result::ok);
+    let pids = all.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    pids.filter(|pid| std::iter::successors(Some(*pid), |pid| parent(*pid)).any(|pid| pid == ancestor))
+        .collect()
 }
 
 /// Looks into every file below `folder`; how many there were.
@@ -135,7 +189,9 @@ fn an_upstreams_secret_is_nowhere_but_at_the_upstream() {
         "apiVersion: tabard/v1\nkind: Upstream\nmetadata: {{name: echo}}\naudience: invoices\n\
         base_url: http://127.0.0.1:{port}\nhosts: [echo.demo]\ntenant_header: x-tenant\n\
         credential:\n  api_key: {{header: x-api-key, secret: stdin}}\n\
-        routes:\n  - {{method: GET, path: /echo, action: invoices.read, resource: {{type: invoice}}}}\n"
+        routes:\n  - {{method: GET, path: /echo, action: invoices.read, resource: {{type: invoice}}}}\n  \
+        - {{method: GET, path: /refuse, action: invoices.read, resource: {{type: invoice}}}}\n  \
+        - {{method: GET, path: /break, action: invoices.read, resource: {{type: invoice}}}}\n"
     );
     std::fs::write(&manifest, text).unwrap();
     let mut apply = dev.home.command(&dev.home.tabard);
@@ -176,6 +232,17 @@ fn an_upstreams_secret_is_nowhere_but_at_the_upstream() {
     assert_clean(ended.out.as_bytes(), "the run");
     assert_clean(ended.err.as_bytes(), "the story");
     dev.recorded("gateway.call", &["echo"]);
+    // What the gateway says about answers that it can not pass on.
+    for (path, code) in [
+        ("refuse", "UPSTREAM_CREDENTIAL_REFUSED"),
+        ("break", "UPSTREAM_UNREACHABLE"),
+    ] {
+        let ended = dev.billing(&["curl", "-si", &format!("http://echo.demo/{path}")]);
+        assert!(ended.out.contains(code), "{}\n{}", ended.out, ended.err);
+        assert_clean(ended.out.as_bytes(), code);
+        assert_clean(ended.err.as_bytes(), "the story of an error");
+    }
+    look_into_a_run(&dev);
     for told in [
         &["upstream", "show", "echo"][..],
         &["audit", "query", "--last", "1h"],
@@ -188,4 +255,65 @@ fn an_upstreams_secret_is_nowhere_but_at_the_upstream() {
     assert!(search(dev.home.path()) > 10);
     dev.stop();
     assert!(search(dev.home.path()) > 10);
+}
+
+/// Memory, environment and command line of every process of a run that was answered with the secret in all its forms;
+/// then it crashes, and leaves no core dump to look into.
+fn look_into_a_run(dev: &Installation) {
+    // The answer stays in a variable of the shell: what it was sent is in its memory.
+    let script = "ulimit -c unlimited 2>/dev/null; mark=looked-into-4711; \
+                  answer=$(curl -si http://echo.demo/echo); echo $$ $(pwd); read go; kill -ABRT $$";
+    let mut launch = dev.home.command(&dev.home.tabard);
+    launch
+        .args(["run", "--as", "demo-billing", "--", "sh", "-c", script])
+        .stdin(std::process::Stdio::piped());
+    let mut run = launch.spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(run.stdout.take().unwrap())
+        .read_line(&mut line)
+        .unwrap();
+    let (pid, folder) = line.trim_end().split_once(' ').unwrap();
+    let pid: u32 = pid.parse().unwrap();
+    let Some(shell) = inside(pid) else {
+        missing("looking into another process of one's own uid needs ptrace_scope 0, or root");
+        run.kill().unwrap();
+        run.wait().unwrap();
+        return;
+    };
+    let holds = |memory: &[u8], text: &[u8]| memory.windows(text.len()).any(|window| window == text);
+    // The search would find it: the answer that the secret came in is there.
+    assert!(holds(&shell, b"looked-into-4711") && holds(&shell, b"echoed"));
+    assert_eq!(find(&shell), None, "in the memory of the run's process");
+    // The supervisor above it, which holds the run's socket, and whatever else there is.
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let supervisor: u32 = stat
+        .rsplit_once(") ")
+        .unwrap()
+        .1
+        .split(' ')
+        .nth(1)
+        .unwrap()
+        .parse()
+        .unwrap();
+    for other in below(supervisor).into_iter().chain([run.id()]) {
+        // Not even its own user may look into a supervisor; root can.
+        if let Some(memory) = inside(other) {
+            assert_eq!(find(&memory), None, "in the memory of process {other}");
+        }
+    }
+    // No process of the machine has it in its environment or command line.
+    for entry in std::fs::read_dir("/proc").unwrap().map_while(Result::ok) {
+        for name in ["environ", "cmdline"] {
+            if let Ok(bytes) = std::fs::read(entry.path().join(name)) {
+                assert_eq!(find(&bytes), None, "in {}", entry.path().join(name).display());
+            }
+        }
+    }
+    run.stdin.take().unwrap().write_all(b"go\n").unwrap();
+    run.wait().unwrap();
+    assert!(Path::new(folder).starts_with(dev.home.path()), "{folder}");
+    let names = ["core".to_owned(), format!("core.{pid}")];
+    // The supervisor forbids core files, and what it forbids its run cannot allow itself again.
+    let mut cores = std::fs::read_dir(folder).unwrap().map_while(Result::ok);
+    assert!(!cores.any(|entry| names.iter().any(|name| entry.file_name() == name.as_str())));
 }
