@@ -198,7 +198,7 @@ pub fn enforce(
     decision.contract = Some(contract.record.hash);
     decision.contract_version = Some(contract.record.version);
     let verdict = policy::decide(contract.compiled, &facts, now);
-    decision.facts = facts::recorded(&facts.rows(now));
+    decision.facts = facts::recorded(facts.rows(now));
     match verdict {
         Verdict::Allow(allowed) => {
             facts::allowed(&mut decision, Some(&allowed));

@@ -83,8 +83,8 @@ pub fn exchange(
         audience: Some(ask.audience.clone()),
         ..What::default()
     });
-    let judged = judge(world, contract, &subject, &ask, now);
-    fill(&mut event, &subject, &judged, contract);
+    let mut judged = judge(world, contract, &subject, &ask, now);
+    fill(&mut event, &subject, &mut judged, contract);
     let plan = match judged.ruling {
         Ok(allowed) => grant(world, contract, &subject, ask, judged.task, &allowed, event, draw),
         Err(cause) => {
@@ -222,7 +222,8 @@ fn decide_all(
     let mut allowed = Vec::new();
     let mut denied: Option<Denial> = None;
     let mut rows = Vec::new();
-    for action in actions {
+    let last = actions.len().saturating_sub(1);
+    for (place, action) in actions.into_iter().enumerate() {
         let facts = Facts {
             assurance: subject.assurance,
             evidence_age_secs: now.millis_since(subject.attested_at) / 1000,
@@ -243,10 +244,14 @@ fn decide_all(
             )
         };
         let verdict = policy::decide(contract.compiled, &facts, now);
-        rows = facts.rows(now);
+        let denies_all = matches!(verdict, Verdict::Deny(_)) && !ask.actions.is_empty();
+        if denies_all || place == last {
+            // The entry keeps the facts of one decision: the one that ended it.
+            rows = facts.rows(now);
+        }
         match verdict {
             Verdict::Allow(yes) => allowed.push((action, yes)),
-            Verdict::Deny(denial) if !ask.actions.is_empty() => {
+            Verdict::Deny(denial) if denies_all => {
                 return Judged {
                     task: Some(task.clone()),
                     ruling: Err(Cause::Denied(Box::new(denial))),
@@ -271,7 +276,7 @@ fn decide_all(
 }
 
 /// Writes what is known whatever the ruling was.
-fn fill(event: &mut Event, subject: &Identified, judged: &Judged, contract: ContractInForce<'_>) {
+fn fill(event: &mut Event, subject: &Identified, judged: &mut Judged, contract: ContractInForce<'_>) {
     let agent = &subject.agent;
     event.who = Some(Who {
         instance: subject.running.map(|running| running.instance),
@@ -296,7 +301,7 @@ fn fill(event: &mut Event, subject: &Identified, judged: &Judged, contract: Cont
     let mut decision = Decision::new(identity::DecisionId::from_u128(0), Ruling::Deny);
     decision.contract = Some(contract.record.hash);
     decision.contract_version = Some(contract.record.version);
-    decision.facts = facts::recorded(&judged.rows);
+    decision.facts = facts::recorded(std::mem::take(&mut judged.rows));
     event.decision = Some(decision);
 }
 
