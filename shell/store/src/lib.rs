@@ -24,6 +24,7 @@ mod health;
 mod history;
 mod housekeeper;
 mod index;
+mod inlet;
 mod log;
 mod log_key;
 mod once;
