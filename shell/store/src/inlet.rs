@@ -44,16 +44,19 @@ impl Inlet {
 
     /// The next message, if there is one now.
     pub(crate) fn take(&mut self) -> Option<Message> {
-        self.poll(&mut Context::from_waker(Waker::noop()))?
+        match self.poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(message) => message,
+            Poll::Pending => None,
+        }
     }
 
     /// The next message; `None` when there will be no more.
     pub(crate) fn wait(&mut self) -> Option<Message> {
         loop {
             match self.poll(&mut Context::from_waker(&self.waker.clone())) {
-                Some(message) => return message,
+                Poll::Ready(message) => return message,
                 // A wake-up without a message costs one more look.
-                None => std::thread::park(),
+                Poll::Pending => std::thread::park(),
             }
         }
     }
@@ -61,7 +64,7 @@ impl Inlet {
     /// The next message that comes before `until`.
     pub(crate) fn wait_until(&mut self, until: Instant) -> Option<Message> {
         loop {
-            if let Some(message) = self.poll(&mut Context::from_waker(&self.waker.clone())) {
+            if let Poll::Ready(message) = self.poll(&mut Context::from_waker(&self.waker.clone())) {
                 return message;
             }
             let left = until.saturating_duration_since(Instant::now());
@@ -72,14 +75,10 @@ impl Inlet {
         }
     }
 
-    /// `None`: nothing yet. `Some(None)`: nothing ever again.
-    fn poll(&mut self, cx: &mut Context<'_>) -> Option<Option<Message>> {
-        match self.queue.poll_recv(cx) {
-            Poll::Pending => None,
-            Poll::Ready(message) => {
-                self.closed = message.is_none();
-                Some(message)
-            }
-        }
+    /// Ready with `None`: nothing ever again.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Message>> {
+        let polled = self.queue.poll_recv(cx);
+        self.closed = matches!(polled, Poll::Ready(None));
+        polled
     }
 }

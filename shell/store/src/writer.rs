@@ -99,14 +99,14 @@ impl Writer {
 
     /// Takes whatever waits, up to a full group. Plans that nobody waits for stay for a moment until one comes that
     /// somebody waits for.
-    fn gather(&mut self, first: Option<Message>, queue: &mut Inlet, jobs: &mut Vec<Box<Job>>) {
+    fn gather(&mut self, first: Option<Message>, queue: &mut Inlet, jobs: &mut Vec<Job>) {
         let (mut bytes, mut patience) = (0, None);
         let mut next = first;
         loop {
             match next.take() {
                 Some(Message::Commit(job)) => {
                     bytes += job.bytes();
-                    jobs.push(job);
+                    jobs.push(*job);
                 }
                 Some(Message::Sealed(sealed)) => self.tidy(Some(sealed)),
                 None => {
@@ -140,7 +140,7 @@ impl Writer {
         }
     }
 
-    fn commit(&mut self, jobs: impl Iterator<Item = Box<Job>>) {
+    fn commit(&mut self, jobs: impl Iterator<Item = Job>) {
         if let Some(why) = self.poison.get() {
             jobs.for_each(|job| answer(job.waiting, Err(CommitError::Poisoned(why.clone()))));
             return;
@@ -153,7 +153,7 @@ impl Writer {
             match self.ground.settle(&job) {
                 Ok(spent) => {
                     settled.group.spent.extend(spent);
-                    self.place(*job, &mut settled, &mut frontier);
+                    self.place(job, &mut settled, &mut frontier);
                 }
                 Err(refused) => answer(job.waiting, Err(refused)),
             }

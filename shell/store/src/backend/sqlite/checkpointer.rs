@@ -94,13 +94,12 @@ impl Checkpointer {
 /// Pages that are in the WAL only. After it started again, what was copied of the one before does not count.
 fn not_copied(written: &AtomicU64, copied: &AtomicU64) -> u64 {
     let written = written.load(Ordering::Relaxed);
-    match written.checked_sub(copied.load(Ordering::Relaxed)) {
-        Some(pages) => pages,
-        None => {
+    written
+        .checked_sub(copied.load(Ordering::Relaxed))
+        .unwrap_or_else(|| {
             copied.store(0, Ordering::Relaxed);
             written
-        }
-    }
+        })
 }
 
 impl Drop for Checkpointer {
