@@ -20,20 +20,28 @@ mod row;
 
 use crate::fault::{Fault, fault};
 use crate::report::Report;
+use crate::row::Row;
 use std::io::Write as _;
 use std::process::ExitCode;
 
 /// How much to measure.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Effort {
+pub(crate) struct Effort<'a> {
     /// Under a minute in all, for a first look; the numbers of docs/promises.md are not from it.
     pub(crate) short: bool,
+    /// Only rows whose names begin so, and those that are measured with them; for whoever works on one path.
+    pub(crate) only: &'a str,
 }
 
-impl Effort {
+impl Effort<'_> {
     /// `short` of them in a short run, else `long`.
     pub(crate) const fn pick<T: Copy>(self, short: T, long: T) -> T {
         if self.short { short } else { long }
+    }
+
+    /// Whether any of `rows` is asked for.
+    pub(crate) fn wants(self, rows: &[&Row]) -> bool {
+        rows.iter().any(|row| row.name.starts_with(self.only))
     }
 }
 
@@ -67,20 +75,22 @@ fn start(words: &[String]) -> Result<ExitCode, Fault> {
             .map(|()| ExitCode::SUCCESS)
             .map_err(|why| fault(format!("{name}: {why}")));
     }
-    let (mut json, mut short) = (false, false);
-    for word in words {
+    let (mut json, mut short, mut only) = (false, false, "");
+    let mut words = words.into_iter();
+    while let Some(word) = words.next() {
         match word {
+            "--only" => only = words.next().unwrap_or_default(),
             "--json" => json = true,
             "--short" => short = true,
             other => {
                 return Err(fault(format!(
-                    "{other:?} is not known: tabard-bench [--json] [--short]"
+                    "{other:?} is not known: tabard-bench [--json] [--short] [--only ROW]"
                 )));
             }
         }
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let report: Report = runtime.block_on(path::measure(Effort { short }));
+    let report: Report = runtime.block_on(path::measure(Effort { short, only }));
     let mut out = std::io::stdout().lock();
     if json {
         writeln!(out, "{}", report.to_json(short))?;

@@ -96,7 +96,7 @@ impl Report {
                 "note": note,
             }),
             Some(Measured::Nothing(why)) => json!({"why": why}),
-            None => json!({"why": "nothing measures it"}),
+            None => json!({"why": "not asked for"}),
         };
         if let (Some(path), Value::Object(more)) = (path.as_object_mut(), more) {
             path.extend(more);

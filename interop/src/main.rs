@@ -99,7 +99,10 @@ async fn rotation() -> Outcome<String> {
         }
         updates.changed().await?;
     };
-    ensure(second.spiffe_id() == first.spiffe_id(), "the identity is the same")?;
+    ensure(
+        second.spiffe_id() == first.spiffe_id(),
+        "the identity is the same",
+    )?;
     ensure(source.is_healthy(), "the source is healthy afterwards")?;
     source.shutdown().await;
     Ok(format!("rotated, {}", second.spiffe_id()))

@@ -54,7 +54,7 @@ impl Plans {
     }
 }
 
-pub(super) async fn measure(effort: Effort) -> Result<[Measured; 3], Fault> {
+pub(super) async fn measure(effort: Effort<'_>) -> Result<[Measured; 3], Fault> {
     let folder = tempfile::tempdir()?;
     let root = folder.path().join("data");
     let settings = Settings::new(&root, LogId(7), Arc::new(LogKey::new()?));

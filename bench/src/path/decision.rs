@@ -14,7 +14,7 @@ use policy::{
     WorkflowFacts, decide,
 };
 
-pub(super) fn measure(effort: Effort) -> Result<[Measured; 1], Fault> {
+pub(super) fn measure(effort: Effort<'_>) -> Result<[Measured; 1], Fault> {
     let errors = |errors: Vec<policy::ContractError>| fault(format!("{errors:?}"));
     let contract = Contract::parse("bench.yaml", contract_text().as_bytes()).map_err(errors)?;
     let compiled = Compiled::new(contract).map_err(errors)?;

@@ -85,7 +85,7 @@ impl Load {
 }
 
 /// Every request with a subject token that was never seen before and a DPoP proof.
-pub(super) async fn full(place: &Place, effort: Effort) -> Result<[Measured; 1], Fault> {
+pub(super) async fn full(place: &Place, effort: Effort<'_>) -> Result<[Measured; 1], Fault> {
     let each = effort.pick(50, 200);
     let mut load = Load::start(place, WARM_UP + each + 1, false).await?;
     let before = Es256::measure()?;
@@ -95,7 +95,7 @@ pub(super) async fn full(place: &Place, effort: Effort) -> Result<[Measured; 1],
 }
 
 /// Every request over mutual TLS, with the subject token of the one before.
-pub(super) async fn cached(place: &Place, effort: Effort) -> Result<[Measured; 1], Fault> {
+pub(super) async fn cached(place: &Place, effort: Effort<'_>) -> Result<[Measured; 1], Fault> {
     let mut load = Load::start(place, 1, true).await?;
     let before = Es256::measure()?;
     let (value, done) = load.round(CLIENTS * effort.pick(60, 500)).await?;

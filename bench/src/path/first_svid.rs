@@ -13,7 +13,7 @@ use crate::report::Measured;
 use broker::world::MemberRole;
 use std::time::Duration;
 
-pub(super) async fn measure(place: &Place, effort: Effort) -> Result<[Measured; 1], Fault> {
+pub(super) async fn measure(place: &Place, effort: Effort<'_>) -> Result<[Measured; 1], Fault> {
     let join = order(place, MemberRole::Node, 0).await?;
     let mut node = Part::start("first-svid", &Order { join, org: place.org }).await?;
     let _joined: bool = node.hear().await?;

@@ -69,7 +69,7 @@ impl Served {
     }
 }
 
-pub(super) async fn measure(effort: Effort) -> Result<[Measured; 3], Fault> {
+pub(super) async fn measure(effort: Effort<'_>) -> Result<[Measured; 3], Fault> {
     let folder = tempfile::tempdir()?;
     let mut upstream = Part::start("upstream", &Value::Null).await?;
     let upstream_at: SocketAddr = upstream.hear().await?;

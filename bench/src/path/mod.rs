@@ -15,7 +15,7 @@ use crate::Effort;
 use crate::fault::Fault;
 use crate::place::Place;
 use crate::report::{Measured, Report};
-use crate::row;
+use crate::row::{self, Row};
 use tempfile::TempDir;
 
 /// Agents of the place that most rows are measured on.
@@ -23,8 +23,8 @@ const AGENTS: u32 = 1_000;
 /// Agents of the large one.
 const AGENTS_MANY: u32 = 100_000;
 
-/// Measures every row.
-pub(crate) async fn measure(effort: Effort) -> Report {
+/// Measures every row that is wanted.
+pub(crate) async fn measure(effort: Effort<'_>) -> Report {
     let mut report = Report::default();
     report.put(
         &row::DECISION_HTTP,
@@ -34,47 +34,71 @@ pub(crate) async fn measure(effort: Effort) -> Report {
         &row::GATEWAY_ENVOY,
         Measured::Nothing("Envoy with ext_authz is not part of this run".to_owned()),
     );
-    report.take([&row::DECISION], decision::measure(effort));
-    report.take(
-        [&row::APPEND, &row::APPEND_WALL, &row::WAL],
-        append::measure(effort).await,
-    );
-    report.take(
-        [&row::GATEWAY, &row::GATEWAY_ADDED, &row::GATEWAY_ADDED_TMPFS],
-        gateway::measure(effort).await,
-    );
-    on_servers(effort, &mut report).await;
+    if effort.wants(&[&row::DECISION]) {
+        report.take([&row::DECISION], decision::measure(effort));
+    }
+    let log = [&row::APPEND, &row::APPEND_WALL, &row::WAL];
+    if effort.wants(&log) {
+        report.take(log, append::measure(effort).await);
+    }
+    let calls = [&row::GATEWAY, &row::GATEWAY_ADDED, &row::GATEWAY_ADDED_TMPFS];
+    if effort.wants(&calls) {
+        report.take(calls, gateway::measure(effort).await);
+    }
+    if effort.wants(&SMALL) || effort.wants(&LARGE) {
+        on_servers(effort, &mut report).await;
+    }
     report
 }
 
 /// The rows that need a server.
-async fn on_servers(effort: Effort, report: &mut Report) {
+const SMALL: [&Row; 5] = [
+    &row::EXCHANGE_MTLS_CACHED,
+    &row::EXCHANGE_FULL,
+    &row::X509_SVID,
+    &row::REVOKE,
+    &row::FIRST_SVID,
+];
+/// And those that need a large one.
+const LARGE: [&Row; 4] = [&row::SCALE, &row::START, &row::RSS, &row::RSS_EMPTY];
+
+async fn on_servers(effort: Effort<'_>, report: &mut Report) {
     let small = match fill(AGENTS).await {
         Ok(small) => small,
-        Err(why) => {
-            let rows = row::ALL.into_iter().skip_while(|row| **row != row::REVOKE);
-            let servers = [&row::EXCHANGE_FULL, &row::EXCHANGE_MTLS_CACHED, &row::X509_SVID];
-            return report.fail(servers.into_iter().chain(rows), &why);
-        }
+        Err(why) => return report.fail(SMALL.into_iter().chain(LARGE), &why),
     };
-    report.take(
-        [&row::EXCHANGE_MTLS_CACHED],
-        exchange::cached(&small.0, effort).await,
-    );
+    if effort.wants(&[&row::EXCHANGE_MTLS_CACHED]) {
+        report.take(
+            [&row::EXCHANGE_MTLS_CACHED],
+            exchange::cached(&small.0, effort).await,
+        );
+    }
     // After the cached one: its tens of thousands of subject tokens would leave no room to remember others.
-    report.take([&row::EXCHANGE_FULL], exchange::full(&small.0, effort).await);
-    report.take([&row::X509_SVID], svid::measure(&small.0, effort).await);
-    report.take([&row::REVOKE], revoke::measure(&small.0, effort).await);
-    report.take([&row::FIRST_SVID], first_svid::measure(&small.0, effort).await);
-    match fill(AGENTS_MANY).await {
-        Ok((large, folder)) => {
-            report.take([&row::SCALE], scale::measure(&small.0, &large, effort).await);
-            report.take(
-                [&row::START, &row::RSS, &row::RSS_EMPTY],
-                start::measure(large, &folder, effort).await,
-            );
+    if effort.wants(&[&row::EXCHANGE_FULL]) {
+        report.take([&row::EXCHANGE_FULL], exchange::full(&small.0, effort).await);
+    }
+    if effort.wants(&[&row::X509_SVID]) {
+        report.take([&row::X509_SVID], svid::measure(&small.0, effort).await);
+    }
+    if effort.wants(&[&row::REVOKE]) {
+        report.take([&row::REVOKE], revoke::measure(&small.0, effort).await);
+    }
+    if effort.wants(&[&row::FIRST_SVID]) {
+        report.take([&row::FIRST_SVID], first_svid::measure(&small.0, effort).await);
+    }
+    if effort.wants(&LARGE) {
+        match fill(AGENTS_MANY).await {
+            Ok((large, folder)) => {
+                if effort.wants(&[&row::SCALE]) {
+                    report.take([&row::SCALE], scale::measure(&small.0, &large, effort).await);
+                }
+                report.take(
+                    [&row::START, &row::RSS, &row::RSS_EMPTY],
+                    start::measure(large, &folder, effort).await,
+                );
+            }
+            Err(why) => report.fail(LARGE, &why),
         }
-        Err(why) => report.fail([&row::SCALE, &row::START, &row::RSS, &row::RSS_EMPTY], &why),
     }
     small.0.running.stop().await;
 }

@@ -17,7 +17,7 @@ const GATEWAYS: u32 = 50;
 /// Between two revocations: the machine comes to rest.
 const PAUSE: Duration = Duration::from_millis(2);
 
-pub(super) async fn measure(place: &Place, effort: Effort) -> Result<[Measured; 1], Fault> {
+pub(super) async fn measure(place: &Place, effort: Effort<'_>) -> Result<[Measured; 1], Fault> {
     let mut gateways = Vec::new();
     for n in 0..GATEWAYS {
         let order = order(place, MemberRole::Gateway, n).await?;

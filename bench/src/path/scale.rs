@@ -7,7 +7,11 @@ use crate::fault::Fault;
 use crate::place::Place;
 use crate::report::Measured;
 
-pub(super) async fn measure(small: &Place, large: &Place, effort: Effort) -> Result<[Measured; 1], Fault> {
+pub(super) async fn measure(
+    small: &Place,
+    large: &Place,
+    effort: Effort<'_>,
+) -> Result<[Measured; 1], Fault> {
     let mut few = Load::start(small, 1, true).await?;
     let mut many = Load::start(large, 1, true).await?;
     let (rounds, requests) = (effort.pick(2, 8), 3_200);

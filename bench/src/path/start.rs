@@ -17,7 +17,11 @@ use tempfile::TempDir;
 /// What a server does once after its start is over by then.
 const REST: Duration = Duration::from_secs(1);
 
-pub(super) async fn measure(large: Place, folder: &TempDir, effort: Effort) -> Result<[Measured; 3], Fault> {
+pub(super) async fn measure(
+    large: Place,
+    folder: &TempDir,
+    effort: Effort<'_>,
+) -> Result<[Measured; 3], Fault> {
     let at = large.address();
     let stop = Instant::now();
     stopped(large.running).await?;

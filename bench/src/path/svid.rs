@@ -12,7 +12,7 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 /// Requests at once, so that commits are shared as they are under load.
 const TOGETHER: usize = 64;
 
-pub(super) async fn measure(place: &Place, effort: Effort) -> Result<[Measured; 1], Fault> {
+pub(super) async fn measure(place: &Place, effort: Effort<'_>) -> Result<[Measured; 1], Fault> {
     let instance = Instance::launch(place, 0).await?;
     let csr = instance.key.csr()?;
     let issue = async |count: u32| {

@@ -11,7 +11,8 @@ use audit::event::{Commitment, CommitmentKey};
 use identity::{Actor, ActorChain, ActorKind, Audience, Name, OrgScope, SpiffeId, UnixTime};
 use policy::contract::TrustedFrom;
 use policy::{
-    ChainLink, ChainVerdict, Compiled, Facts, FlowFacts, Link, Reason, UserFacts, WorkflowFacts, decide_chain,
+    ChainLink, ChainVerdict, Compiled, Facts, FlowFacts, Link, Reason, UserFacts, Verdict, WorkflowFacts,
+    decide_chain,
 };
 use std::sync::Arc;
 
@@ -102,8 +103,13 @@ pub(crate) struct Asked<'a> {
 
 impl Asked<'_> {
     /// Decides along the chain. `base` is what the current actor is judged on, but for what the chain and the Ledger
-    /// add; `rows` gets the actor's facts as they were looked at.
-    pub(crate) fn decide(&self, base: &Facts<'_>, rows: &mut Vec<policy::FactRow>) -> ChainVerdict {
+    /// add; `rows` gets its facts as they were looked at, where the verdict is one whose facts are kept.
+    pub(crate) fn decide(
+        &self,
+        base: &Facts<'_>,
+        keeps: impl FnOnce(&Verdict) -> bool,
+        rows: &mut Vec<policy::FactRow>,
+    ) -> ChainVerdict {
         let Self {
             world,
             links,
@@ -196,7 +202,9 @@ impl Asked<'_> {
             return ChainVerdict::nobody();
         };
         let verdict = decide_chain(before, *actor, now);
-        *rows = actor.facts.rows(now);
+        if keeps(&verdict.verdict) {
+            *rows = actor.facts.rows(now);
+        }
         verdict
     }
 }

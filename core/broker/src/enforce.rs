@@ -274,7 +274,7 @@ fn judged(
         names: draw.names(),
     };
     let mut rows = Vec::new();
-    let ChainVerdict { links, verdict } = asked.decide(&facts, &mut rows);
+    let ChainVerdict { links, verdict } = asked.decide(&facts, |_| true, &mut rows);
     let mut event = draw.event(EventKind::GatewayCall, world.revision());
     describe(&mut event, agent, call);
     event.chain = facts::links(&call.token.chain, &links, draw.names());
@@ -282,7 +282,7 @@ fn judged(
     let own = call.links.last();
     decision.contract = own.map(|link| link.record.hash);
     decision.contract_version = own.map(|link| link.record.version);
-    decision.facts = facts::recorded(&rows);
+    decision.facts = facts::recorded(rows);
     let why = event.why.get_or_insert_default();
     why.task_type = Some(task.kind.to_string());
     why.tenant_actor = task.tenant.as_ref().map(ToString::to_string);

@@ -134,8 +134,8 @@ pub fn exchange(
         audience: Some(ask.audience.clone()),
         ..What::default()
     });
-    let judged = judge(world, acting, &subject, &ask, now, draw);
-    fill(&mut event, &subject, &judged, acting, draw);
+    let mut judged = judge(world, acting, &subject, &ask, now, draw);
+    fill(&mut event, &subject, &mut judged, acting, draw);
     let plan = match judged.ruling {
         Ok(allowed) => grant(world, acting, &subject, ask, judged.task, &allowed, event, draw),
         Err(cause) => {
@@ -306,7 +306,8 @@ fn decide_all(
     let mut denied: Option<Denial> = None;
     let mut rows = Vec::new();
     let mut links = Vec::new();
-    for action in actions {
+    let last = actions.len().saturating_sub(1);
+    for (place, action) in actions.into_iter().enumerate() {
         let base = Facts {
             assurance,
             evidence_age_secs: now.millis_since(subject.attested_at) / 1000,
@@ -341,13 +342,17 @@ fn decide_all(
             now,
             names: draw.names(),
         };
-        let ChainVerdict { links: each, verdict } = asked.decide(&base, &mut rows);
+        let denies_all = |verdict: &Verdict| matches!(verdict, Verdict::Deny(_)) && !ask.actions.is_empty();
+        // The entry keeps the facts of one decision: the one that ended it.
+        let keeps = |verdict: &Verdict| place == last || denies_all(verdict);
+        let ChainVerdict { links: each, verdict } = asked.decide(&base, keeps, &mut rows);
+        let denies_all = denies_all(&verdict);
         match verdict {
             Verdict::Allow(yes) => {
                 allowed.push((action, yes));
                 links = each;
             }
-            Verdict::Deny(denial) if !ask.actions.is_empty() => {
+            Verdict::Deny(denial) if denies_all => {
                 return Judged {
                     task: Some(task.clone()),
                     ruling: Err(Cause::Denied(Box::new(denial))),
@@ -379,7 +384,7 @@ fn decide_all(
 }
 
 /// Writes what is known whatever the ruling was.
-fn fill(event: &mut Event, subject: &Identified, judged: &Judged, acting: Acting<'_>, draw: &Draw<'_>) {
+fn fill(event: &mut Event, subject: &Identified, judged: &mut Judged, acting: Acting<'_>, draw: &Draw<'_>) {
     let agent = &subject.agent;
     event.chain = facts::links(acting.chain, &judged.links, draw.names());
     event.who = Some(Who {
@@ -406,7 +411,7 @@ fn fill(event: &mut Event, subject: &Identified, judged: &Judged, acting: Acting
     let mut decision = Decision::new(identity::DecisionId::from_u128(0), Ruling::Deny);
     decision.contract = own.map(|link| link.record.hash);
     decision.contract_version = own.map(|link| link.record.version);
-    decision.facts = facts::recorded(&judged.rows);
+    decision.facts = facts::recorded(std::mem::take(&mut judged.rows));
     event.decision = Some(decision);
 }
 

@@ -43,8 +43,8 @@ pub(crate) fn links(chain: &ActorChain, verdicts: &[LinkVerdict], names: &Commit
 }
 
 /// The normalised facts as an entry keeps them, so that the decision can be replayed.
-pub(crate) fn recorded(rows: &[FactRow]) -> Vec<Fact> {
-    rows.iter()
+pub(crate) fn recorded(rows: Vec<FactRow>) -> Vec<Fact> {
+    rows.into_iter()
         .map(|row| {
             let provenance = match row.fact.provenance() {
                 policy::Provenance::Attested => Provenance::Attested,
@@ -52,7 +52,7 @@ pub(crate) fn recorded(rows: &[FactRow]) -> Vec<Fact> {
                 policy::Provenance::Opener => Provenance::Opener,
                 policy::Provenance::Asserted => Provenance::Asserted,
             };
-            Fact::new(row.name.clone(), row.value.clone(), provenance)
+            Fact::new(row.name, row.value, provenance)
         })
         .collect()
 }

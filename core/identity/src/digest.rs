@@ -10,6 +10,11 @@ use std::str::FromStr;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Digest([u8; 32]);
 
+const PREFIX: &str = "sha256:";
+const HEX: &[u8; 16] = b"0123456789abcdef";
+/// The prefix and 64 digits.
+const TEXT_BYTES: usize = PREFIX.len() + 64;
+
 /// Why a text is not a [`Digest`] or [`Thumbprint`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum DigestError {
@@ -35,18 +40,26 @@ impl Digest {
     }
     /// 64 lower-case hex digits.
     pub fn hex(&self) -> String {
-        self.0.iter().fold(String::with_capacity(64), |mut out, byte| {
-            for nibble in [byte >> 4, byte & 15] {
-                out.push(char::from_digit(u32::from(nibble), 16).unwrap_or('0'));
-            }
-            out
-        })
+        self.text(&mut [0; TEXT_BYTES])
+            .strip_prefix(PREFIX)
+            .unwrap_or_default()
+            .to_owned()
+    }
+
+    /// Writes its text into `room`: entries hold several digests, and formatting goes a long way round.
+    fn text<'r>(&self, room: &'r mut [u8; TEXT_BYTES]) -> &'r str {
+        let digits = self.0.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+        let digits = digits.map(|nibble| HEX.get(usize::from(nibble)).copied().unwrap_or(b'0'));
+        for (slot, byte) in room.iter_mut().zip(PREFIX.bytes().chain(digits)) {
+            *slot = byte;
+        }
+        std::str::from_utf8(room).unwrap_or_default()
     }
 }
 
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "sha256:{}", self.hex())
+        f.write_str(self.text(&mut [0; TEXT_BYTES]))
     }
 }
 
@@ -59,10 +72,7 @@ impl fmt::Debug for Digest {
 impl FromStr for Digest {
     type Err = DigestError;
     fn from_str(text: &str) -> Result<Self, DigestError> {
-        let hex = text
-            .strip_prefix("sha256:")
-            .ok_or(DigestError::Prefix)?
-            .as_bytes();
+        let hex = text.strip_prefix(PREFIX).ok_or(DigestError::Prefix)?.as_bytes();
         if hex.len() != 64 {
             return Err(DigestError::Length);
         }
@@ -85,7 +95,7 @@ impl FromStr for Digest {
 impl Serialize for Digest {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         if to.is_human_readable() {
-            to.collect_str(self)
+            to.serialize_str(self.text(&mut [0; TEXT_BYTES]))
         } else {
             self.0.serialize(to)
         }
@@ -95,8 +105,7 @@ impl Serialize for Digest {
 impl<'de> Deserialize<'de> for Digest {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         if from.is_human_readable() {
-            let text = std::borrow::Cow::<'de, str>::deserialize(from)?;
-            text.parse().map_err(serde::de::Error::custom)
+            crate::text::parsed(from)
         } else {
             Ok(Self(<[u8; 32]>::deserialize(from)?))
         }

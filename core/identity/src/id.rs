@@ -46,6 +46,10 @@ pub trait Kind: Copy + Eq + 'static {
 pub struct Id<K: Kind>(u128, PhantomData<fn() -> K>);
 
 const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+/// Characters after the underscore.
+const DIGITS: usize = 26;
+/// Room for any id of the registry: the longest prefix has four letters.
+const TEXT_BYTES_MAX: usize = 8 + 1 + DIGITS;
 const REVISION_BITS: u32 = 40;
 const REVISION_MASK: u128 = (1 << REVISION_BITS) - 1;
 const RANDOM_BITS: u32 = 22;
@@ -84,6 +88,21 @@ impl<K: Kind> Id<K> {
     /// From 128 bits that came out of [`Id::as_u128`].
     pub const fn from_u128(bits: u128) -> Self {
         Self(bits, PhantomData)
+    }
+
+    /// Writes its text into `room`: entries hold a dozen ids, and formatting goes a long way round.
+    fn text<'r>(&self, room: &'r mut [u8; TEXT_BYTES_MAX]) -> &'r str {
+        let prefix = K::PREFIX.as_bytes();
+        let underscore = std::iter::once(&b'_');
+        let digits = (0..DIGITS).map(|place| {
+            let digit = (self.0 >> (5 * (DIGITS - 1 - place)) & 31) as usize;
+            ALPHABET.get(digit).unwrap_or(&b'0')
+        });
+        for (slot, byte) in room.iter_mut().zip(prefix.iter().chain(underscore).chain(digits)) {
+            *slot = *byte;
+        }
+        let text = room.get(..prefix.len() + 1 + DIGITS).unwrap_or_default();
+        std::str::from_utf8(text).unwrap_or_default()
     }
 
     const fn assemble(now: UnixTime, log: LogId, low: u128) -> Self {
@@ -125,18 +144,7 @@ impl<K: Kind> std::hash::Hash for Id<K> {
 }
 impl<K: Kind> fmt::Display for Id<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut text = [0_u8; 26];
-        for (place, slot) in text.iter_mut().enumerate() {
-            let shift = 5 * (25 - place);
-            let digit = (self.0 >> shift & 31) as usize;
-            *slot = ALPHABET.get(digit).copied().unwrap_or(b'0');
-        }
-        write!(
-            f,
-            "{}_{}",
-            K::PREFIX,
-            std::str::from_utf8(&text).unwrap_or_default()
-        )
+        f.write_str(self.text(&mut [0; TEXT_BYTES_MAX]))
     }
 }
 impl<K: Kind> fmt::Debug for Id<K> {
@@ -172,7 +180,7 @@ impl<K: Kind> FromStr for Id<K> {
 impl<K: Kind> Serialize for Id<K> {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         if to.is_human_readable() {
-            to.collect_str(self)
+            to.serialize_str(self.text(&mut [0; TEXT_BYTES_MAX]))
         } else {
             self.0.serialize(to)
         }
@@ -181,8 +189,7 @@ impl<K: Kind> Serialize for Id<K> {
 impl<'de, K: Kind> Deserialize<'de> for Id<K> {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         if from.is_human_readable() {
-            let text = std::borrow::Cow::<'de, str>::deserialize(from)?;
-            text.parse().map_err(serde::de::Error::custom)
+            crate::text::parsed(from)
         } else {
             Ok(Self(u128::deserialize(from)?, PhantomData))
         }

@@ -12,6 +12,7 @@ mod name;
 mod scope;
 mod secret;
 mod spiffe_id;
+mod text;
 mod time;
 
 pub use assurance::{Assurance, Level};

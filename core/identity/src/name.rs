@@ -1,6 +1,7 @@
 //! Short human-given names, and audiences.
 
-use serde::{Deserialize, Serialize};
+use crate::text::parsed;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::borrow::Borrow;
 use std::fmt;
 use std::str::FromStr;
@@ -9,8 +10,7 @@ use std::sync::Arc;
 /// A name that people give to an org, agent, upstream, tenant, action or purpose: 1 to 63 characters, lower-case
 /// letters, digits, `-`, `_` and `.`, beginning and ending with a letter or digit. ASCII only, so no two names look
 /// alike and are different.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Name(Arc<str>);
 
 /// Why a text is not a [`Name`].
@@ -82,6 +82,16 @@ impl Borrow<str> for Name {
         &self.0
     }
 }
+impl Serialize for Name {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(self.as_str())
+    }
+}
+impl<'de> Deserialize<'de> for Name {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        parsed(from)
+    }
+}
 impl fmt::Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
@@ -94,8 +104,7 @@ impl fmt::Debug for Name {
 }
 
 /// Who may accept a credential (`aud`): 1 to 255 visible ASCII characters. Compared byte for byte.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Audience(Arc<str>);
 
 /// Why a text is not an [`Audience`].
@@ -142,6 +151,16 @@ impl From<Audience> for String {
 impl From<&Name> for Audience {
     fn from(name: &Name) -> Self {
         Self(name.0.clone())
+    }
+}
+impl Serialize for Audience {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(self.as_str())
+    }
+}
+impl<'de> Deserialize<'de> for Audience {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        parsed(from)
     }
 }
 impl fmt::Display for Audience {

@@ -2,7 +2,8 @@
 //!
 //! Strict on purpose: what parses here is exactly what compares equal byte for byte.
 
-use serde::{Deserialize, Serialize};
+use crate::text::parsed;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -40,8 +41,7 @@ pub enum SpiffeIdError {
 }
 
 /// The namespace of one root of trust. Canonical: lower case.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TrustDomain(Arc<str>);
 
 impl TrustDomain {
@@ -71,14 +71,16 @@ impl FromStr for TrustDomain {
         if text.len() > TRUST_DOMAIN_BYTES_MAX {
             return Err(SpiffeIdError::TooLong);
         }
-        let lower = text.to_ascii_lowercase();
-        if lower
-            .bytes()
-            .any(|b| !matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'_' | b'-'))
-        {
-            return Err(SpiffeIdError::TrustDomainCharacter);
+        let in_lower_case = |b: u8| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'_' | b'-');
+        if text.bytes().all(in_lower_case) {
+            return Ok(Self(text.into()));
         }
-        Ok(Self(lower.into()))
+        let lower = text.to_ascii_lowercase();
+        if lower.bytes().all(in_lower_case) {
+            Ok(Self(lower.into()))
+        } else {
+            Err(SpiffeIdError::TrustDomainCharacter)
+        }
     }
 }
 impl TryFrom<String> for TrustDomain {
@@ -90,6 +92,16 @@ impl TryFrom<String> for TrustDomain {
 impl From<TrustDomain> for String {
     fn from(domain: TrustDomain) -> Self {
         domain.0.as_ref().to_owned()
+    }
+}
+impl Serialize for TrustDomain {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(self.as_str())
+    }
+}
+impl<'de> Deserialize<'de> for TrustDomain {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        parsed(from)
     }
 }
 impl fmt::Display for TrustDomain {
@@ -104,8 +116,7 @@ impl fmt::Debug for TrustDomain {
 }
 
 /// A SPIFFE ID in canonical form.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SpiffeId {
     text: Arc<str>,
     domain_len: usize,
@@ -156,9 +167,15 @@ impl FromStr for SpiffeId {
                 _ => {}
             }
         }
+        let domain_len = domain.0.len();
+        let is_canonical = scheme == SCHEME && rest.starts_with(domain.as_str());
         Ok(Self {
-            text: format!("{SCHEME}{domain}{path}").into(),
-            domain_len: domain.0.len(),
+            text: if is_canonical {
+                text.into()
+            } else {
+                format!("{SCHEME}{domain}{path}").into()
+            },
+            domain_len,
         })
     }
 }
@@ -171,6 +188,16 @@ impl TryFrom<String> for SpiffeId {
 impl From<SpiffeId> for String {
     fn from(id: SpiffeId) -> Self {
         id.text.as_ref().to_owned()
+    }
+}
+impl Serialize for SpiffeId {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(self.as_str())
+    }
+}
+impl<'de> Deserialize<'de> for SpiffeId {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        parsed(from)
     }
 }
 impl fmt::Display for SpiffeId {

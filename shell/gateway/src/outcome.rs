@@ -71,7 +71,7 @@ impl Drop for Ending {
                 let mut draw = gateway.draw(&names);
                 enforce::outcome(&view.world, &token, of, &ended, &mut draw)
             };
-            if let Err(error) = gateway.journal.commit(plan).await {
+            if let Err(error) = gateway.journal.note(plan).await {
                 tracing::error!(%decision, %error, "the outcome of a call could not be recorded");
             }
         });

@@ -24,6 +24,7 @@ mod health;
 mod history;
 mod housekeeper;
 mod index;
+mod inlet;
 pub mod ledger;
 mod log;
 mod log_key;

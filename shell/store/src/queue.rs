@@ -34,8 +34,11 @@ pub(crate) struct Job {
     pub(crate) org: Option<OrgId>,
     pub(crate) at: UnixTime,
     pub(crate) gives_authority: bool,
-    pub(crate) reply: oneshot::Sender<Result<Receipt, CommitError>>,
+    pub(crate) waiting: Waiting,
 }
+
+/// Who waits for the answer, if anybody.
+pub(crate) type Waiting = Option<oneshot::Sender<Result<Receipt, CommitError>>>;
 
 impl Job {
     /// Encodes on the caller's thread: the writer is the one thing that cannot be had twice.
@@ -44,7 +47,7 @@ impl Job {
         expect: Vec<Precondition>,
         changes: Vec<Change>,
         mut event: Event,
-        reply: oneshot::Sender<Result<Receipt, CommitError>>,
+        waiting: Waiting,
     ) -> Result<Self, CommitError> {
         let unrecordable = |error| CommitError::Unrecordable(Arc::new(error));
         let row = if changes.is_empty() {
@@ -66,7 +69,7 @@ impl Job {
             gives_authority: gives_authority(&event, &changes),
             draft: event.encode().map_err(unrecordable)?,
             changes: changes.into(),
-            reply,
+            waiting,
         })
     }
 

@@ -93,12 +93,8 @@ pub(crate) fn recover(settings: &Settings) -> Result<Recovered, OpenError> {
 
     let files = LogFiles::at(directory.log());
     let sealed_size = Arc::new(AtomicU64::new(sealed.size));
-    let unsigned = Head {
-        size,
-        root: Digest::default(),
-        checkpoint: Arc::new([]),
-    };
-    let head = Arc::new(ArcSwap::from_pointee(unsigned));
+    let unchecked = Head::new(size, Digest::default());
+    let head = Arc::new(ArcSwap::from_pointee(unchecked));
     let reader = LogReader::new(rows, files.clone(), head.clone(), sealed_size.clone());
     let damaged = |error: ReadError| OpenError::Log(error.into());
     history.check_tail(sealed.size, |index| match reader.entry(index) {
@@ -140,18 +136,11 @@ pub(crate) fn recover(settings: &Settings) -> Result<Recovered, OpenError> {
         let root = root_of_size(held.size, &TileTree::new(&files, sealed.size));
         compare(held, root.map_err(|error| OpenError::Log(error.into()))?)?;
     }
-    let root = frontier.root();
-    let checkpoint = if size == 0 {
-        Arc::new([]) as Arc<[u8]>
-    } else {
-        key.checkpoint(size, root)
-            .map_err(|error| OpenError::Log(error.into()))?
-    };
-    head.store(Arc::new(Head {
-        size,
-        root,
-        checkpoint,
-    }));
+    let checked = Head::new(size, frontier.root());
+    checked
+        .checkpoint(&key)
+        .map_err(|error| OpenError::Log(error.into()))?;
+    head.store(Arc::new(checked));
     Ok(Recovered {
         directory,
         backend,

@@ -9,6 +9,7 @@ use crate::history::{Chain, History};
 use crate::housekeeper;
 use crate::index::{Index, Indexer};
 use crate::log::{ExportError, Head, LogFiles, LogReader, SealedTo, Sealer, export};
+use crate::log_key::LogKey;
 use crate::queue::{Job, Message, QUEUE_PLANS_MAX};
 use crate::recorded::{Receipt, Recorded};
 use crate::recovery::recover;
@@ -32,6 +33,7 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 pub struct Store {
     world: Arc<ArcSwap<World>>,
     head: Arc<ArcSwap<Head>>,
+    key: LogKey,
     /// Taken when the store closes: the writer ends when nobody can send to it.
     queue: Option<mpsc::Sender<Message>>,
     feed: broadcast::Sender<Delta>,
@@ -87,6 +89,7 @@ impl Store {
         let files = LogFiles::at(directory.log());
         let sealer = Sealer {
             files: files.clone(),
+            key: key.clone(),
             rows: recovered.backend.reader()?,
             tiles: recovered.tiles,
             frontier: recovered.sealed_frontier,
@@ -104,7 +107,6 @@ impl Store {
             ground: recovered.ground,
             chain: Chain::new(key.clone(), settings.log, recovered.last),
             frontier: recovered.frontier,
-            key: key.clone(),
             log: settings.log,
             world: world.clone(),
             head: head.clone(),
@@ -118,7 +120,7 @@ impl Store {
             now: UnixTime::default(),
         };
 
-        let snapshots = directory.snapshots();
+        let (snapshots, log_key) = (directory.snapshots(), key.clone());
         let keep = move || housekeeper::run(&to_do, &snapshots, &key);
         threads.housekeeper = Some(
             Builder::new()
@@ -167,6 +169,7 @@ impl Store {
         Ok(Self {
             world,
             head,
+            key: log_key,
             queue: Some(queue),
             feed,
             history: Arc::new(recovered.history),
@@ -210,13 +213,46 @@ impl Store {
         event: Event,
     ) -> Result<Receipt, CommitError> {
         let (reply, answer) = oneshot::channel();
-        let job = Job::new(decided_at, expect, changes, event, reply)?;
+        let job = Job::new(decided_at, expect, changes, event, Some(reply))?;
+        self.send(job).await?;
+        answer.await.map_err(|_| CommitError::Unavailable)?
+    }
+
+    /// Records what nobody waits for, along with the next plan that somebody waits for, 10 ms later at most. Waits for
+    /// room only. What was taken in is lost if the process dies before that commit, and if a write fails, which stops
+    /// the store: [`Store::health`].
+    pub async fn note(&self, plan: Plan<()>) -> Result<(), CommitError> {
+        let Parts {
+            decided_at,
+            expect,
+            changes,
+            event,
+            proof: (),
+        } = plan.into_parts();
+        self.write_along(decided_at, expect, changes, event).await
+    }
+
+    /// The same from its parts.
+    pub(crate) async fn write_along(
+        &self,
+        decided_at: Revision,
+        expect: Vec<Precondition>,
+        changes: Vec<Change>,
+        event: Event,
+    ) -> Result<(), CommitError> {
+        if let Some(why) = self.poison.get() {
+            return Err(CommitError::Poisoned(why));
+        }
+        self.send(Job::new(decided_at, expect, changes, event, None)?)
+            .await
+    }
+
+    async fn send(&self, job: Job) -> Result<(), CommitError> {
         let queue = self.queue.as_ref().ok_or(CommitError::Unavailable)?;
         queue
             .send(Message::Commit(Box::new(job)))
             .await
-            .map_err(|_| CommitError::Unavailable)?;
-        answer.await.map_err(|_| CommitError::Unavailable)?
+            .map_err(|_| CommitError::Unavailable)
     }
 
     /// Every commit with Changes after `after`, in order, without a gap. For a follower that has a World of that
@@ -251,8 +287,13 @@ impl Store {
     /// The newest signed checkpoint (C2SP signed note); `None` while the log is empty. It may be up to a second ahead
     /// of the published one.
     pub fn checkpoint(&self) -> Option<Arc<[u8]>> {
-        let head = self.head.load();
-        (!head.checkpoint.is_empty()).then(|| head.checkpoint.clone())
+        match self.head.load().checkpoint(&self.key) {
+            Ok(signed) => signed,
+            Err(error) => {
+                self.poison.set(&error.to_string());
+                None
+            }
+        }
     }
 
     /// How it is doing.

@@ -1,8 +1,10 @@
 //! The writer thread: the only one that writes, stamps and signs.
 //!
 //! It takes whatever waits, settles each plan ([`Ground`]), gives those that held their places in the log, and makes
-//! them durable in one transaction. Only then does the World change, the head grow and anyone get an answer. After
-//! the first failed write it never writes again: what reached the disk is unknown until the store is opened anew.
+//! them durable in one transaction. Only then does the World change, the head grow and anyone get an answer. What
+//! nobody waits for rides along with what somebody does: alone it waits for company, so that it costs no commit of
+//! its own and holds nobody up. After the first failed write it never writes again: what reached the disk is unknown
+//! until the store is opened anew.
 
 use crate::backend::{Backend, Group, Sealed, Tidy};
 use crate::error::CommitError;
@@ -11,9 +13,9 @@ use crate::ground::Ground;
 use crate::health::Poison;
 use crate::history::Chain;
 use crate::housekeeper::{Chore, SNAPSHOT_REVISIONS};
+use crate::inlet::Inlet;
 use crate::log::Head;
-use crate::log_key::LogKey;
-use crate::queue::{Job, Message};
+use crate::queue::{Job, Message, Waiting};
 use crate::recorded::Receipt;
 use arc_swap::ArcSwap;
 use audit::WriterStamp;
@@ -22,7 +24,8 @@ use broker::World;
 use identity::{EntryRef, LogId, Revision, UnixTime};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, mpsc as chores};
-use tokio::sync::{broadcast, mpsc, oneshot};
+use std::time::{Duration, Instant};
+use tokio::sync::{broadcast, mpsc};
 
 /// Plans in one commit. At 500 bytes each, 1,024 take about 4 ms: no one waits long for a group that is not theirs.
 const GROUP_PLANS_MAX: usize = 1_024;
@@ -31,13 +34,14 @@ const GROUP_BYTES_MAX: usize = 4 << 20;
 /// Entries dropped at once after sealing, so that dropping never holds up a commit for more than a millisecond.
 const DROP_ENTRIES: u64 = 2_048;
 
+/// How long plans that nobody waits for wait for one that somebody does.
+const COMPANY: Duration = Duration::from_millis(10);
+
 /// Expired keys are dropped after so many were spent, for dropping is a transaction of its own. Below
 /// [`crate::once`]'s own limit a time, so that dropping keeps up with spending.
 const FORGET_AFTER_KEYS: usize = 1_024;
 /// Or after so many commits.
 const FORGET_AFTER_COMMITS: u32 = 64;
-
-type Reply = oneshot::Sender<Result<Receipt, CommitError>>;
 
 /// The writer and all it needs.
 pub(crate) struct Writer {
@@ -45,7 +49,6 @@ pub(crate) struct Writer {
     pub(crate) ground: Ground,
     pub(crate) chain: Chain,
     pub(crate) frontier: Frontier,
-    pub(crate) key: LogKey,
     pub(crate) log: LogId,
     pub(crate) world: Arc<ArcSwap<World>>,
     pub(crate) head: Arc<ArcSwap<Head>>,
@@ -72,41 +75,54 @@ struct Settled {
     world: Option<Arc<World>>,
     deltas: Vec<Delta>,
     old: Vec<Arc<World>>,
-    replies: Vec<(Reply, Receipt)>,
+    replies: Vec<(Waiting, Receipt)>,
 }
 
 impl Writer {
     /// Until every sender is gone.
-    pub(crate) fn run(mut self, mut queue: mpsc::Receiver<Message>) {
+    pub(crate) fn run(mut self, queue: mpsc::Receiver<Message>) {
+        let mut queue = Inlet::new(queue);
         let mut jobs = Vec::new();
         loop {
             let idle = self.dropped >= self.sealed.load(Ordering::Acquire) || self.poison.get().is_some();
-            let first = if idle {
-                match queue.blocking_recv() {
-                    Some(message) => Some(message),
-                    None => return self.close(),
-                }
-            } else {
-                queue.try_recv().ok()
-            };
-            let mut bytes = 0;
-            let mut next = first.or_else(|| queue.try_recv().ok());
-            while let Some(message) = next.take() {
-                match message {
-                    Message::Commit(job) => {
-                        bytes += job.bytes();
-                        jobs.push(job);
-                    }
-                    Message::Sealed(sealed) => self.tidy(Some(sealed)),
-                }
-                if jobs.len() < GROUP_PLANS_MAX && bytes < GROUP_BYTES_MAX {
-                    next = queue.try_recv().ok();
-                }
+            let first = if idle { queue.wait() } else { queue.take() };
+            if first.is_none() && queue.is_closed() {
+                return self.close();
             }
+            self.gather(first, &mut queue, &mut jobs);
             if !jobs.is_empty() {
                 self.commit(jobs.drain(..));
             }
             self.tidy(None);
+        }
+    }
+
+    /// Takes whatever waits, up to a full group. Plans that nobody waits for stay for a moment until one comes that
+    /// somebody waits for.
+    fn gather(&mut self, first: Option<Message>, queue: &mut Inlet, jobs: &mut Vec<Job>) {
+        let (mut bytes, mut patience) = (0, None);
+        let mut next = first;
+        loop {
+            match next.take() {
+                Some(Message::Commit(job)) => {
+                    bytes += job.bytes();
+                    jobs.push(*job);
+                }
+                Some(Message::Sealed(sealed)) => self.tidy(Some(sealed)),
+                None => {
+                    let awaited = jobs.is_empty() || jobs.iter().any(|job| job.waiting.is_some());
+                    let until = *patience.get_or_insert_with(|| Instant::now() + COMPANY);
+                    if awaited || queue.is_closed() || Instant::now() >= until {
+                        return;
+                    }
+                    next = queue.wait_until(until);
+                    continue;
+                }
+            }
+            if jobs.len() >= GROUP_PLANS_MAX || bytes >= GROUP_BYTES_MAX {
+                return;
+            }
+            next = queue.take();
         }
     }
 
@@ -124,9 +140,9 @@ impl Writer {
         }
     }
 
-    fn commit(&mut self, jobs: impl Iterator<Item = Box<Job>>) {
+    fn commit(&mut self, jobs: impl Iterator<Item = Job>) {
         if let Some(why) = self.poison.get() {
-            jobs.for_each(|job| answer(job.reply, Err(CommitError::Poisoned(why.clone()))));
+            jobs.for_each(|job| answer(job.waiting, Err(CommitError::Poisoned(why.clone()))));
             return;
         }
         let mut frontier = self.frontier.clone();
@@ -137,9 +153,9 @@ impl Writer {
             match self.ground.settle(&job) {
                 Ok(spent) => {
                     settled.group.spent.extend(spent);
-                    self.place(*job, &mut settled, &mut frontier);
+                    self.place(job, &mut settled, &mut frontier);
                 }
-                Err(refused) => answer(job.reply, Err(refused)),
+                Err(refused) => answer(job.waiting, Err(refused)),
             }
         }
         if settled.group.entries.is_empty() {
@@ -156,8 +172,8 @@ impl Writer {
             Ok(()) => self.publish(settled, frontier),
             Err(error) => {
                 let why = self.poison.set(&error.to_string());
-                for (reply, _) in settled.replies {
-                    answer(reply, Err(CommitError::Poisoned(why.clone())));
+                for (waiting, _) in settled.replies {
+                    answer(waiting, Err(CommitError::Poisoned(why.clone())));
                 }
             }
         }
@@ -195,7 +211,7 @@ impl Writer {
         settled.group.entries.push(bytes);
         let entry = EntryRef { log: self.log, index };
         settled.replies.push((
-            job.reply,
+            job.waiting,
             Receipt {
                 entry,
                 revision,
@@ -208,14 +224,7 @@ impl Writer {
     fn publish(&mut self, settled: Settled, frontier: Frontier) {
         self.frontier = frontier;
         let root = self.frontier.root();
-        match self.key.checkpoint(self.frontier.size(), root) {
-            Ok(checkpoint) => self.head.store(Arc::new(Head {
-                size: self.frontier.size(),
-                root,
-                checkpoint,
-            })),
-            Err(error) => drop(self.poison.set(&error.to_string())),
-        }
+        self.head.store(Arc::new(Head::new(self.frontier.size(), root)));
         let mut old = settled.old;
         if let Some(world) = settled.world {
             if world.revision().0 >= self.snapshot_at.0.saturating_add(SNAPSHOT_REVISIONS) {
@@ -228,8 +237,8 @@ impl Writer {
             // Nobody listens: fine, a follower that comes later reads the table.
             drop(self.feed.send(delta));
         }
-        for (reply, receipt) in settled.replies {
-            answer(reply, Ok(receipt));
+        for (waiting, receipt) in settled.replies {
+            answer(waiting, Ok(receipt));
         }
         if !old.is_empty() {
             self.chore(Chore::Drop(old));
@@ -286,7 +295,9 @@ fn epoch_of(world: &World) -> u64 {
     world.founding().map_or(0, |founding| founding.epoch)
 }
 
-/// Whoever asked may have gone; what was recorded stays recorded.
-fn answer(reply: Reply, result: Result<Receipt, CommitError>) {
-    drop(reply.send(result));
+/// Whoever asked may have gone, or never waited; what was recorded stays recorded.
+fn answer(waiting: Waiting, result: Result<Receipt, CommitError>) {
+    if let Some(reply) = waiting {
+        drop(reply.send(result));
+    }
 }

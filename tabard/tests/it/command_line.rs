@@ -159,10 +159,7 @@ fn completions_are_scripts_that_their_shell_accepts_and_know_every_command() {
         ". {}; COMP_WORDS=(tabard rev); COMP_CWORD=1; _tabard tabard rev tabard; echo ${{COMPREPLY[*]}}",
         file.display()
     );
-    let completed = Command::new("bash")
-        .args(["-c", &script])
-        .output()
-        .unwrap();
+    let completed = Command::new("bash").args(["-c", &script]).output().unwrap();
     assert_eq!(
         text(&completed.stdout).trim_end(),
         "revoke",

@@ -4,6 +4,7 @@
 //! restricted to the integers that every IEEE 754 reader gets exactly (section 3.2.2.3), so the number format of
 //! ECMAScript is never needed.
 
+use memchr::memchr2;
 use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -108,8 +109,7 @@ fn json_at(json: &[u8], from_end: usize, len: usize) -> &[u8] {
 
 /// What follows the string whose opening quote has just been read.
 fn after_string(mut rest: &[u8]) -> &[u8] {
-    let special = |byte: &u8| matches!(byte, b'"' | b'\\');
-    while let Some(at) = rest.iter().position(special) {
+    while let Some(at) = memchr2(b'"', b'\\', rest) {
         match rest.get(at..) {
             Some([b'"', after @ ..]) => return after,
             Some([_, _, after @ ..]) => rest = after,

@@ -3,14 +3,14 @@
 //! Named `noun.verb`, in the past tense. Kinds may be added; one is never given another meaning. A reader that
 //! meets a kind newer than itself keeps it ([`EventKind::Unknown`]); no writer makes one.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use std::fmt;
 
 macro_rules! kinds {
     ($($(#[$doc:meta])* $name:ident = $wire:literal,)*) => {
         /// What an [`super::Event`] says happened.
-        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
-        #[serde(from = "String", into = "String")]
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Deserialize)]
+        #[serde(from = "String")]
         pub enum EventKind {
             $($(#[$doc])* $name,)*
             /// A kind newer than this reader, kept as it was written.
@@ -165,6 +165,11 @@ kinds! {
 impl From<String> for EventKind {
     fn from(name: String) -> Self {
         Self::from(name.as_str())
+    }
+}
+impl Serialize for EventKind {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(self.as_str())
     }
 }
 impl From<EventKind> for String {

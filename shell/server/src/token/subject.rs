@@ -15,9 +15,31 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// Subject tokens remembered at once. One takes about 1 KiB; an instance has one for five minutes.
 const SUBJECTS_MAX: usize = 16_384;
 
+/// Looks for expired tokens are this far apart, in milliseconds: one takes a millisecond when there are so many.
+const SWEEP_MILLIS: u64 = 1_000;
+
 /// Verified subject tokens by SHA-256.
 #[derive(Default)]
-pub(crate) struct Subjects(Mutex<HashMap<[u8; 32], Arc<Verified<JwtSvidClaims>>>>);
+pub(crate) struct Subjects(Mutex<Remembered>);
+
+#[derive(Default)]
+struct Remembered {
+    by_digest: HashMap<[u8; 32], Arc<Verified<JwtSvidClaims>>>,
+    swept_at: UnixTime,
+}
+
+impl Remembered {
+    /// Remembers a token if there is room, or room can be made.
+    fn insert(&mut self, digest: [u8; 32], svid: Arc<Verified<JwtSvidClaims>>, now: UnixTime) {
+        if self.by_digest.len() >= SUBJECTS_MAX && now.millis_since(self.swept_at) >= SWEEP_MILLIS {
+            self.swept_at = now;
+            self.by_digest.retain(|_, svid| now < svid.claims().expires_at);
+        }
+        if self.by_digest.len() < SUBJECTS_MAX {
+            self.by_digest.insert(digest, svid);
+        }
+    }
+}
 
 impl std::fmt::Debug for Subjects {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -39,6 +61,7 @@ impl Subjects {
             .0
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
+            .by_digest
             .get(&digest)
             .cloned();
         if let Some(known) = known {
@@ -48,14 +71,10 @@ impl Subjects {
         let keys = |domain: &str| (domain == ours).then_some(&published.jwt_svid_keys);
         let verified = jwt_svid::verify(token, keys, issuer.as_str(), now).map_err(NotIssued::Subject)?;
         let verified = Arc::new(verified);
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if all.len() >= SUBJECTS_MAX {
-            all.retain(|_, svid| now < svid.claims().expires_at);
-        }
-        if all.len() < SUBJECTS_MAX {
-            all.insert(digest, verified.clone());
-        }
-        drop(all);
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(digest, verified.clone(), now);
         unexpired(verified, now)
     }
 }

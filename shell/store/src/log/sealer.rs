@@ -9,7 +9,9 @@ use super::{Head, LogFiles};
 use crate::backend::{BackendError, Rows, Sealed};
 use crate::directory::replace;
 use crate::health::Poison;
+use crate::log_key::LogKey;
 use arc_swap::ArcSwap;
+use audit::checkpoint::CheckpointError;
 use audit::merkle::{Frontier, leaf_hash};
 use audit::tile::{BundleError, TILE_WIDTH, TileBuilder, TileKind, TilePath, append_to_bundle};
 use std::io;
@@ -32,6 +34,8 @@ pub(crate) enum SealError {
     Io(#[from] io::Error),
     #[error(transparent)]
     Bundle(#[from] BundleError),
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
     #[error("entry {0} is missing from the database")]
     Gap(u64),
     #[error("the first {0} entries in the database are not those that were signed")]
@@ -45,6 +49,7 @@ pub(crate) struct SealedTo(pub(crate) Sealed);
 /// The state of sealing: both edges stand at the sealed size, a multiple of 256.
 pub(crate) struct Sealer {
     pub(crate) files: LogFiles,
+    pub(crate) key: LogKey,
     pub(crate) rows: Box<dyn Rows>,
     pub(crate) tiles: TileBuilder,
     pub(crate) frontier: Frontier,
@@ -87,20 +92,21 @@ impl Sealer {
     /// Brings files and checkpoint up to the newest head; says how much is sealed if that grew.
     pub(crate) fn publish(&mut self) -> Result<Option<Sealed>, SealError> {
         let head = self.head.load_full();
-        if head.checkpoint.is_empty()
-            || self.published.load(Ordering::Acquire) == head.size && self.outside_is_new
-        {
+        if self.published.load(Ordering::Acquire) == head.size && self.outside_is_new {
             return Ok(None);
         }
+        let Some(checkpoint) = head.checkpoint(&self.key)? else {
+            return Ok(None);
+        };
         let full = head.size - head.size % TILE_WIDTH;
         let grown = self.tiles.size() < full;
         while self.tiles.size() < full {
             self.seal_bundles(full)?;
         }
         self.write_edge(&head)?;
-        self.files.publish(&head.checkpoint)?;
+        self.files.publish(&checkpoint)?;
         self.published.store(head.size, Ordering::Release);
-        self.copy_outside(&head);
+        self.copy_outside(&checkpoint);
         Ok(grown.then(|| Sealed {
             size: full,
             frontier: self.frontier.to_bytes(),
@@ -173,12 +179,12 @@ impl Sealer {
 
     /// The copy that a rolled-back data directory cannot take along. Failing to write it stops nothing, for the place
     /// may be on another machine; it is tried again with the next checkpoint.
-    fn copy_outside(&mut self, head: &Head) {
+    fn copy_outside(&mut self, checkpoint: &[u8]) {
         let Some(path) = &self.outside else {
             self.outside_is_new = true;
             return;
         };
-        match replace(path, &head.checkpoint) {
+        match replace(path, checkpoint) {
             Ok(()) => self.outside_is_new = true,
             Err(error) => {
                 tracing::warn!(path = %path.display(), %error, "the checkpoint could not be copied outside");

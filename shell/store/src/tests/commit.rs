@@ -66,6 +66,42 @@ fn a_use_once_key_raced_by_64_is_spent_by_exactly_one() {
 }
 
 #[test]
+fn what_nobody_waits_for_rides_along_in_its_order_or_goes_alone_a_moment_later() {
+    let root = tempfile::tempdir().unwrap();
+    let store = open(root.path());
+    let batches = || -> i64 {
+        let database = rusqlite::Connection::open(root.path().join("data/store.db")).unwrap();
+        database
+            .query_row("SELECT count(*) FROM batches", [], |row| row.get(0))
+            .unwrap()
+    };
+    let n_of = |index: u64| {
+        let entry = Entry::parse(&store.log().entry(index).unwrap()).unwrap();
+        entry.event.detail["n"].as_u64().unwrap()
+    };
+    let receipt = wait(async {
+        for n in 0..3 {
+            store
+                .write_along(Revision(0), vec![], vec![], event(n))
+                .await
+                .unwrap();
+        }
+        store.write(Revision(0), vec![], vec![], event(3)).await.unwrap()
+    });
+    assert_eq!(receipt.entry.index, 3);
+    assert_eq!((0..4).map(n_of).collect::<Vec<_>>(), [0, 1, 2, 3]);
+    assert!(
+        batches() < 4,
+        "none of those that nobody waits for takes a commit of its own"
+    );
+    wait(store.write_along(Revision(0), vec![], vec![], event(4))).unwrap();
+    until(|| store.log().size() == 5);
+    wait(store.write_along(Revision(0), vec![], vec![], event(5))).unwrap();
+    drop(store);
+    assert_eq!(open(root.path()).log().size(), 6, "closing writes what waits");
+}
+
+#[test]
 fn a_plan_with_one_spent_key_spends_none_of_its_others() {
     let root = tempfile::tempdir().unwrap();
     let store = open(root.path());

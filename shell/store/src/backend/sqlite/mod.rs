@@ -31,11 +31,11 @@ impl Sqlite {
     /// Opens or creates the database and brings its schema up to date.
     pub(crate) fn open(path: &Path) -> Result<Self, BackendError> {
         create_private(path)?;
-        let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        let mut connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         connection.pragma_update(None, "journal_mode", "wal")?;
         connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
         schema::ready(&connection)?;
-        let checkpointer = Checkpointer::start(path)?;
+        let checkpointer = Checkpointer::start(path, &mut connection)?;
         Ok(Self {
             path: path.to_path_buf(),
             connection,
@@ -59,13 +59,6 @@ fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, BackendError> {
     connection.pragma_update(None, "trusted_schema", false)?;
     connection.set_prepared_statement_cache_capacity(32);
     Ok(connection)
-}
-
-/// The WAL's file beside its database.
-fn wal_of(path: &Path) -> PathBuf {
-    let mut name = path.as_os_str().to_os_string();
-    name.push("-wal");
-    name.into()
 }
 
 /// SQLite's integers are signed; ours are counts and times.
