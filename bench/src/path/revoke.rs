@@ -66,6 +66,7 @@ pub(super) async fn order(place: &Place, role: MemberRole, number: u32) -> Resul
         root_pem: place.root_pem(),
         trust_domain: place.installation().config.trust_domain.to_string(),
         join_token: place.join_token(role, number).await?,
+        role,
     })
 }
 

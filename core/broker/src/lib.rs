@@ -14,6 +14,7 @@ pub mod identify;
 pub mod inventory;
 pub mod issue;
 pub mod ledger;
+pub mod member;
 pub mod permit;
 pub mod plan;
 pub mod refusal;

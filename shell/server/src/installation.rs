@@ -18,7 +18,7 @@ use credential::dpop::RequestTarget;
 use identity::{LogId, OrgId, UnixTime};
 use std::sync::Arc;
 use store::Store;
-use tokio::sync::Semaphore;
+use tokio::sync::{Mutex, Semaphore};
 
 /// One running server's state. Shared by all requests.
 #[derive(Debug)]
@@ -47,6 +47,7 @@ pub struct Installation {
     pub(crate) replays: ProofReplays,
     pub(crate) unidentified: Unidentified,
     pub(crate) exchanges: Semaphore,
+    pub(crate) joining: Mutex<()>,
     published: ArcSwap<Published>,
 }
 
@@ -99,6 +100,7 @@ impl Installation {
             signer: Signer::new(keys.clone(), config.trust_domain.clone()),
             published: ArcSwap::from_pointee(Published::of(&store.world(), &config.trust_domain)),
             exchanges: Semaphore::new(config.exchanges_max),
+            joining: Mutex::default(),
             contracts: Contracts::default(),
             metrics: Metrics::default(),
             followers: Followers::default(),

@@ -6,11 +6,13 @@
 pub mod change;
 pub mod link;
 pub mod member;
+pub mod own_certificate;
 pub mod replica;
 pub mod tls;
 
-pub use link::{Link, LinkError, Pinned};
+pub use link::{Ended, Link, LinkError, Pinned};
 pub use member::{Member, MemberIdentity};
+pub use own_certificate::OwnCertificate;
 pub use replica::{FeedHealth, Replica, SNAPSHOT_FORMAT};
 
 /// Messages and services, generated from `proto/tabard.sync.v1.proto`.
