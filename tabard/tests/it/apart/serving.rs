@@ -31,7 +31,7 @@ fn three_processes_serve_a_call_and_a_revocation_stops_it() {
     run.stdin.take().unwrap().write_all(b"\n").unwrap();
     let rest: Vec<String> = out.lines().map_while(Result::ok).collect();
     let ended = Ended::of(run);
-    assert_eq!(rest.last().map(String::as_str), Some("403"), "{rest:?}\n{}", ended.err);
+    assert_eq!(rest.last().map(String::as_str), Some("401"), "{rest:?}\n{}", ended.err);
     assert!(ended.err.contains("denied"), "{}", ended.err);
 
     assert_eq!(apart.run(call).code, Some(117));
