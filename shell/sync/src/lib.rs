@@ -4,6 +4,7 @@
 //! says how fresh it is, and lets a request wait for a revision it heard of elsewhere. Nothing here decides anything.
 
 pub mod change;
+mod lag;
 pub mod link;
 pub mod member;
 pub mod own_certificate;

@@ -3,7 +3,8 @@
 use crate::member::{Member, MemberError, MemberIdentity};
 use crate::proto::sync_client::SyncClient;
 use crate::proto::{Head, JoinRequest, Refused, RenewRequest, join_reply};
-use crate::replica::{Replica, TakeError};
+use crate::lag::Lag;
+use crate::replica::{Replica, STALE_AFTER, TakeError};
 use crate::tls::{self, TlsError};
 use arc_swap::ArcSwapOption;
 use broker::world::MemberRole;
@@ -11,7 +12,7 @@ use hyper_util::rt::TokioIo;
 use identity::{TrustDomain, UnixTime};
 use rustls::pki_types::CertificateDer;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -272,11 +273,21 @@ impl Link {
         say(replica).await?;
         let mut frames = client.follow(ReceiverStream::new(sent)).await?.into_inner();
         let mut said = replica.world().revision();
+        let (begun, mut lag) = (Instant::now(), Lag::default());
         loop {
             let Some(frame) = frames.message().await? else {
                 return Ok(());
             };
-            let beat = matches!(frame.body, Some(crate::proto::frame::Body::Heartbeat(_)));
+            let beat = if let Some(crate::proto::frame::Body::Heartbeat(beat)) = &frame.body {
+                if lag.of(beat.at, begun.elapsed()) > STALE_AFTER {
+                    return Err(LinkError::Unreachable(
+                        "its words are seconds old: this process was stopped, or the network held them back".into(),
+                    ));
+                }
+                true
+            } else {
+                false
+            };
             replica.take(frame)?; // a gap heals by following anew
             let have = replica.world().revision();
             if beat || have != said {
