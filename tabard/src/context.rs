@@ -136,9 +136,15 @@ pub(crate) fn write(name: &str, context: &Context) -> Result<PathBuf, ContextErr
 
 /// Says where the launch socket of this host is: in the context of that name if it is of the same installation,
 /// otherwise in `fresh`, which is written under that name.
-pub(crate) fn launch_here(name: &str, fresh: Context, launch_socket: PathBuf) -> Result<PathBuf, ContextError> {
+pub(crate) fn launch_here(
+    name: &str,
+    fresh: Context,
+    launch_socket: PathBuf,
+) -> Result<PathBuf, ContextError> {
     let known = read_file(&path()?)?.and_then(|mut file| file.contexts.remove(name));
-    let mut context = known.filter(|known| known.ca_pin == fresh.ca_pin).unwrap_or(fresh);
+    let mut context = known
+        .filter(|known| known.ca_pin == fresh.ca_pin)
+        .unwrap_or(fresh);
     context.launch_socket = Some(launch_socket);
     write(name, &context)
 }

@@ -31,7 +31,10 @@ impl RealGateway {
     pub(crate) async fn start(place: &Place, number: u32) -> Result<Self, Fault> {
         let program = std::env::current_exe()?.with_file_name("tabard");
         if !program.exists() {
-            let what = format!("{} is missing: cargo build --release -p tabard", program.display());
+            let what = format!(
+                "{} is missing: cargo build --release -p tabard",
+                program.display()
+            );
             return Err(fault(what));
         }
         let data = tempfile::tempdir()?;
@@ -59,7 +62,10 @@ impl RealGateway {
         if let Some(mut stdin) = process.stdin.take() {
             stdin.write_all(join.to_string().as_bytes()).await?;
         }
-        let said = process.stderr.take().ok_or_else(|| fault("a gateway without stderr"))?;
+        let said = process
+            .stderr
+            .take()
+            .ok_or_else(|| fault("a gateway without stderr"))?;
         let mut lines = BufReader::new(said).lines();
         let ready = async {
             let mut all = String::new();
@@ -75,9 +81,9 @@ impl RealGateway {
             .await
             .map_err(|_| fault("tabard gateway does not start"))??;
         // Whatever it says later goes nowhere, and must not block it.
-        drop(tokio::spawn(
-            async move { while let Ok(Some(_)) = lines.next_line().await {} },
-        ));
+        drop(tokio::spawn(async move {
+            while let Ok(Some(_)) = lines.next_line().await {}
+        }));
         Ok(Self {
             address,
             _process: process,

@@ -649,10 +649,7 @@ pub fn join(
 ) -> Result<Plan<Done<NodeId>>, NotAdmitted> {
     let founding = world.founding().ok_or(NotAdmitted::Token)?;
     let (role, org, spent) = match bootstrap {
-        Bootstrap::JoinToken {
-            digest,
-            role: wanted,
-        } => {
+        Bootstrap::JoinToken { digest, role: wanted } => {
             let token = world
                 .join_token(digest)
                 .filter(|token| draw.now() < token.expires_at)

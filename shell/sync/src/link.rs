@@ -1,9 +1,9 @@
 //! A member's connection to its server: one HTTP/2 channel over mutual TLS, made anew with the SVID of now.
 
+use crate::lag::Lag;
 use crate::member::{Member, MemberError, MemberIdentity};
 use crate::proto::sync_client::SyncClient;
 use crate::proto::{Head, JoinRequest, Refused, RenewRequest, join_reply};
-use crate::lag::Lag;
 use crate::replica::{Replica, STALE_AFTER, TakeError};
 use crate::tls::{self, TlsError};
 use arc_swap::ArcSwapOption;
@@ -281,7 +281,8 @@ impl Link {
             let beat = if let Some(crate::proto::frame::Body::Heartbeat(beat)) = &frame.body {
                 if lag.of(beat.at, begun.elapsed()) > STALE_AFTER {
                     return Err(LinkError::Unreachable(
-                        "its words are seconds old: this process was stopped, or the network held them back".into(),
+                        "its words are seconds old: this process was stopped, or the network held them back"
+                            .into(),
                     ));
                 }
                 true

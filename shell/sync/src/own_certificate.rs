@@ -38,7 +38,11 @@ impl OwnCertificate {
 impl ResolvesServerCert for OwnCertificate {
     fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         let identity = self.link.identity()?;
-        if let Some(made) = self.made.load_full().filter(|made| Arc::ptr_eq(&made.of, &identity)) {
+        if let Some(made) = self
+            .made
+            .load_full()
+            .filter(|made| Arc::ptr_eq(&made.of, &identity))
+        {
             return Some(made.certified.clone());
         }
         let certified = Arc::new(CertifiedKey::new(identity.svid.clone(), self.key.clone()));

@@ -4,13 +4,14 @@
 use credential::x509_svid::{self, PeerRole};
 use credential::{TrustRoots, X509Svid};
 use identity::{TrustDomain, UnixTime};
+use rustls::client::WantsClientCert;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{WebPkiSupportedAlgorithms, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::client::WantsClientCert;
 use rustls::server::ResolvesServerCert;
 use rustls::{
-    CertificateError, ClientConfig, ConfigBuilder, DigitallySignedStruct, Error, ServerConfig, SignatureScheme,
+    CertificateError, ClientConfig, ConfigBuilder, DigitallySignedStruct, Error, ServerConfig,
+    SignatureScheme,
 };
 use std::sync::Arc;
 

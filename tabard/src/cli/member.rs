@@ -46,7 +46,9 @@ pub(super) fn run(command: &MemberCommand, at: &Place, page: &Page) -> Result<Ex
             let done = at.admin.post(&path, &json!({"reason": reason}))?;
             applied("removed member", &done, page);
             if !page.is_json() {
-                page.note("  a gateway knows the secrets of the upstreams it served: rotate them if it was stolen");
+                page.note(
+                    "  a gateway knows the secrets of the upstreams it served: rotate them if it was stolen",
+                );
             }
         }
     }

@@ -203,9 +203,12 @@ impl Place {
     pub(crate) fn of(globals: &Globals) -> Result<Self, Failure> {
         let (name, context) = context::read(globals.context.as_deref())?;
         let socket = context.admin_socket.as_ref().ok_or_else(|| {
-            Failure::new("NO_ADMIN_SOCKET", format!("the server of context {name} is on another host"))
-                .fix("Administer there, or choose another context with --context.")
-                .ending(Exit::Unreachable)
+            Failure::new(
+                "NO_ADMIN_SOCKET",
+                format!("the server of context {name} is on another host"),
+            )
+            .fix("Administer there, or choose another context with --context.")
+            .ending(Exit::Unreachable)
         })?;
         let admin = admin::Admin::at(socket)?;
         Ok(Self { name, context, admin })

@@ -3,6 +3,7 @@
 use super::page::Page;
 use super::{Exit, Failure};
 use crate::context::{self, Context};
+use crate::signals::{notify, stop as told_to_stop};
 use aws_lc_rs::digest::{SHA256, digest};
 use broker::world::{Principal, Role};
 use clap::Args;
@@ -13,7 +14,6 @@ use server::keys::Kek;
 use server::{Config, Founder, Opening, Running, Server};
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
-use crate::signals::{notify, stop as told_to_stop};
 use tokio::sync::watch;
 
 /// Serves until SIGTERM or SIGINT. Tells a service manager when it is ready (sd_notify).

@@ -30,10 +30,13 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub(super) async fn pinned(join: &JoinString, server: &str) -> Result<Pinned, Failure> {
     let fetched = tokio::time::timeout(PATIENCE, fetch(server)).await;
     let unreachable = |why: String| {
-        Failure::new("SERVER_UNREACHABLE", format!("{server} does not answer as a server should"))
-            .because(why)
-            .fix("Is the server running, and reachable from here? The join token is not spent.")
-            .ending(Exit::Unreachable)
+        Failure::new(
+            "SERVER_UNREACHABLE",
+            format!("{server} does not answer as a server should"),
+        )
+        .because(why)
+        .fix("Is the server running, and reachable from here? The join token is not spent.")
+        .ending(Exit::Unreachable)
     };
     let bytes = match fetched {
         Ok(Ok(bytes)) => bytes,
@@ -88,7 +91,9 @@ async fn fetch(server: &str) -> Result<Bytes, String> {
     if !response.status().is_success() {
         return Err(format!("it answered {} for {BUNDLE}", response.status()));
     }
-    let body = Limited::new(response.into_body(), BUNDLE_BYTES_MAX).collect().await;
+    let body = Limited::new(response.into_body(), BUNDLE_BYTES_MAX)
+        .collect()
+        .await;
     driver.abort();
     Ok(body.map_err(|error| text(&error))?.to_bytes())
 }

@@ -29,7 +29,10 @@ pub(super) async fn run(args: &GatewayArgs, page: &Page) -> Result<Exit, Failure
     if !is_tls && !args.listen.ip().is_loopback() {
         return Err(Failure::new(
             "GATEWAY_IN_THE_CLEAR",
-            format!("{} is not loopback, and {} is not TLS", args.listen, args.public_url),
+            format!(
+                "{} is not loopback, and {} is not TLS",
+                args.listen, args.public_url
+            ),
         )
         .because("what agents send and get would cross the network in the clear")
         .fix("Write --public-url https://HOST:PORT; node agents know the gateway by its SVID."));

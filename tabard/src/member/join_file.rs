@@ -28,13 +28,16 @@ pub(super) fn read(path: &Path) -> Result<JoinString, Failure> {
         let file = File::open(path).map_err(|error| failed(error.to_string()))?;
         let mode = file.metadata().map_err(|error| failed(error.to_string()))?.mode() & 0o777;
         if mode & 0o077 != 0 {
-            return Err(failed(format!("it has mode {mode:03o}: others could read the secret in it")));
+            return Err(failed(format!(
+                "it has mode {mode:03o}: others could read the secret in it"
+            )));
         }
         file.take(LINE_BYTES_MAX)
             .read_to_string(&mut text)
             .map_err(|error| failed(error.to_string()))?;
     }
-    text.parse::<JoinString>().map_err(|error| failed(error.to_string()))
+    text.parse::<JoinString>()
+        .map_err(|error| failed(error.to_string()))
 }
 
 #[cfg(test)]
@@ -60,6 +63,9 @@ mod tests {
         assert_eq!(read(&path).unwrap().to_string(), line);
         std::fs::write(&path, line.replace("@https", "@http")).unwrap();
         let refused = read(&path).unwrap_err().text(str::to_owned);
-        assert!(refused.contains("not a join token") && !refused.contains("BwcH"), "{refused}");
+        assert!(
+            refused.contains("not a join token") && !refused.contains("BwcH"),
+            "{refused}"
+        );
     }
 }

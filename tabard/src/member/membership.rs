@@ -161,10 +161,13 @@ async fn again(
                 tokio::time::sleep(PAUSE).await;
             }
             Err(error) => {
-                return Err(Failure::new("SERVER_UNREACHABLE", format!("{server} does not take this member in"))
-                    .because(error.to_string())
-                    .fix("Is the server running, and reachable from here? Start again when it is.")
-                    .ending(Exit::Unreachable));
+                return Err(Failure::new(
+                    "SERVER_UNREACHABLE",
+                    format!("{server} does not take this member in"),
+                )
+                .because(error.to_string())
+                .fix("Is the server running, and reachable from here? Start again when it is.")
+                .ending(Exit::Unreachable));
             }
         }
     };
@@ -182,8 +185,9 @@ async fn again(
 
 fn link_to(server: &str, pinned: Pinned, role: MemberRole, keys: &Arc<MemberKeys>) -> Result<Link, Failure> {
     let own = keys.own(wall_clock()).map_err(|error| keys_failed(&error))?;
-    let member = Member::from_pkcs8(&own)
-        .map_err(|error| Failure::new("MEMBER_KEY", "the member's key cannot be used").because(error.to_string()))?;
+    let member = Member::from_pkcs8(&own).map_err(|error| {
+        Failure::new("MEMBER_KEY", "the member's key cannot be used").because(error.to_string())
+    })?;
     let (keeper, place) = (keys.clone(), server.to_owned());
     let keep = Box::new(move |membership: &Membership| {
         let kept = Kept::of(role, &place, membership);
@@ -209,7 +213,11 @@ fn role_of(identity: &sync::MemberIdentity, role: MemberRole) -> Result<(), Fail
     }
     Err(Failure::new(
         "MEMBER_ROLE",
-        format!("the server knows this member as {}, not as a {}", identity.spiffe_id, role.word()),
+        format!(
+            "the server knows this member as {}, not as a {}",
+            identity.spiffe_id,
+            role.word()
+        ),
     )
     .fix(format!(
         "Remove it there, and join with a token for a {} and an empty data directory.",
@@ -219,10 +227,12 @@ fn role_of(identity: &sync::MemberIdentity, role: MemberRole) -> Result<(), Fail
 
 fn join_failed(error: &LinkError, role: MemberRole) -> Failure {
     match error {
-        LinkError::Refused(refused) => Failure::new(refused.code.clone(), "the server did not take this member in")
-            .because(refused.message.clone())
-            .fix(format!("tabard join-token create --role {}", role.word()))
-            .ending(Exit::Denied),
+        LinkError::Refused(refused) => {
+            Failure::new(refused.code.clone(), "the server did not take this member in")
+                .because(refused.message.clone())
+                .fix(format!("tabard join-token create --role {}", role.word()))
+                .ending(Exit::Denied)
+        }
         other => Failure::new("JOIN", "joining failed")
             .because(other.to_string())
             .fix("The join token is spent only by success: start again.")

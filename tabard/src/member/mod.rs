@@ -108,7 +108,11 @@ where
     let mut ended = tasks.ended.subscribe();
     let tasks = serving(stopped, tasks).await?;
     crate::signals::notify("READY=1");
-    page.note(&format!("{} follows {} until ^C", joined.spiffe_id(), joined.issuer()));
+    page.note(&format!(
+        "{} follows {} until ^C",
+        joined.spiffe_id(),
+        joined.issuer()
+    ));
     let why = tokio::select! {
         () = crate::signals::stop() => None,
         why = ended.wait_for(Option::is_some) => why.ok().and_then(|why| why.clone()),

@@ -40,8 +40,11 @@ pub(super) async fn run(args: &NodeArgs, page: &Page) -> Result<Exit, Failure> {
         None => data.join("run"),
     };
     if folder.as_os_str().len() > RUN_BYTES_MAX {
-        return Err(Failure::new("RUN_DIR", format!("{} is too long for Unix sockets", folder.display()))
-            .fix("Choose a shorter --run, such as /run/tabard."));
+        return Err(Failure::new(
+            "RUN_DIR",
+            format!("{} is too long for Unix sockets", folder.display()),
+        )
+        .fix("Choose a shorter --run, such as /run/tabard."));
     }
     let runs = folder.join("r");
     private(&folder)?;
@@ -58,9 +61,12 @@ pub(super) async fn run(args: &NodeArgs, page: &Page) -> Result<Exit, Failure> {
     } else if is_loopback(&address).await {
         None
     } else {
-        return Err(Failure::new("GATEWAY_IN_THE_CLEAR", format!("{} is neither TLS nor on this host", args.gateway))
-            .because("what agents send and get would cross the network in the clear")
-            .fix("Start the gateway with --public-url https://HOST:PORT, and name that here."));
+        return Err(Failure::new(
+            "GATEWAY_IN_THE_CLEAR",
+            format!("{} is neither TLS nor on this host", args.gateway),
+        )
+        .because("what agents send and get would cross the network in the clear")
+        .fix("Start the gateway with --public-url https://HOST:PORT, and name that here."));
     };
     let launch_socket = folder.join("launch.sock");
     let kek = absolute(&args.member.kek)?;
@@ -87,7 +93,11 @@ pub(super) async fn run(args: &NodeArgs, page: &Page) -> Result<Exit, Failure> {
             .await
             .map_err(failed)?;
         if let Some(name) = name {
-            let root = identity.authorities.first().map(|root| root.to_vec()).unwrap_or_default();
+            let root = identity
+                .authorities
+                .first()
+                .map(|root| root.to_vec())
+                .unwrap_or_default();
             let ca_file = data.join(server::serve::ROOT_PEM);
             std::fs::write(&ca_file, server::keys::pem(&root))
                 .map_err(|error| failed(format!("{}: {error}", ca_file.display())))?;

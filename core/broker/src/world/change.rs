@@ -10,7 +10,8 @@ use super::{
 };
 use crate::upstream::Upstream;
 use identity::{
-    AgentId, Digest, InstanceId, Name, NodeId, OrgId, OrgScope, Revision, TaskId, TrustDomain, UnixTime, UpstreamId,
+    AgentId, Digest, InstanceId, Name, NodeId, OrgId, OrgScope, Revision, TaskId, TrustDomain, UnixTime,
+    UpstreamId,
 };
 use serde::{Deserialize, Serialize};
 

@@ -245,7 +245,9 @@ impl World {
     }
     /// Whether that is the key of a member that was removed.
     pub fn was_member(&self, key: Thumbprint) -> bool {
-        self.nodes.values().any(|member| member.removed && member.key == key)
+        self.nodes
+            .values()
+            .any(|member| member.removed && member.key == key)
     }
     /// The highest number of a member's log that was ever given.
     pub fn last_log(&self) -> u16 {

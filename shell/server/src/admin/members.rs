@@ -40,7 +40,10 @@ pub(super) async fn remove(
     let node: NodeId = id.parse().map_err(|_| unknown())?;
     let world = installation.store.world();
     let in_reach = |org: Option<identity::OrgId>| org.is_none_or(|org| scope.holds(org));
-    let member = world.node(node).filter(|it| in_reach(it.org)).ok_or_else(unknown)?;
+    let member = world
+        .node(node)
+        .filter(|it| in_reach(it.org))
+        .ok_or_else(unknown)?;
     let recorded = settle(installation, member.org, |world, draw| {
         broker::member::remove(world, &caller.who, member, &wanted.reason, draw)
     })

@@ -5,12 +5,12 @@
 //! The membership is public, and sealed all the same: it holds the authorities that the member trusts, and whoever could
 //! exchange them could be its server.
 
+use super::KeyError;
 use super::kek::Kek;
 use super::local_key::LocalKey;
 use super::log_key::LogKey;
 use super::name_keys::NameKeys;
 use super::sealed_file::{self, Label, SealError};
-use super::KeyError;
 use identity::UnixTime;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -73,7 +73,12 @@ impl MemberKeys {
     /// Keeps a membership.
     pub fn keep_membership(&self, encoded: &[u8], now: UnixTime) -> Result<(), KeyError> {
         let label = label(MEMBERSHIP, now);
-        Ok(sealed_file::write(&self.file(MEMBERSHIP), &self.kek, &label, encoded)?)
+        Ok(sealed_file::write(
+            &self.file(MEMBERSHIP),
+            &self.kek,
+            &label,
+            encoded,
+        )?)
     }
 
     fn file(&self, what: &str) -> PathBuf {
@@ -105,7 +110,10 @@ mod tests {
         first.keep_membership(b"canary-membership", now).unwrap();
         let second = open(1).unwrap();
         assert_eq!(*second.own(now).unwrap(), *key);
-        assert_eq!(second.membership().unwrap().unwrap().as_slice(), b"canary-membership");
+        assert_eq!(
+            second.membership().unwrap().unwrap().as_slice(),
+            b"canary-membership"
+        );
         assert!(matches!(open(2), Err(KeyError::Seal(SealError::Shut { .. }))));
         for file in std::fs::read_dir(dir.path().join("keys")).unwrap() {
             let bytes = std::fs::read(file.unwrap().path()).unwrap();

@@ -150,7 +150,12 @@ impl Here {
     }
     fn heard(&self, head: Head) {
         let followers = &self.installation.followers;
-        followers.heard(self.member, self.feed, Revision(head.have_revision), head.checkpoint);
+        followers.heard(
+            self.member,
+            self.feed,
+            Revision(head.have_revision),
+            head.checkpoint,
+        );
     }
 }
 

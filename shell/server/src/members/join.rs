@@ -47,9 +47,7 @@ pub(crate) async fn admit(
     let plan = match inventory::join(&world, bootstrap, proven.thumbprint(), log, &mut source.draw()) {
         Ok(plan) => plan,
         Err(error) => {
-            installation
-                .unidentified
-                .count(source_address, error.code());
+            installation.unidentified.count(source_address, error.code());
             return Ok(refused(error.code(), error.to_string()));
         }
     };

@@ -16,7 +16,9 @@ pub(super) fn of<T>(installation: &Installation, request: &Request<T>) -> Result
     let svid = peer.svid(installation.clock.now()).ok_or_else(nobody)?;
     let world = installation.store.world();
     if world.was_member(svid.key()) {
-        installation.unidentified.count(peer.address.ip(), "MEMBER_REMOVED");
+        installation
+            .unidentified
+            .count(peer.address.ip(), "MEMBER_REMOVED");
         return Err(removed());
     }
     world

@@ -99,7 +99,11 @@ impl Apart {
     pub(crate) fn gateway_elsewhere(&self, name: &str, more: &[&str]) -> Process {
         let listen = free().to_string();
         let url = format!("https://{listen}");
-        self.member(name, &["gateway", "--listen", &listen, "--public-url", &url], more)
+        self.member(
+            name,
+            &["gateway", "--listen", &listen, "--public-url", &url],
+            more,
+        )
     }
 
     pub(crate) fn start_node(&mut self, more: &[&str]) {
@@ -162,7 +166,13 @@ impl Apart {
 
     /// A command of the owner.
     pub(crate) fn tabard(&self, arguments: &[&str]) -> Ended {
-        Ended::of(self.home.command(&self.home.tabard).args(arguments).spawn().unwrap())
+        Ended::of(
+            self.home
+                .command(&self.home.tabard)
+                .args(arguments)
+                .spawn()
+                .unwrap(),
+        )
     }
 
     /// The data of a command, which has to succeed.

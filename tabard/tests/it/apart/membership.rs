@@ -19,7 +19,10 @@ fn a_wrong_pin_is_refused_before_anything_secret_is_sent_and_the_token_stays_goo
     let other = apart.secret("other", &line.replace(pin, &"0".repeat(64)));
     let (code, said) = apart.gateway("gateway", &["--join-file", &other]).ended();
     assert_eq!(code, Some(1), "{said}");
-    assert!(said.contains("SERVER_PIN") && said.contains("not spent"), "{said}");
+    assert!(
+        said.contains("SERVER_PIN") && said.contains("not spent"),
+        "{said}"
+    );
     assert!(!said.contains(secret(&line)), "{said}");
     assert!(apart.entries("node.joined").is_empty());
 
@@ -42,12 +45,20 @@ fn whoever_listens_at_the_servers_address_gets_no_secret() {
         stream.set_read_timeout(Some(Duration::from_secs(1))).unwrap();
         let mut all = Vec::new();
         let mut part = [0; 4096];
-        while let Ok(1..) = stream.read(&mut part).inspect(|n| all.extend_from_slice(&part_of(&part, *n))) {}
+        while let Ok(1..) = stream
+            .read(&mut part)
+            .inspect(|n| all.extend_from_slice(&part_of(&part, *n)))
+        {}
         all
     });
-    let (code, said) = apart.gateway("gateway", &["--join-file", &file, "--server", &place]).ended();
+    let (code, said) = apart
+        .gateway("gateway", &["--join-file", &file, "--server", &place])
+        .ended();
     assert_eq!(code, Some(6), "{said}");
-    assert!(said.contains("SERVER_UNREACHABLE") && said.contains("not spent"), "{said}");
+    assert!(
+        said.contains("SERVER_UNREACHABLE") && said.contains("not spent"),
+        "{said}"
+    );
     let heard = heard.join().unwrap();
     let secret = secret(&line).as_bytes();
     assert!(!heard.is_empty() && !heard.windows(secret.len()).any(|window| window == secret));
@@ -76,7 +87,10 @@ fn a_token_is_good_once_for_its_role_and_only_from_a_file_of_ones_own() {
     // Spent: another member does not join with it.
     let (code, said) = apart.gateway_elsewhere("second", &["--join-file", &file]).ended();
     assert_eq!(code, Some(3), "{said}");
-    assert!(said.contains("JOIN_TOKEN") && said.contains("tabard join-token create"), "{said}");
+    assert!(
+        said.contains("JOIN_TOKEN") && said.contains("tabard join-token create"),
+        "{said}"
+    );
     assert_eq!(apart.entries("node.joined").len(), 1);
     // Without one nobody joins at all, and the message says how.
     let (code, said) = apart.gateway_elsewhere("third", &[]).ended();
@@ -88,10 +102,15 @@ fn a_member_that_is_removed_is_refused_everywhere_and_its_key_does_not_come_back
     let mut apart = Apart::whole();
     assert_eq!(apart.run("curl -s http://invoices.demo/v1/invoices").ok(), ANSWER);
     let id = apart.id("gateway");
-    apart.tabard(&["member", "remove", &id, "--reason", "stolen"]).ok();
+    apart
+        .tabard(&["member", "remove", &id, "--reason", "stolen"])
+        .ok();
     let (code, said) = apart.gateway.take().unwrap().ended();
     assert_eq!(code, Some(3), "{said}");
-    assert!(said.contains("NOT_A_MEMBER") && said.contains("removed"), "{said}");
+    assert!(
+        said.contains("NOT_A_MEMBER") && said.contains("removed"),
+        "{said}"
+    );
     assert_eq!(apart.entries("node.removed").len(), 1);
     // Neither its membership nor its key with a new token lets it in again.
     let (code, said) = apart.gateway("gateway", &[]).ended();
@@ -127,7 +146,13 @@ fn what_a_removed_node_attested_dies_with_it() {
     apart.tabard(&["member", "remove", &id]).ok();
     assert_eq!(apart.json(&["status"])["counts"]["instances"], 0);
     let removed = apart.entries("node.removed");
-    assert!(removed.first().unwrap().to_string().contains("1 processes that it attested revoked"));
+    assert!(
+        removed
+            .first()
+            .unwrap()
+            .to_string()
+            .contains("1 processes that it attested revoked")
+    );
     let (code, said) = apart.node.take().unwrap().ended();
     assert_eq!(code, Some(3), "{said}");
     assert!(said.contains("NOT_A_MEMBER"), "{said}");
@@ -141,11 +166,20 @@ fn what_members_keep_is_sealed_and_opens_under_their_own_key_only() {
     assert_eq!(apart.run("curl -s http://invoices.demo/v1/invoices").ok(), ANSWER);
     for (process, name) in [(apart.gateway.take(), "gateway"), (apart.node.take(), "node")] {
         assert_eq!(process.unwrap().stop(), Some(0));
-        let found = apart.shell(&format!("grep -rlaE 'PRIVATE KEY|{KEY}' {} || true", apart.at(&format!("d/{name}"))));
+        let found = apart.shell(&format!(
+            "grep -rlaE 'PRIVATE KEY|{KEY}' {} || true",
+            apart.at(&format!("d/{name}"))
+        ));
         assert_eq!(found.ok(), "");
-        apart.shell(&format!("head -c 32 /dev/urandom | od -An -tx1 -v | tr -d ' \\n' > {}", apart.at(&format!("k/{name}"))));
+        apart.shell(&format!(
+            "head -c 32 /dev/urandom | od -An -tx1 -v | tr -d ' \\n' > {}",
+            apart.at(&format!("k/{name}"))
+        ));
     }
     let (code, said) = apart.gateway("gateway", &[]).ended();
     assert_eq!(code, Some(1), "{said}");
-    assert!(said.contains("MEMBER_KEYS") && said.contains("another key-encryption key"), "{said}");
+    assert!(
+        said.contains("MEMBER_KEYS") && said.contains("another key-encryption key"),
+        "{said}"
+    );
 }

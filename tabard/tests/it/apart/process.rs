@@ -28,7 +28,11 @@ impl Process {
         let file = File::options().create(true).append(true).open(&log).unwrap();
         let mut command = home.command_within(LIFE, &home.tabard);
         command.args(arguments).env("TABARD_LOG", "info");
-        let child = command.stdout(file.try_clone().unwrap()).stderr(file).spawn().unwrap();
+        let child = command
+            .stdout(file.try_clone().unwrap())
+            .stderr(file)
+            .spawn()
+            .unwrap();
         Self { child, log, from }
     }
 
@@ -43,7 +47,11 @@ impl Process {
         let begun = Instant::now();
         while !self.log().contains("until ^C") {
             let ended = self.child.try_wait().unwrap();
-            assert!(ended.is_none() && begun.elapsed() < START, "{ended:?}\n{}", self.log());
+            assert!(
+                ended.is_none() && begun.elapsed() < START,
+                "{ended:?}\n{}",
+                self.log()
+            );
             std::thread::sleep(Duration::from_millis(50));
         }
         self
@@ -70,7 +78,9 @@ impl Process {
 
     /// Sends it a signal.
     pub(crate) fn signal(&self, name: &str) {
-        let sent = Command::new("kill").args([&format!("-{name}"), &self.pid()]).status();
+        let sent = Command::new("kill")
+            .args([&format!("-{name}"), &self.pid()])
+            .status();
         assert!(sent.unwrap().success());
     }
 
@@ -96,7 +106,8 @@ impl Drop for Process {
         // `timeout` passes SIGTERM on, and kills 5 s later; a stopped process has to go on to hear it.
         for signal in ["-CONT", "-TERM"] {
             let id = self.child.id();
-            let children = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap_or_default();
+            let children =
+                std::fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap_or_default();
             for pid in children.split_whitespace() {
                 if Command::new("kill").args([signal, pid]).status().is_err() {
                     return;

@@ -12,7 +12,11 @@ fn three_processes_serve_a_call_and_a_revocation_stops_it() {
     let call = "curl -s http://invoices.demo/v1/invoices";
     let first = apart.run(&format!("{call}; env"));
     assert!(first.out.starts_with(ANSWER), "{}\n{}", first.out, first.err);
-    assert!(first.err.contains("issued     5 min, audience invoices"), "{}", first.err);
+    assert!(
+        first.err.contains("issued     5 min, audience invoices"),
+        "{}",
+        first.err
+    );
     assert!(!first.out.contains(KEY), "the run holds the secret");
     let status = apart.tabard(&["status"]).ok();
     assert_eq!(status.matches("  follows").count(), 2, "{status}");
@@ -27,11 +31,20 @@ fn three_processes_serve_a_call_and_a_revocation_stops_it() {
     out.read_line(&mut line).unwrap();
     assert_eq!(line, "called\n");
     let revoked = apart.json(&["revoke", "agent", "demo-billing"]);
-    assert_eq!(revoked["dead_at_next_check"].as_array().unwrap().len(), 0, "{revoked:#}");
+    assert_eq!(
+        revoked["dead_at_next_check"].as_array().unwrap().len(),
+        0,
+        "{revoked:#}"
+    );
     run.stdin.take().unwrap().write_all(b"\n").unwrap();
     let rest: Vec<String> = out.lines().map_while(Result::ok).collect();
     let ended = Ended::of(run);
-    assert_eq!(rest.last().map(String::as_str), Some("401"), "{rest:?}\n{}", ended.err);
+    assert_eq!(
+        rest.last().map(String::as_str),
+        Some("401"),
+        "{rest:?}\n{}",
+        ended.err
+    );
     assert!(ended.err.contains("denied"), "{}", ended.err);
 
     assert_eq!(apart.run(call).code, Some(117));
@@ -71,7 +84,12 @@ fn a_servers_or_a_strangers_certificate_is_no_gateways() {
     let url = format!("https://{}", apart.server_address);
     apart.node = Some(apart.node("node", &url, &["--join-file", &token]).ready());
     let called = apart.run("curl -s http://invoices.demo/v1/invoices");
-    assert!(called.out.contains("GATEWAY_UNREACHABLE"), "{}\n{}", called.out, called.err);
+    assert!(
+        called.out.contains("GATEWAY_UNREACHABLE"),
+        "{}\n{}",
+        called.out,
+        called.err
+    );
 }
 
 #[test]
@@ -82,15 +100,31 @@ fn a_gateway_or_node_does_not_speak_in_the_clear_over_a_network() {
     let url = format!("http://{listen}");
     let data = apart.at("d/clear");
     let refused = apart.tabard(&[
-        "gateway", "--listen", &listen, "--public-url", &url, "--data", &data, "--kek", &apart.at("k/clear"),
-        "--join-file", &token,
+        "gateway",
+        "--listen",
+        &listen,
+        "--public-url",
+        &url,
+        "--data",
+        &data,
+        "--kek",
+        &apart.at("k/clear"),
+        "--join-file",
+        &token,
     ]);
     assert_eq!(refused.code, Some(1));
     assert!(refused.err.contains("GATEWAY_IN_THE_CLEAR"), "{}", refused.err);
     let token = apart.token("node");
     let refused = apart.tabard(&[
-        "node", "--gateway", "http://192.0.2.1:7480", "--data", &data, "--kek", &apart.at("k/clear"),
-        "--join-file", &token,
+        "node",
+        "--gateway",
+        "http://192.0.2.1:7480",
+        "--data",
+        &data,
+        "--kek",
+        &apart.at("k/clear"),
+        "--join-file",
+        &token,
     ]);
     assert_eq!(refused.code, Some(1));
     assert!(refused.err.contains("GATEWAY_IN_THE_CLEAR"), "{}", refused.err);

@@ -127,7 +127,10 @@ fn a_node_agent_that_is_stopped_gives_nothing_and_goes_on_where_it_was() {
     node.signal("CONT");
     apart.member_is("node", "follows");
     let answer = caller.call();
-    assert!(answer.starts_with("401 0 ") || answer.starts_with("403 0 "), "{answer}");
+    assert!(
+        answer.starts_with("401 0 ") || answer.starts_with("403 0 "),
+        "{answer}"
+    );
     drop(caller.end());
     apart.tabard(&["resume", "agent", "demo-billing"]).ok();
     assert_eq!(apart.run("curl -s http://invoices.demo/v1/invoices").ok(), ANSWER);

@@ -30,7 +30,11 @@ pub(crate) fn start() -> SocketAddr {
                     if !any {
                         return;
                     }
-                    let (status, body) = if known { ("200 OK", ANSWER) } else { ("401 Unauthorized", "{}") };
+                    let (status, body) = if known {
+                        ("200 OK", ANSWER)
+                    } else {
+                        ("401 Unauthorized", "{}")
+                    };
                     let answer = format!(
                         "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
                         body.len()
