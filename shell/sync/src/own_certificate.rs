@@ -1,17 +1,16 @@
 //! A member's SVID as the certificate of its own TLS listener: the newest one at each handshake, without a restart.
 
 use crate::link::Link;
-use crate::member::{MemberError, MemberIdentity};
+use crate::member::MemberIdentity;
 use arc_swap::ArcSwapOption;
 use rustls::server::{ClientHello, ResolvesServerCert};
-use rustls::sign::{CertifiedKey, SigningKey};
+use rustls::sign::CertifiedKey;
 use std::sync::Arc;
 
 /// A link's SVID and key, as rustls wants them.
 #[derive(Debug)]
 pub struct OwnCertificate {
     link: Link,
-    key: Arc<dyn SigningKey>,
     made: ArcSwapOption<Made>,
 }
 
@@ -24,14 +23,11 @@ struct Made {
 
 impl OwnCertificate {
     /// Of a link; before it has joined, handshakes fail.
-    pub fn of(link: &Link) -> Result<Self, MemberError> {
-        let key = rustls::crypto::aws_lc_rs::sign::any_ecdsa_type(&link.tls_key())
-            .map_err(|error| MemberError::Membership(error.to_string()))?;
-        Ok(Self {
+    pub fn of(link: &Link) -> Self {
+        Self {
             link: link.clone(),
-            key,
             made: ArcSwapOption::empty(),
-        })
+        }
     }
 }
 
@@ -45,7 +41,15 @@ impl ResolvesServerCert for OwnCertificate {
         {
             return Some(made.certified.clone());
         }
-        let certified = Arc::new(CertifiedKey::new(identity.svid.clone(), self.key.clone()));
+        let (chain, key) = (identity.svid.clone(), self.link.tls_key());
+        let provider = rustls::crypto::aws_lc_rs::default_provider();
+        let certified = match CertifiedKey::from_der(chain, key, &provider) {
+            Ok(certified) => Arc::new(certified),
+            Err(error) => {
+                tracing::error!(%error, "the member's own SVID cannot be shown");
+                return None;
+            }
+        };
         self.made.store(Some(Arc::new(Made {
             of: identity,
             certified: certified.clone(),

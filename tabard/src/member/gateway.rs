@@ -49,7 +49,7 @@ pub(super) async fn run(args: &GatewayArgs, page: &Page) -> Result<Exit, Failure
     let origin = audit::checkpoint::origin(&identity.trust_domain, identity.log);
     let log_key = joined.keys.log(&origin, wall_clock());
     let tls = if is_tls {
-        let own = OwnCertificate::of(&joined.link).map_err(|error| failed(error.to_string()))?;
+        let own = OwnCertificate::of(&joined.link);
         let config = sync::tls::of_gateway(Arc::new(own)).map_err(|error| failed(error.to_string()))?;
         Some(Arc::new(config))
     } else {
