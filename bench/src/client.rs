@@ -1,7 +1,7 @@
 //! One HTTP/1.1 connection that is kept, in the clear or over TLS.
 
 use crate::fault::{Fault, fault};
-use http::{HeaderMap, Request};
+use http::{HeaderMap, Request, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Bytes;
 use hyper::client::conn::http1::{SendRequest, handshake};
@@ -33,14 +33,22 @@ impl Connection {
 
     /// Sends one request; anything but 200 is a fault that shows the answer.
     pub(crate) async fn send(&mut self, request: Request<Full<Bytes>>) -> Result<(HeaderMap, Bytes), Fault> {
+        let (status, headers, body) = self.answer(request).await?;
+        if status != StatusCode::OK {
+            let text = String::from_utf8_lossy(&body).into_owned();
+            return Err(fault(format!("{status}: {text}")));
+        }
+        Ok((headers, body))
+    }
+
+    /// Sends one request, and gives the answer whatever it is.
+    pub(crate) async fn answer(
+        &mut self,
+        request: Request<Full<Bytes>>,
+    ) -> Result<(StatusCode, HeaderMap, Bytes), Fault> {
         self.0.ready().await?;
         let (head, body) = self.0.send_request(request).await?.into_parts();
-        let body = body.collect().await?.to_bytes();
-        if head.status != http::StatusCode::OK {
-            let text = String::from_utf8_lossy(&body).into_owned();
-            return Err(fault(format!("{}: {text}", head.status)));
-        }
-        Ok((head.headers, body))
+        Ok((head.status, head.headers, body.collect().await?.to_bytes()))
     }
 }
 

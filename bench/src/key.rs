@@ -49,12 +49,24 @@ impl ClientKey {
         nonce: Option<&str>,
         at: UnixTime,
     ) -> Result<String, Fault> {
+        self.proof_of("POST", target, jti, nonce, None, at)
+    }
+    /// A DPoP proof for one request, and for the access token that is shown with it (section 7).
+    pub(crate) fn proof_of(
+        &self,
+        method: &str,
+        target: &RequestTarget,
+        jti: &str,
+        nonce: Option<&str>,
+        access_token: Option<&str>,
+        at: UnixTime,
+    ) -> Result<String, Fault> {
         let claims = ProofClaims {
             jti,
-            method: "POST",
+            method,
             target,
             issued_at: at,
-            access_token: None,
+            access_token,
             nonce,
             caller: None,
         };

@@ -1,6 +1,8 @@
 //! A server with an org, a contract, agents and a node agent's membership, in this process.
 
 use crate::fault::{Fault, fault};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use broker::admin::{Administrator, PeerEvidence, authenticate};
 use broker::inventory::{self, AgentManifest, Bootstrap, LaunchTerms};
 use broker::world::{ArgvRule, ContractRecord, JoinToken, MemberRole, NodeRecord, Principal, Role};
@@ -194,7 +196,8 @@ impl Place {
 
     /// A join token for a member of its own process.
     pub(crate) async fn join_token(&self, role: MemberRole, number: u32) -> Result<String, Fault> {
-        let secret = format!("tabard-join.bench-{}-{number}", role_word(role));
+        let secret = credential::sha256(format!("bench-{}-{number}", role.word()).as_bytes());
+        let secret = format!("tabard-join.{}", URL_SAFE_NO_PAD.encode(secret));
         let token = JoinToken {
             digest: Digest::from_bytes(credential::sha256(secret.as_bytes())),
             role,
@@ -218,13 +221,6 @@ impl Place {
             }
             tokio::time::sleep(std::time::Duration::from_millis(50)).await;
         }
-    }
-}
-
-const fn role_word(role: MemberRole) -> &'static str {
-    match role {
-        MemberRole::Node => "node",
-        MemberRole::Gateway => "gateway",
     }
 }
 

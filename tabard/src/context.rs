@@ -18,16 +18,18 @@ const FILE_BYTES_MAX: u64 = 256 * 1024;
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Context {
-    /// The Unix socket of the admin plane.
-    pub(crate) admin_socket: PathBuf,
+    /// The Unix socket of the admin plane, where the server is on this host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) admin_socket: Option<PathBuf>,
     /// Base URL of the server, `iss` of its credentials.
     pub(crate) issuer: String,
     /// SHA-256 of the root certificate in DER.
     pub(crate) ca_pin: Digest,
     /// The root certificate in PEM; believed only if it has that digest.
     pub(crate) ca_file: PathBuf,
-    /// Public key of the server's log, as C2SP vkey.
-    pub(crate) log_vkey: String,
+    /// Public key of the server's log, as C2SP vkey. Only a person or the server's own host says it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) log_vkey: Option<String>,
     /// The launch socket of the node agent on this host.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) launch_socket: Option<PathBuf>,
@@ -132,6 +134,21 @@ pub(crate) fn write(name: &str, context: &Context) -> Result<PathBuf, ContextErr
     Ok(path)
 }
 
+/// Says where the launch socket of this host is: in the context of that name if it is of the same installation,
+/// otherwise in `fresh`, which is written under that name.
+pub(crate) fn launch_here(
+    name: &str,
+    fresh: Context,
+    launch_socket: PathBuf,
+) -> Result<PathBuf, ContextError> {
+    let known = read_file(&path()?)?.and_then(|mut file| file.contexts.remove(name));
+    let mut context = known
+        .filter(|known| known.ca_pin == fresh.ca_pin)
+        .unwrap_or(fresh);
+    context.launch_socket = Some(launch_socket);
+    write(name, &context)
+}
+
 /// Replaces a file of the user's own in one step, so that no reader sees half of it.
 pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<(), ContextError> {
     let failed = |what, path: &Path| {
@@ -200,11 +217,11 @@ mod tests {
 
     fn context() -> Context {
         Context {
-            admin_socket: "/run/tabard/admin.sock".into(),
+            admin_socket: Some("/run/tabard/admin.sock".into()),
             issuer: "https://127.0.0.1:7443".into(),
             ca_pin: Digest::from_bytes([1; 32]),
             ca_file: "/data/root.pem".into(),
-            log_vkey: "dev.tabard/log/0+00000000+AQ".into(),
+            log_vkey: Some("dev.tabard/log/0+00000000+AQ".into()),
             launch_socket: None,
         }
     }

@@ -3,6 +3,7 @@
 mod cli;
 mod context;
 mod dev;
+mod member;
 mod parts;
 mod run;
 mod signals;

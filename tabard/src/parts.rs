@@ -11,12 +11,11 @@ use node::runs::Runs;
 use node::server_link::ServerLink;
 use peer::{ExecutableDigests, Listener};
 use server::keys::LogKey;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use store::{Settings, Store};
-use sync::{Link, Pinned, Replica};
+use sync::{Ended, Link, Pinned, Replica};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -33,6 +32,8 @@ const REPLAYED_ENTRIES_MAX: u64 = 200_000;
 pub(crate) struct Tasks {
     pub(crate) parts: JoinSet<()>,
     loops: JoinSet<()>,
+    /// Why a part cannot go on by itself.
+    pub(crate) ended: watch::Sender<Option<Arc<Ended>>>,
 }
 
 impl Tasks {
@@ -71,6 +72,8 @@ pub(crate) struct GatewayOptions {
     pub(crate) log_key: Arc<LogKey>,
     pub(crate) names: NameKeys,
     pub(crate) upstream_tls: Arc<rustls::ClientConfig>,
+    /// Without it the listener is on loopback.
+    pub(crate) tls: Option<Arc<rustls::ServerConfig>>,
 }
 
 /// A replica that follows `link`, with its first World.
@@ -81,10 +84,11 @@ async fn follow(
 ) -> Result<Replica, String> {
     let replica = Replica::new();
     let (feed, fresh) = (replica.clone(), replica.clone());
-    let follower = link.clone();
+    let (follower, ended) = (link.clone(), tasks.ended.clone());
     tasks.loops.spawn(async move {
-        let error = follower.follow(feed, head).await;
-        tracing::error!(%error, "this part can no longer follow its server");
+        let why = follower.follow(feed, head).await;
+        tracing::error!(error = %why, "this part can no longer follow its server");
+        ended.send_replace(Some(Arc::new(why)));
     });
     tasks.loops.spawn(async move { fresh.watch_freshness().await });
     let mut revisions = replica.revisions();
@@ -128,14 +132,14 @@ pub(crate) async fn start_gateway(
     };
     let gateway = Gateway::new(parts).map_err(|error| error.to_string())?;
     replay(&journal, &gateway)?;
-    let listener = options.listener;
+    let (listener, tls) = (options.listener, options.tls);
     tasks.parts.spawn(async move {
         let stop = async move {
             if stopped.wait_for(|stop| *stop).await.is_err() {
                 tracing::debug!("nobody is left to stop the gateway");
             }
         };
-        if let Err(error) = gateway.serve(listener, None, stop).await {
+        if let Err(error) = gateway.serve(listener, tls, stop).await {
             tracing::error!(%error, "the gateway ended");
         }
         drop(replica);
@@ -168,8 +172,9 @@ pub(crate) struct NodeOptions {
     pub(crate) workload_socket: PathBuf,
     pub(crate) runs: PathBuf,
     pub(crate) secret: Vec<PathBuf>,
-    pub(crate) server: SocketAddr,
-    pub(crate) gateway: SocketAddr,
+    /// `host:port`.
+    pub(crate) server: String,
+    pub(crate) gateway: GatewayAddress,
 }
 
 /// Starts a node agent.
@@ -187,11 +192,12 @@ pub(crate) async fn start_node(
         .map_err(|error| error.to_string())?;
     let endpoint = TokenEndpoint::new(&identity.issuer, options.server, Arc::new(tls))
         .map_err(|error| error.to_string())?;
-    let gateway = GatewayAddress {
-        address: options.gateway,
-        base_url: format!("http://{}", options.gateway),
-    };
-    let calls = Arc::new(GatewayCalls::new(authority.clone(), replica, endpoint, gateway));
+    let calls = Arc::new(GatewayCalls::new(
+        authority.clone(),
+        replica,
+        endpoint,
+        options.gateway,
+    ));
     let runs = Arc::new(Runs::default());
     let bind = |path: &PathBuf| Listener::bind(path).map_err(|error| format!("{}: {error}", path.display()));
     let workload = bind(&options.workload_socket)?;
@@ -257,7 +263,8 @@ async fn until(mut stopped: watch::Receiver<bool>) {
     }
 }
 
-fn wall_clock() -> UnixTime {
+/// Now.
+pub(crate) fn wall_clock() -> UnixTime {
     let since = SystemTime::now()
         .duration_since(SystemTime::UNIX_EPOCH)
         .unwrap_or_default();

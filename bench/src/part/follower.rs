@@ -3,7 +3,7 @@
 use super::{Orders, tell};
 use crate::cpu;
 use crate::fault::{Fault, fault};
-use broker::world::Target;
+use broker::world::{MemberRole, Target};
 use identity::Revision;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
@@ -20,6 +20,7 @@ pub(crate) struct Order {
     pub(crate) root_pem: PathBuf,
     pub(crate) trust_domain: String,
     pub(crate) join_token: String,
+    pub(crate) role: MemberRole,
 }
 
 /// The user whose credentials the revocation number `n` ends.
@@ -41,7 +42,7 @@ pub(super) async fn join(order: &Order) -> Result<(Link, Replica), Fault> {
         authorities: vec![CertificateDer::from_pem_file(&order.root_pem)?],
     };
     let link = Link::new(order.server, pinned)?;
-    drop(link.join(&order.join_token).await?);
+    drop(link.join(&order.join_token, order.role).await?);
     let replica = Replica::new();
     let (follower, copy) = (link.clone(), replica.clone());
     drop(tokio::spawn(

@@ -9,6 +9,7 @@ pub(crate) mod follower;
 pub(crate) mod gateway;
 pub(crate) mod gateway_load;
 pub(crate) mod proxy;
+pub(crate) mod real_gateway;
 pub(crate) mod start;
 pub(crate) mod upstream;
 

@@ -10,6 +10,7 @@ mod revoke;
 mod scale;
 mod start;
 mod svid;
+mod wire;
 
 use crate::Effort;
 use crate::fault::Fault;

@@ -28,6 +28,13 @@ pub struct Done<T = ()> {
     made: T,
 }
 
+impl Done {
+    /// Nothing that has an id.
+    pub(crate) const fn nothing_made() -> Self {
+        Self { made: () }
+    }
+}
+
 impl<T: Copy> Done<T> {
     /// The id that it made, unstamped: apply [`identity::Id::at`] with the revision of its record.
     pub const fn made(&self) -> T {
@@ -624,7 +631,12 @@ pub fn create_join_token(
 #[derive(Debug)]
 pub enum Bootstrap {
     /// It showed the secret whose digest this is; it is spent with the commit, and only with it.
-    JoinToken(Digest),
+    JoinToken {
+        /// The digest.
+        digest: Digest,
+        /// The word for what it is going to be; empty if it did not say.
+        role: String,
+    },
     /// It runs in the server's own process (`tabard dev`).
     SameProcess {
         /// What it does there.
@@ -634,10 +646,32 @@ pub enum Bootstrap {
     },
 }
 
-/// Why a would-be member was turned away. It learns no more than that.
+/// Why a would-be member was turned away. It learns no more than that; its join token is not spent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the join token is unknown, spent or expired: create a new one with `tabard join-token create`")]
-pub struct NotAdmitted;
+pub enum NotAdmitted {
+    /// The secret buys nothing.
+    #[error("the join token is unknown, spent or expired: create a new one with `tabard join-token create`")]
+    Token,
+    /// The key is that of a member that was removed.
+    #[error("this member was removed: join with an empty data directory, so that it gets a new key")]
+    Removed,
+    /// The key is that of a member with another role or org.
+    #[error(
+        "the join token is for another role or org: create one with `tabard join-token create --role` and what this member is"
+    )]
+    OtherRole,
+}
+
+impl NotAdmitted {
+    /// The stable code.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Token => "JOIN_TOKEN",
+            Self::Removed => "MEMBER_REMOVED",
+            Self::OtherRole => "JOIN_TOKEN_ROLE",
+        }
+    }
+}
 
 /// Admits a node agent or gateway that proved `key`.
 pub fn join(
@@ -647,31 +681,38 @@ pub fn join(
     log: u16,
     draw: &mut Draw<'_>,
 ) -> Result<Plan<Done<NodeId>>, NotAdmitted> {
-    let founding = world.founding().ok_or(NotAdmitted)?;
+    let founding = world.founding().ok_or(NotAdmitted::Token)?;
     let (role, org, spent) = match bootstrap {
-        Bootstrap::JoinToken(digest) => {
+        Bootstrap::JoinToken { digest, role: wanted } => {
             let token = world
                 .join_token(digest)
                 .filter(|token| draw.now() < token.expires_at)
-                .ok_or(NotAdmitted)?;
+                .ok_or(NotAdmitted::Token)?;
+            if !wanted.is_empty() && wanted != token.role.word() {
+                return Err(NotAdmitted::OtherRole);
+            }
             (token.role, token.org, Some((*digest, token.expires_at)))
         }
         Bootstrap::SameProcess { role, .. } => (*role, None, None),
     };
     let before = match bootstrap {
         Bootstrap::SameProcess { again, .. } => again.and_then(|id| world.node(id)),
-        Bootstrap::JoinToken(_) => None,
+        // A member that is known by its key is the same member again, with the same log.
+        Bootstrap::JoinToken { .. } => world.member_with(key),
     };
+    if world.was_member(key) {
+        return Err(NotAdmitted::Removed);
+    }
+    if before.is_some_and(|before| before.role != role || before.org != org) {
+        return Err(NotAdmitted::OtherRole);
+    }
     let id: NodeId = before.map_or_else(|| draw.minted(), |before| before.id);
     let log = before.map_or(log, |before| before.log);
-    let kind = match role {
-        MemberRole::Node => "node",
-        MemberRole::Gateway => "gateway",
-    };
+    let kind = role.word();
     let spiffe_id = founding
         .trust_domain
         .id_of(&["_tabard", kind, &key.to_string()])
-        .map_err(|_| NotAdmitted)?;
+        .map_err(|_| NotAdmitted::Token)?;
     let mut event = draw.event(EventKind::NodeJoined, world.revision());
     event.org = org;
     event.minted = before.is_none().then_some(Minted::Node(id));
@@ -689,6 +730,7 @@ pub fn join(
         key,
         assurance: 1,
         log,
+        removed: false,
     };
     let mut plan = Plan::new(world.revision(), event, Done { made: id }).changing(Change::NodeJoined {
         node,

@@ -15,6 +15,7 @@ pub mod identify;
 pub mod inventory;
 pub mod issue;
 pub mod ledger;
+pub mod member;
 pub mod overreach;
 pub mod permit;
 pub mod plan;

@@ -48,6 +48,7 @@ pub(crate) struct Inner {
     pub(crate) view: ArcSwap<View>,
     revision: watch::Sender<Revision>,
     closed: AtomicBool,
+    feed: watch::Receiver<FeedHealth>,
     pub(crate) calls: Arc<Calls>,
     pub(crate) doorkeeper: Doorkeeper,
     pub(crate) judge: Judge,
@@ -78,9 +79,10 @@ impl Inner {
         Draw::new((self.clock)(), self.settings.log, (self.random)(), names)
     }
 
-    /// Whether every route is closed: nobody keeps the World current.
+    /// Whether every route is closed: nobody keeps the World current. Looked at anew for each request, because a process
+    /// that was stopped and goes on may serve what waited for it before its keeper has noticed.
     pub(crate) fn is_closed(&self) -> bool {
-        self.closed.load(Ordering::Acquire)
+        self.closed.load(Ordering::Acquire) || self.feed.borrow().is_lost(Instant::now())
     }
 
     /// A view at least as new as `revision`; waits a moment for it. Unknown never means revoked or allowed.
@@ -162,6 +164,7 @@ impl Gateway {
             view: ArcSwap::from_pointee(view),
             revision,
             closed: AtomicBool::new(lost),
+            feed: feed.clone(),
             calls: Arc::default(),
             doorkeeper: Doorkeeper::default(),
             judge: Judge::default(),

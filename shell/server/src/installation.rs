@@ -20,7 +20,7 @@ use identity::{LogId, OrgId, UnixTime};
 use std::sync::Arc;
 use store::Store;
 use store::ledger::Ledger;
-use tokio::sync::Semaphore;
+use tokio::sync::{Mutex, Semaphore};
 
 /// One running server's state. Shared by all requests.
 #[derive(Debug)]
@@ -53,6 +53,7 @@ pub struct Installation {
     /// Bounds entries of members' refusals.
     pub(crate) allowances: Allowances,
     pub(crate) exchanges: Semaphore,
+    pub(crate) joining: Mutex<()>,
     published: ArcSwap<Published>,
 }
 
@@ -105,6 +106,7 @@ impl Installation {
             signer: Signer::new(keys.clone(), config.trust_domain.clone()),
             published: ArcSwap::from_pointee(Published::of(&store.world(), &config.trust_domain)),
             exchanges: Semaphore::new(config.exchanges_max),
+            joining: Mutex::default(),
             contracts: Contracts::default(),
             ledger: Arc::default(),
             metrics: Metrics::default(),

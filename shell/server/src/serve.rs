@@ -222,7 +222,7 @@ impl Running {
             .map(|it| it.id)
             .min();
         let bootstrap = Bootstrap::SameProcess { role, again };
-        let reply = members::admit(&self.installation, &bootstrap, csr).await;
+        let reply = members::admit(&self.installation, &bootstrap, csr, self.address.ip()).await;
         match reply
             .map_err(|status| NotAdmitted(status.message().to_owned()))?
             .outcome

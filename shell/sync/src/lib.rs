@@ -4,13 +4,16 @@
 //! says how fresh it is, and lets a request wait for a revision it heard of elsewhere. Nothing here decides anything.
 
 pub mod change;
+mod lag;
 pub mod link;
 pub mod member;
+pub mod own_certificate;
 pub mod replica;
 pub mod tls;
 
-pub use link::{Link, LinkError, Pinned};
+pub use link::{Ended, Link, LinkError, Pinned};
 pub use member::{Member, MemberIdentity};
+pub use own_certificate::OwnCertificate;
 pub use replica::{FeedHealth, Replica, SNAPSHOT_FORMAT};
 
 /// Messages and services, generated from `proto/tabard.sync.v1.proto`.

@@ -1,17 +1,18 @@
 //! A member's connection to its server: one HTTP/2 channel over mutual TLS, made anew with the SVID of now.
 
+use crate::lag::Lag;
 use crate::member::{Member, MemberError, MemberIdentity};
 use crate::proto::sync_client::SyncClient;
 use crate::proto::{Head, JoinRequest, Refused, RenewRequest, join_reply};
-use crate::replica::{Replica, TakeError};
+use crate::replica::{Replica, STALE_AFTER, TakeError};
 use crate::tls::{self, TlsError};
 use arc_swap::ArcSwapOption;
+use broker::world::MemberRole;
 use hyper_util::rt::TokioIo;
 use identity::{TrustDomain, UnixTime};
 use rustls::pki_types::CertificateDer;
-use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -21,8 +22,9 @@ use tonic::transport::{Channel, Endpoint, Uri};
 pub const MESSAGE_BYTES_MAX: usize = 256 << 20;
 /// How long a connection attempt and a unary call may take.
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
-/// Pause before following anew.
-const RETRY_EVERY: Duration = Duration::from_millis(250);
+/// Pause before following anew, the first time and at most. A server that comes back is heard within the longest one.
+const RETRY_AFTER: Duration = Duration::from_millis(100);
+const RETRY_AFTER_MAX: Duration = Duration::from_secs(2);
 /// A member renews its SVID when this share of an hour is left.
 const RENEW_BEFORE_SECS: u64 = 1800;
 
@@ -32,6 +34,9 @@ pub enum LinkError {
     /// The server said no.
     #[error("{} ({})", .0.message, .0.code)]
     Refused(Refused),
+    /// The server does not know this member (any more).
+    #[error("the server does not take this member: {0}")]
+    NotAMember(String),
     /// The server could not be asked.
     #[error("the server cannot be reached: {0}")]
     Unreachable(String),
@@ -51,6 +56,9 @@ pub enum LinkError {
 
 impl From<tonic::Status> for LinkError {
     fn from(status: tonic::Status) -> Self {
+        if status.code() == tonic::Code::Unauthenticated {
+            return Self::NotAMember(status.message().to_owned());
+        }
         Self::Unreachable(status.message().to_owned())
     }
 }
@@ -70,26 +78,52 @@ pub struct Pinned {
     pub authorities: Vec<CertificateDer<'static>>,
 }
 
-#[derive(Debug)]
+/// Why a link does not follow its server any more. Anything else is tried again.
+#[derive(Debug, thiserror::Error)]
+pub enum Ended {
+    /// The server's history contradicts what was heard before.
+    #[error(transparent)]
+    RolledBack(TakeError),
+    /// The server ended the membership.
+    #[error("the server does not take this member any more: {0}")]
+    NotAMember(String),
+}
+
+/// Told of each membership that the server gave, so that it outlives the process.
+pub type Keep = Box<dyn Fn(&crate::proto::Membership) + Send + Sync>;
+
 struct Inner {
-    server: SocketAddr,
+    /// `host:port`, looked up at each connection: the server's name may move.
+    server: String,
     member: Member,
     pinned: Pinned,
     identity: ArcSwapOption<MemberIdentity>,
+    keep: Keep,
+}
+
+impl std::fmt::Debug for Inner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Link({})", self.server)
+    }
 }
 
 impl Link {
-    /// A link that has not joined yet.
-    pub fn new(server: SocketAddr, pinned: Pinned) -> Result<Self, LinkError> {
+    /// A link that has not joined yet, with a key that lives as long as the process. `server` is `host:port`.
+    pub fn new(server: impl std::fmt::Display, pinned: Pinned) -> Result<Self, LinkError> {
+        Ok(Self::of(server, pinned, Member::new()?, Box::new(|_| {})))
+    }
+    /// A link for a key of before; `keep` is told of every membership.
+    pub fn of(server: impl std::fmt::Display, pinned: Pinned, member: Member, keep: Keep) -> Self {
         let inner = Inner {
-            server,
-            member: Member::new()?,
+            server: server.to_string(),
+            member,
             pinned,
             identity: ArcSwapOption::empty(),
+            keep,
         };
-        Ok(Self {
+        Self {
             inner: Arc::new(inner),
-        })
+        }
     }
 
     /// The request for a first SVID, for a member in the server's own process.
@@ -103,16 +137,17 @@ impl Link {
             .store(Some(MemberIdentity::from_proto(membership, wall_clock())?));
         Ok(())
     }
-    /// Spends a join token. A failed attempt spends nothing.
-    pub async fn join(&self, join_token: &str) -> Result<Arc<MemberIdentity>, LinkError> {
+    /// Spends a join token, which has to be for `role`. A failed attempt spends nothing.
+    pub async fn join(&self, join_token: &str, role: MemberRole) -> Result<Arc<MemberIdentity>, LinkError> {
         let request = JoinRequest {
             join_token: join_token.to_owned(),
             csr: self.csr()?,
+            role: role.word().to_owned(),
         };
         let reply = self.client().await?.join(request).await?.into_inner();
         self.settle(reply.outcome)
     }
-    /// Gets a fresh SVID for the same key.
+    /// Gets a fresh SVID for the same key. One that has expired is not shown: then the key alone proves who asks.
     pub async fn renew(&self) -> Result<Arc<MemberIdentity>, LinkError> {
         let reply = self
             .client()
@@ -126,6 +161,7 @@ impl Link {
         match outcome {
             Some(join_reply::Outcome::Membership(membership)) => {
                 let identity = MemberIdentity::from_proto(&membership, wall_clock())?;
+                (self.inner.keep)(&membership);
                 self.inner.identity.store(Some(identity.clone()));
                 Ok(identity)
             }
@@ -146,7 +182,8 @@ impl Link {
     /// A client on a fresh connection. Keep it: it multiplexes.
     pub async fn client(&self) -> Result<SyncClient<Channel>, LinkError> {
         let identity = self.identity();
-        let config = match &identity {
+        let alive = identity.as_ref().filter(|it| wall_clock() < it.expires_at);
+        let config = match alive {
             Some(identity) => tls::client(
                 &identity.trust_domain,
                 &identity.authorities,
@@ -159,13 +196,13 @@ impl Link {
             )?,
         };
         let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
-        let server = self.inner.server;
+        let server = self.inner.server.clone();
         let dial = tower::service_fn(move |_: Uri| {
-            let connector = connector.clone();
+            let (connector, server) = (connector.clone(), server.clone());
             async move {
-                let stream = TcpStream::connect(server).await?;
+                let stream = TcpStream::connect(&server).await?;
                 stream.set_nodelay(true)?;
-                let name = rustls::pki_types::ServerName::IpAddress(server.ip().into());
+                let name = rustls::pki_types::ServerName::IpAddress(stream.peer_addr()?.ip().into());
                 connector.connect(name, stream).await.map(TokioIo::new)
             }
         });
@@ -183,18 +220,33 @@ impl Link {
     }
 
     /// Keeps `replica` current, and the member's SVID fresh, until dropped. `head` gives the newest checkpoint of the
-    /// member's own log. Returns only when the server's history contradicts what was heard before.
-    pub async fn follow(&self, replica: Replica, head: impl Fn() -> String + Send + Sync) -> TakeError {
+    /// member's own log. Returns only when trying again is of no use.
+    pub async fn follow(&self, replica: Replica, head: impl Fn() -> String + Send + Sync) -> Ended {
+        let mut pause = RETRY_AFTER;
         loop {
+            let heard = *replica.heard_at().borrow();
             match self.follow_once(&replica, &head).await {
                 Err(LinkError::Take(rolled_back @ TakeError::RolledBack { .. })) => {
                     tracing::error!(error = %rolled_back, "stopped following");
-                    return rolled_back;
+                    return Ended::RolledBack(rolled_back);
+                }
+                Err(LinkError::NotAMember(why)) => {
+                    tracing::error!(why, "stopped following");
+                    return Ended::NotAMember(why);
+                }
+                Err(LinkError::Refused(refused)) => {
+                    tracing::error!(why = refused.message, "stopped following");
+                    return Ended::NotAMember(refused.message);
                 }
                 Err(error) => tracing::warn!(%error, "the feed broke off; following anew"),
                 Ok(()) => tracing::debug!("the server ended the feed; following anew"),
             }
-            tokio::time::sleep(RETRY_EVERY).await;
+            // Whoever was heard in between may be back at once; whoever was not is asked less and less often.
+            if *replica.heard_at().borrow() != heard {
+                pause = RETRY_AFTER;
+            }
+            tokio::time::sleep(pause).await;
+            pause = pause.saturating_mul(2).min(RETRY_AFTER_MAX);
         }
     }
 
@@ -203,6 +255,9 @@ impl Link {
         replica: &Replica,
         head: &(impl Fn() -> String + Sync),
     ) -> Result<(), LinkError> {
+        if self.is_due_for_renewal() {
+            self.renew().await?;
+        }
         let mut client = self.client().await?;
         let (heads, sent) = mpsc::channel(4);
         let say = async |replica: &Replica| {
@@ -218,11 +273,22 @@ impl Link {
         say(replica).await?;
         let mut frames = client.follow(ReceiverStream::new(sent)).await?.into_inner();
         let mut said = replica.world().revision();
+        let (begun, mut lag) = (Instant::now(), Lag::default());
         loop {
             let Some(frame) = frames.message().await? else {
                 return Ok(());
             };
-            let beat = matches!(frame.body, Some(crate::proto::frame::Body::Heartbeat(_)));
+            let beat = if let Some(crate::proto::frame::Body::Heartbeat(beat)) = &frame.body {
+                if lag.of(beat.at, begun.elapsed()) > STALE_AFTER {
+                    return Err(LinkError::Unreachable(
+                        "its words are seconds old: this process was stopped, or the network held them back"
+                            .into(),
+                    ));
+                }
+                true
+            } else {
+                false
+            };
             replica.take(frame)?; // a gap heals by following anew
             let have = replica.world().revision();
             if beat || have != said {

@@ -28,7 +28,7 @@ pub struct MemberIdentity {
     pub expires_at: UnixTime,
 }
 
-/// A member's key and its requests for SVIDs. The key lives in memory only: a restarted member joins anew.
+/// A member's key and its requests for SVIDs. Where the key is kept between two starts is its owner's matter.
 pub struct Member {
     key: KeyPair,
 }
@@ -55,6 +55,14 @@ impl Member {
     pub fn new() -> Result<Self, MemberError> {
         Ok(Self {
             key: KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?,
+        })
+    }
+
+    /// A key from before, in unencrypted PKCS#8.
+    pub fn from_pkcs8(pkcs8: &[u8]) -> Result<Self, MemberError> {
+        let der = PrivatePkcs8KeyDer::from(pkcs8);
+        Ok(Self {
+            key: KeyPair::from_pkcs8_der_and_sign_algo(&der, &PKCS_ECDSA_P256_SHA256)?,
         })
     }
 

@@ -95,7 +95,8 @@ impl Replica {
             .is_ok_and(|r| r.is_ok())
     }
 
-    /// Takes one frame in. An error means: stop following, the copy cannot be continued.
+    /// Takes one frame in. Only a heartbeat makes the copy fresh: a Change does not say when it was sent, and one that
+    /// waited in a buffer may have a revocation behind it. An error means: stop following, the copy cannot be continued.
     pub fn take(&self, frame: Frame) -> Result<(), TakeError> {
         match frame.body {
             Some(frame::Body::Snapshot(snapshot)) => self.replace(&snapshot)?,
@@ -110,10 +111,10 @@ impl Replica {
                 if !beat.checkpoint.is_empty() {
                     self.shared.checkpoint.send_replace(beat.checkpoint);
                 }
+                self.hear(Instant::now());
             }
             None => {}
         }
-        self.hear(Instant::now());
         Ok(())
     }
 
@@ -214,6 +215,12 @@ mod tests {
     use broker::Change;
     use identity::UnixTime;
 
+    fn beat() -> Frame {
+        Frame {
+            body: Some(frame::Body::Heartbeat(crate::proto::Heartbeat::default())),
+        }
+    }
+
     fn delta(revision: u64) -> Frame {
         let change = Change::RevocationsForgotten {
             until: UnixTime::from_secs(1),
@@ -266,6 +273,8 @@ mod tests {
         let mut health = replica.health();
         assert_eq!(*health.borrow_and_update(), FeedHealth::Stale);
         replica.take(delta(1)).unwrap();
+        assert_eq!(*health.borrow_and_update(), FeedHealth::Stale);
+        replica.take(beat()).unwrap();
         assert_eq!(*health.borrow_and_update(), FeedHealth::Fresh);
         assert!(replica.has(Revision(1)).await);
         assert!(!replica.has(Revision(2)).await);
@@ -276,7 +285,7 @@ mod tests {
             .wait_for(|health| *health == FeedHealth::Stale)
             .await
             .unwrap();
-        replica.take(delta(2)).unwrap();
+        replica.take(beat()).unwrap();
         assert_eq!(*health.borrow_and_update(), FeedHealth::Fresh);
         watcher.abort();
     }

@@ -1,17 +1,24 @@
-//! A member's side of TLS: it accepts exactly one kind of peer, a server of its trust domain, by the rules for
-//! X.509-SVIDs and nothing looser. The host name plays no part: the SPIFFE ID does.
+//! A member's side of TLS: it accepts exactly one kind of peer, a server (or, for a node agent's calls, a gateway) of
+//! its trust domain, by the rules for X.509-SVIDs and nothing looser. The host name plays no part: the SPIFFE ID does.
 
 use credential::x509_svid::{self, PeerRole};
 use credential::{TrustRoots, X509Svid};
 use identity::{TrustDomain, UnixTime};
+use rustls::client::WantsClientCert;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{WebPkiSupportedAlgorithms, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
+use rustls::server::ResolvesServerCert;
+use rustls::{
+    CertificateError, ClientConfig, ConfigBuilder, DigitallySignedStruct, Error, ServerConfig,
+    SignatureScheme,
+};
 use std::sync::Arc;
 
 /// Where the servers' own SPIFFE IDs live; the number of the server's log follows.
 pub const SERVER_PATH: &str = "/_tabard/server/";
+/// Where gateways' SPIFFE IDs live; the thumbprint of the member's key follows.
+pub const GATEWAY_PATH: &str = "/_tabard/gateway/";
 
 /// Why a TLS configuration cannot be had.
 #[derive(Debug, thiserror::Error)]
@@ -31,17 +38,49 @@ pub fn client(
     authorities: &[CertificateDer<'static>],
     own: Option<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)>,
 ) -> Result<ClientConfig, TlsError> {
-    let roots = Arc::new(Roots::of(trust_domain, authorities)?);
-    let builder = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-        .with_protocol_versions(&[&rustls::version::TLS13])?
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::new(ServerIsOurs { roots }));
+    let builder = accepting(trust_domain, authorities, SERVER_PATH)?;
     let mut config = match own {
         Some((chain, key)) => builder.with_client_auth_cert(chain, key)?,
         None => builder.with_no_client_auth(),
     };
     config.alpn_protocols = vec![b"h2".to_vec()];
     Ok(config)
+}
+
+/// A node agent's configuration towards gateways: trusts only a gateway of the trust domain. The agent's token says who
+/// calls, so nothing is shown here.
+pub fn to_gateway(
+    trust_domain: &TrustDomain,
+    authorities: &[CertificateDer<'static>],
+) -> Result<ClientConfig, TlsError> {
+    let mut config = accepting(trust_domain, authorities, GATEWAY_PATH)?.with_no_client_auth();
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(config)
+}
+
+/// A gateway's configuration towards node agents and agents: shows its own SVID, whichever is the newest.
+pub fn of_gateway(own: Arc<dyn ResolvesServerCert>) -> Result<ServerConfig, TlsError> {
+    let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_protocol_versions(&[&rustls::version::TLS13])?
+        .with_no_client_auth()
+        .with_cert_resolver(own);
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(config)
+}
+
+/// TLS 1.3 towards peers whose SPIFFE ID begins with `path`.
+fn accepting(
+    trust_domain: &TrustDomain,
+    authorities: &[CertificateDer<'static>],
+    path: &'static str,
+) -> Result<ConfigBuilder<ClientConfig, WantsClientCert>, TlsError> {
+    let roots = Roots::of(trust_domain, authorities)?;
+    Ok(
+        ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+            .with_protocol_versions(&[&rustls::version::TLS13])?
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(PeerIsOurs { roots, path })),
+    )
 }
 
 /// A member's own X.509-SVID as the server issued it, verified under the authorities that came with it.
@@ -97,11 +136,12 @@ fn algorithms() -> WebPkiSupportedAlgorithms {
 }
 
 #[derive(Debug)]
-struct ServerIsOurs {
-    roots: Arc<Roots>,
+struct PeerIsOurs {
+    roots: Roots,
+    path: &'static str,
 }
 
-impl ServerCertVerifier for ServerIsOurs {
+impl ServerCertVerifier for PeerIsOurs {
     fn verify_server_cert(
         &self,
         leaf: &CertificateDer<'_>,
@@ -113,8 +153,8 @@ impl ServerCertVerifier for ServerIsOurs {
         let svid = self
             .roots
             .verify(&whole(leaf, intermediates), PeerRole::Server, time(now))?;
-        // A node agent or agent with a valid SVID is still not the server.
-        if !svid.spiffe_id().path().starts_with(SERVER_PATH) {
+        // A node agent or agent with a valid SVID is still not the server, nor a gateway.
+        if !svid.spiffe_id().path().starts_with(self.path) {
             return Err(Error::InvalidCertificate(CertificateError::NotValidForName));
         }
         Ok(ServerCertVerified::assertion())

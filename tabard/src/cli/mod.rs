@@ -10,6 +10,7 @@ mod explain;
 mod failure;
 mod https;
 mod join_token;
+mod member;
 mod page;
 mod principal;
 mod registration;
@@ -20,10 +21,10 @@ mod task;
 mod upstream;
 
 pub(crate) use failure::{Exit, Failure};
+pub(crate) use page::Page;
 
 use crate::context::{self, Context};
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use page::Page;
 use std::process::ExitCode;
 
 const CONCEPTS: &str = "\
@@ -113,6 +114,9 @@ enum Command {
     /// Let a node agent or gateway join
     #[command(subcommand)]
     JoinToken(join_token::JoinTokenCommand),
+    /// Node agents and gateways
+    #[command(subcommand)]
+    Member(member::MemberCommand),
     /// Units of work
     #[command(subcommand)]
     Task(task::TaskCommand),
@@ -129,6 +133,10 @@ enum Command {
     Server(server::ServerCommand),
     /// Print a script that completes these commands in a shell
     Completions(completions::Completions),
+    /// Run a gateway
+    Gateway(crate::member::GatewayArgs),
+    /// Run a node agent
+    Node(crate::member::NodeArgs),
 }
 
 /// Reads the command line, does it, and says how it went.
@@ -173,6 +181,7 @@ fn run(cli: &Cli, page: &Page) -> Result<Exit, Failure> {
         Command::Registration(command) => registration::run(command, &at()?, page),
         Command::Principal(command) => principal::run(command, &at()?, page),
         Command::JoinToken(command) => join_token::run(command, &at()?, page),
+        Command::Member(command) => member::run(command, &at()?, page),
         Command::Task(command) => task::run(command, &at()?, page),
         Command::Revoke(command) => revoke::run(command, &at()?, page),
         Command::Resume(command) => revoke::resume(command, &at()?, page),
@@ -180,6 +189,8 @@ fn run(cli: &Cli, page: &Page) -> Result<Exit, Failure> {
         Command::Audit(command) => audit::run(command, at, page),
         Command::Server(command) => server::run(command, page),
         Command::Completions(wanted) => completions::run(wanted),
+        Command::Gateway(args) => crate::member::gateway(args, page),
+        Command::Node(args) => crate::member::node(args, page),
     }
 }
 
@@ -195,7 +206,15 @@ impl Place {
     /// The chosen context.
     pub(crate) fn of(globals: &Globals) -> Result<Self, Failure> {
         let (name, context) = context::read(globals.context.as_deref())?;
-        let admin = admin::Admin::at(&context.admin_socket)?;
+        let socket = context.admin_socket.as_ref().ok_or_else(|| {
+            Failure::new(
+                "NO_ADMIN_SOCKET",
+                format!("the server of context {name} is on another host"),
+            )
+            .fix("Administer there, or choose another context with --context.")
+            .ending(Exit::Unreachable)
+        })?;
+        let admin = admin::Admin::at(socket)?;
         Ok(Self { name, context, admin })
     }
 }

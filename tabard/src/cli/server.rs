@@ -3,6 +3,7 @@
 use super::page::Page;
 use super::{Exit, Failure};
 use crate::context::{self, Context};
+use crate::signals::{notify, stop as told_to_stop};
 use aws_lc_rs::digest::{SHA256, digest};
 use broker::world::{Principal, Role};
 use clap::Args;
@@ -12,9 +13,7 @@ use server::clock::Clock;
 use server::keys::Kek;
 use server::{Config, Founder, Opening, Running, Server};
 use std::io::IsTerminal as _;
-use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 /// Serves until SIGTERM or SIGINT. Tells a service manager when it is ready (sd_notify).
@@ -94,14 +93,13 @@ pub(super) fn run(command: &ServerCommand, page: &Page) -> Result<Exit, Failure>
         }
         notify("READY=1");
         page.note(&format!("serving {} until ^C", running.issuer()));
-        let waited = wait_for_signal().await;
+        told_to_stop().await;
         notify("STOPPING=1");
         stop.send_replace(true);
         if admin.await.is_err() {
             tracing::error!("the admin plane ended by a panic");
         }
         running.stop().await;
-        waited.map_err(|error| failed("SIGNAL")(&error))?;
         Ok(Exit::Done)
     })
 }
@@ -113,14 +111,15 @@ pub(crate) fn context_of(running: &Running) -> Result<Context, Failure> {
     let mut pin = [0; 32];
     pin.copy_from_slice(digest(&SHA256, keys.authority().root()).as_ref());
     Ok(Context {
-        admin_socket: config.admin_socket.clone(),
+        admin_socket: Some(config.admin_socket.clone()),
         issuer: config.issuer.as_str().to_owned(),
         ca_pin: Digest::from_bytes(pin),
         ca_file: config.data_dir.join(server::serve::ROOT_PEM),
-        log_vkey: keys
-            .log()
-            .vkey()
-            .map_err(|error| Failure::new("VKEY", error.to_string()))?,
+        log_vkey: Some(
+            keys.log()
+                .vkey()
+                .map_err(|error| Failure::new("VKEY", error.to_string()))?,
+        ),
         launch_socket: None,
     })
 }
@@ -140,35 +139,4 @@ fn founder(org: Name, uid: Option<u32>) -> Result<Founder, Failure> {
             assurance: "uid".to_owned(),
         },
     })
-}
-
-/// Waits for the signal that ends the process.
-async fn wait_for_signal() -> std::io::Result<()> {
-    let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    tokio::select! {
-        _ = term.recv() => {}
-        _ = int.recv() => {}
-    }
-    Ok(())
-}
-
-/// Tells the service manager, if one listens (`sd_notify(3)`). One that does not hear is no reason to stop.
-fn notify(state: &str) {
-    let Some(socket) = std::env::var_os("NOTIFY_SOCKET") else {
-        return;
-    };
-    let sent = UnixDatagram::unbound().and_then(|from| {
-        use std::os::linux::net::SocketAddrExt as _;
-        use std::os::unix::ffi::OsStrExt as _;
-        match socket.as_bytes().strip_prefix(b"@") {
-            Some(name) => {
-                let address = std::os::unix::net::SocketAddr::from_abstract_name(name)?;
-                from.send_to_addr(state.as_bytes(), &address)
-            }
-            None => from.send_to(state.as_bytes(), &socket),
-        }
-    });
-    if let Err(error) = sent {
-        tracing::warn!(%error, "the service manager could not be told");
-    }
 }

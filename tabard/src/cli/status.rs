@@ -58,7 +58,9 @@ fn show(status: &Value, ready: bool, at: &Place, page: &Page) {
     });
     for member in items(status, "members") {
         let connected = member.get("connected") == Some(&Value::Bool(true));
+        let silent = member.get("silent") == Some(&Value::Bool(true));
         let how = match (connected, member.get("behind").and_then(Value::as_u64)) {
+            (true, _) if silent => page.tone(Tone::Bad, "silent: connected, and does not answer"),
             (true, Some(0)) => page.tone(Tone::Good, "follows"),
             (true, behind) => format!("follows, {} revisions behind", behind.unwrap_or_default()),
             (false, _) => page.tone(Tone::Faint, "away"),

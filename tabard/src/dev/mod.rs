@@ -13,6 +13,7 @@ use crate::parts::{self, GatewayOptions};
 use broker::world::{MemberRole, Principal, Role};
 use identity::{LogId, Name, Secret};
 use inventory::Demo;
+use node::calls::GatewayAddress;
 use places::Places;
 use server::keys::{Kek, LogKey};
 use server::{Config, Founder, Opening, Server};
@@ -205,6 +206,7 @@ async fn start(args: &DevArgs, places: &Places) -> Result<Running, String> {
                 })
         }),
         upstream_tls: parts::outside_tls()?,
+        tls: None,
     };
     let journal = parts::start_gateway(&gateway, options, stopped.clone(), &mut tasks).await?;
 
@@ -220,8 +222,12 @@ async fn start(args: &DevArgs, places: &Places) -> Result<Running, String> {
             places.run.clone(),
             places.kek.parent().map(Into::into).unwrap_or_default(),
         ],
-        server: args.listen,
-        gateway: args.gateway,
+        server: args.listen.to_string(),
+        gateway: GatewayAddress {
+            address: args.gateway.to_string(),
+            base_url: format!("http://{}", args.gateway),
+            tls: None,
+        },
     };
     parts::start_node(&node, sockets, stopped.clone(), &mut tasks).await?;
 
@@ -239,12 +245,12 @@ async fn start(args: &DevArgs, places: &Places) -> Result<Running, String> {
 
     let root = installation.keys.authority().root().to_vec();
     let context = Context {
-        admin_socket: places.admin_socket(),
+        admin_socket: Some(places.admin_socket()),
         launch_socket: Some(places.launch_socket()),
         issuer: server.issuer().to_owned(),
         ca_file: places.server().join(server::serve::ROOT_PEM),
         ca_pin: identity::Digest::from_bytes(credential::sha256(&root)),
-        log_vkey: installation.keys.log().vkey().map_err(|error| say(&error))?,
+        log_vkey: Some(installation.keys.log().vkey().map_err(|error| say(&error))?),
     };
     context::write("dev", &context).map_err(|error| say(&error))?;
     Ok(Running {

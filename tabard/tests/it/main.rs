@@ -3,4 +3,6 @@
 #[cfg(test)]
 mod adversary;
 #[cfg(test)]
+mod apart;
+#[cfg(test)]
 mod command_line;

@@ -182,6 +182,13 @@ impl World {
                 }
                 self.nodes.insert(node.id, Arc::new(node));
             }
+            Change::NodeRemoved { node } => {
+                if let Some(known) = self.nodes.get(&node) {
+                    let mut altered = super::NodeRecord::clone(known);
+                    altered.removed = true;
+                    self.nodes.insert(node, Arc::new(altered));
+                }
+            }
         }
     }
 }

@@ -10,7 +10,8 @@ use super::{
 };
 use crate::upstream::Upstream;
 use identity::{
-    AgentId, Digest, InstanceId, Name, OrgId, OrgScope, Revision, TaskId, TrustDomain, UnixTime, UpstreamId,
+    AgentId, Digest, InstanceId, Name, NodeId, OrgId, OrgScope, Revision, TaskId, TrustDomain, UnixTime,
+    UpstreamId,
 };
 use serde::{Deserialize, Serialize};
 
@@ -138,6 +139,11 @@ pub enum Change {
         /// Digest of the join token that it spent.
         spent: Option<Digest>,
     },
+    /// A member may no longer act: its key and its SVID are worth nothing any more.
+    NodeRemoved {
+        /// Which member.
+        node: NodeId,
+    },
 }
 
 impl Change {
@@ -157,6 +163,7 @@ impl Change {
             | Self::UserRemoved { .. }
             | Self::TrustSourceSet(_)
             | Self::TrustSourceRemoved { .. }
+            | Self::NodeRemoved { .. }
             | Self::KeyRetired { .. } => true,
             Self::Founded { .. }
             | Self::OrgCreated(_)
@@ -204,16 +211,18 @@ impl Change {
             | Self::KeyPublished(_)
             | Self::KeyRetired { .. }
             | Self::JoinTokenCreated(_)
-            | Self::NodeJoined { .. } => None,
+            | Self::NodeJoined { .. }
+            | Self::NodeRemoved { .. } => None,
         }
     }
 
     /// Whether a follower that sees only `scope` gets this Change. Members and administrators are the server's own.
     pub fn is_for(&self, scope: OrgScope) -> bool {
         match self {
-            Self::PrincipalAdded(_) | Self::JoinTokenCreated(_) | Self::NodeJoined { .. } => {
-                scope == OrgScope::Every
-            }
+            Self::PrincipalAdded(_)
+            | Self::JoinTokenCreated(_)
+            | Self::NodeJoined { .. }
+            | Self::NodeRemoved { .. } => scope == OrgScope::Every,
             _ => self.org().is_none_or(|org| scope.holds(org)),
         }
     }
@@ -264,7 +273,8 @@ impl Change {
             | Self::KeyPublished(_)
             | Self::KeyRetired { .. }
             | Self::JoinTokenCreated(_)
-            | Self::NodeJoined { .. } => {}
+            | Self::NodeJoined { .. }
+            | Self::NodeRemoved { .. } => {}
         }
         self
     }

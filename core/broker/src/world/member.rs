@@ -13,6 +13,16 @@ pub enum MemberRole {
     Gateway,
 }
 
+impl MemberRole {
+    /// As command lines, SPIFFE IDs and the wire spell it.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Node => "node",
+            Self::Gateway => "gateway",
+        }
+    }
+}
+
 /// A one-time bootstrap secret. The World knows only its digest; spending it is a precondition of the very commit
 /// that admits the member, so a failed attempt never consumes it.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -44,4 +54,8 @@ pub struct NodeRecord {
     pub assurance: u8,
     /// The number of its own log.
     pub log: u16,
+    /// Whether an administrator ended its membership. It stays known, because the number of its log is never given
+    /// to another.
+    #[serde(default)]
+    pub removed: bool,
 }

@@ -31,7 +31,7 @@ pub use user::{User, UserRight};
 use crate::upstream::Upstream;
 use identity::{
     AgentId, Digest, IdHasher, InstanceId, Name, NodeId, OrgId, OrgScope, Revision, SpiffeId, TaskId,
-    TrustDomain, UnixTime, UpstreamId,
+    Thumbprint, TrustDomain, UnixTime, UpstreamId,
 };
 use imbl::shared_ptr::DefaultSharedPtr;
 use serde::{Deserialize, Serialize};
@@ -283,12 +283,26 @@ impl World {
     pub fn join_token(&self, digest: &Digest) -> Option<&Arc<JoinToken>> {
         self.join_tokens.get(digest)
     }
-    /// An admitted node agent or gateway.
+    /// An admitted node agent or gateway; none that was removed.
     pub fn node(&self, id: NodeId) -> Option<&Arc<NodeRecord>> {
-        self.nodes.get(&id)
+        self.nodes.get(&id).filter(|member| !member.removed)
     }
-    /// Every admitted member.
+    /// Every admitted member that was not removed.
     pub fn nodes(&self) -> impl Iterator<Item = &Arc<NodeRecord>> {
-        self.nodes.values()
+        self.nodes.values().filter(|member| !member.removed)
+    }
+    /// The admitted member whose key that is. One whose membership was ended is found by [`Self::was_member`] alone.
+    pub fn member_with(&self, key: Thumbprint) -> Option<&Arc<NodeRecord>> {
+        self.nodes().find(|member| member.key == key)
+    }
+    /// Whether that is the key of a member that was removed.
+    pub fn was_member(&self, key: Thumbprint) -> bool {
+        self.nodes
+            .values()
+            .any(|member| member.removed && member.key == key)
+    }
+    /// The highest number of a member's log that was ever given.
+    pub fn last_log(&self) -> u16 {
+        self.nodes.values().map(|member| member.log).max().unwrap_or(0)
     }
 }

@@ -13,7 +13,6 @@ use hyper_util::client::legacy::connect::{Connected, Connection};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use identity::{Audience, Name, Secret, Thumbprint, UnixTime};
 use serde::Deserialize;
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
@@ -78,16 +77,19 @@ struct Failure {
 }
 
 impl TokenEndpoint {
-    /// The endpoint of `issuer`, reached at `server` over TLS that trusts only the installation's own authorities.
+    /// The endpoint of `issuer`, reached at `server` (`host:port`) over TLS that trusts only the installation's own authorities.
     pub fn new(
         issuer: &str,
-        server: SocketAddr,
+        server: impl std::fmt::Display,
         tls: Arc<rustls::ClientConfig>,
     ) -> Result<Self, ExchangeError> {
         let wrong = || ExchangeError::Issuer(issuer.to_owned());
         let uri = format!("{issuer}/oauth/token");
         let target = RequestTarget::parse(&uri).map_err(|_| wrong())?;
-        let dial = Dial { server, tls };
+        let dial = Dial {
+            server: server.to_string(),
+            tls,
+        };
         let client = Client::builder(TokioExecutor::new())
             .pool_idle_timeout(Duration::from_mins(1))
             .build(dial);
@@ -226,7 +228,7 @@ fn encode(pairs: &[(&str, &str)]) -> String {
 /// Connects to the server, wherever the issuer's name would lead.
 #[derive(Clone)]
 struct Dial {
-    server: SocketAddr,
+    server: String,
     tls: Arc<rustls::ClientConfig>,
 }
 
@@ -241,9 +243,9 @@ impl tower_service::Service<http::Uri> for Dial {
     fn call(&mut self, _: http::Uri) -> Self::Future {
         let Self { server, tls } = self.clone();
         Box::pin(async move {
-            let stream = TcpStream::connect(server).await?;
+            let stream = TcpStream::connect(&server).await?;
             stream.set_nodelay(true)?;
-            let name = rustls::pki_types::ServerName::IpAddress(server.ip().into());
+            let name = rustls::pki_types::ServerName::IpAddress(stream.peer_addr()?.ip().into());
             let stream = tokio_rustls::TlsConnector::from(tls)
                 .connect(name, stream)
                 .await?;

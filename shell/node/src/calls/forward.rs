@@ -18,23 +18,27 @@ use hyper::body::Incoming;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::{Connected, Connection};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
 
 /// A gateway: where it listens, and the base URL that it answers to.
 #[derive(Debug, Clone)]
 pub struct GatewayAddress {
-    /// Where to connect.
-    pub address: SocketAddr,
+    /// Where to connect: `host:port`.
+    pub address: String,
     /// `http://127.0.0.1:7480`: scheme, host and port.
     pub base_url: String,
+    /// TLS that trusts gateways of the trust domain; without it the gateway is on this host's loopback.
+    pub tls: Option<Arc<rustls::ClientConfig>>,
 }
 
+/// Longest wait for a connection to the gateway, its handshake included.
+const CONNECT: Duration = Duration::from_secs(5);
 /// Set by us and nobody else.
 const DPOP: HeaderName = HeaderName::from_static("dpop");
 /// What the gateway says about a refusal, for the story.
@@ -56,7 +60,8 @@ impl std::fmt::Debug for Forwarder {
 impl Forwarder {
     pub(crate) fn new(gateway: GatewayAddress) -> Self {
         let dial = Dial {
-            gateway: gateway.address,
+            gateway: gateway.address.clone(),
+            tls: gateway.tls.clone(),
         };
         let client = Client::builder(TokioExecutor::new())
             .pool_idle_timeout(Duration::from_secs(30))
@@ -173,7 +178,8 @@ fn gateway_down() -> Stopped {
 /// Connects to the gateway, whatever host the request names; requests are sent in absolute form.
 #[derive(Clone)]
 struct Dial {
-    gateway: SocketAddr,
+    gateway: String,
+    tls: Option<Arc<rustls::ClientConfig>>,
 }
 
 impl tower_service::Service<Uri> for Dial {
@@ -185,16 +191,31 @@ impl tower_service::Service<Uri> for Dial {
         Poll::Ready(Ok(()))
     }
     fn call(&mut self, _: Uri) -> Self::Future {
-        let gateway = self.gateway;
+        let Self { gateway, tls } = self.clone();
         Box::pin(async move {
-            let stream = TcpStream::connect(gateway).await?;
-            stream.set_nodelay(true)?;
-            Ok(TokioIo::new(Line(stream)))
+            let connecting = async {
+                let stream = TcpStream::connect(&gateway).await?;
+                stream.set_nodelay(true)?;
+                let Some(tls) = tls else {
+                    return Ok(Line(Box::new(stream)));
+                };
+                let name = rustls::pki_types::ServerName::IpAddress(stream.peer_addr()?.ip().into());
+                let stream = TlsConnector::from(tls).connect(name, stream).await?;
+                Ok(Line(Box::new(stream)))
+            };
+            match tokio::time::timeout(CONNECT, connecting).await {
+                Ok(connected) => connected.map(TokioIo::new),
+                Err(_) => Err(std::io::ErrorKind::TimedOut.into()),
+            }
         })
     }
 }
 
-struct Line(TcpStream);
+/// In the clear or over TLS.
+trait Wire: AsyncRead + AsyncWrite + Unpin + Send {}
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Wire for T {}
+
+struct Line(Box<dyn Wire>);
 
 impl Connection for Line {
     fn connected(&self) -> Connected {
@@ -207,7 +228,7 @@ impl AsyncRead for Line {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.0).poll_read(cx, buf)
+        Pin::new(&mut *self.0).poll_read(cx, buf)
     }
 }
 impl AsyncWrite for Line {
@@ -216,12 +237,12 @@ impl AsyncWrite for Line {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<std::io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(cx, buf)
+        Pin::new(&mut *self.0).poll_write(cx, buf)
     }
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(cx)
+        Pin::new(&mut *self.0).poll_flush(cx)
     }
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(cx)
+        Pin::new(&mut *self.0).poll_shutdown(cx)
     }
 }

@@ -7,6 +7,10 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::time::Duration;
+
+/// How long a node agent may take to say that a request has arrived. It says so before it looks at it.
+const HEARD_WITHIN: Duration = Duration::from_secs(5);
 
 /// How a launch ended, as far as the command line knows.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -37,6 +41,9 @@ pub enum ClientError {
         /// What the kernel said.
         error: io::Error,
     },
+    /// It took the connection and says nothing: stopped, or stuck.
+    #[error("the node agent does not answer: it has not taken the request within {} s", HEARD_WITHIN.as_secs())]
+    Silent,
     /// It hung up in the middle.
     #[error("the node agent hung up before the run ended")]
     HungUp,
@@ -69,13 +76,21 @@ pub fn run(
         error,
     })?;
     let signals = Signals(stream.try_clone()?);
+    let patience = stream.try_clone()?;
+    patience.set_read_timeout(Some(HEARD_WITHIN))?;
     let mut link = Link::new(stream);
     let (stdin, stdout, stderr) = (io::stdin(), io::stdout(), io::stderr());
     let streams: [BorrowedFd<'_>; 3] = [stdin.as_fd(), stdout.as_fd(), stderr.as_fd()];
     link.send(&Ask::Launch(launch), &streams)?;
     started(signals);
     loop {
-        match link.receive()? {
+        let told = link.receive().map_err(|error| match error.kind() {
+            io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => ClientError::Silent,
+            _ => ClientError::Broken(error),
+        })?;
+        match told {
+            // From here on it takes as long as it takes.
+            Some(Tell::Heard) => patience.set_read_timeout(None)?,
             None => return Err(ClientError::HungUp),
             Some(Tell::Story(line)) => story(line),
             Some(Tell::Exited { ended }) => return Ok(Outcome::Ended(ended)),

@@ -235,6 +235,9 @@ impl<A: Authority, C: Calls> Launcher<A, C> {
         let Ok(Ok(Some(Ask::Launch(launch)))) = first else {
             return;
         };
+        if tell(&mut stream, &Tell::Heard).await.is_err() {
+            return;
+        }
         let agent = launch.agent.clone();
         let last = match self.launch(&peer, launch, &mut stream, frames).await {
             Ok(ended) => Tell::Exited { ended },

@@ -63,6 +63,8 @@ pub struct TaskWish {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(tag = "tell", rename_all = "snake_case")]
 pub enum Tell {
+    /// The request has arrived. The first message, at once: a node agent that is stopped does not send it.
+    Heard,
     /// Something happened, for people.
     Story(Story),
     /// The run has ended. The last message.

@@ -294,7 +294,7 @@ async fn a_run_can_not_launch_another_run_not_even_from_a_daemon() {
     let second = spec("second", Argv::Free);
     let ask = |launch: &std::path::Path| {
         format!(
-            "import json, socket, struct; b = json.dumps({{'ask': 'launch', 'version': 1, 'agent': 'second', 'argv': ['/bin/echo', 'started'], 'cwd': '/', 'env': [], 'isolate': False, 'quiet': True}}).encode(); s = socket.socket(socket.AF_UNIX); s.connect({:?}); socket.send_fds(s, [struct.pack('>I', len(b)) + b], [0, 1, 2]); print(s.recv(4096)[4:].decode(), flush=True)",
+            "import json, socket, struct; b = json.dumps({{'ask': 'launch', 'version': 1, 'agent': 'second', 'argv': ['/bin/echo', 'started'], 'cwd': '/', 'env': [], 'isolate': False, 'quiet': True}}).encode(); s = socket.socket(socket.AF_UNIX); s.connect({:?}); socket.send_fds(s, [struct.pack('>I', len(b)) + b], [0, 1, 2]); print(s.makefile('rb').read().decode(errors='replace'), flush=True)",
             launch.display().to_string()
         )
     };

@@ -17,6 +17,7 @@ mod entries;
 mod join_string;
 mod join_tokens;
 mod log_files;
+mod members;
 mod principals;
 mod refused;
 mod registrations;
@@ -141,6 +142,7 @@ fn routes(plane: &Arc<Plane>) -> Router {
         .route("/v1/registrations/{name}", delete(registrations::remove))
         .route("/v1/principals", get(principals::list).post(principals::add))
         .route("/v1/join-tokens", post(join_tokens::create))
+        .route("/v1/members/{id}/remove", post(members::remove))
         .route("/v1/tasks", get(tasks::list).post(tasks::open))
         .route("/v1/tasks/{id}", delete(tasks::close))
         .route(

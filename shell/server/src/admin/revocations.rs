@@ -106,7 +106,7 @@ pub(super) async fn revoke(
             .followers
             .list()
             .into_iter()
-            .map(|(id, ..)| id)
+            .map(|it| it.member)
             .collect();
         let spread = Spread {
             confirmed: have,

@@ -58,6 +58,7 @@ struct Member {
     id: String,
     role: MemberRole,
     connected: bool,
+    silent: bool,
     behind: Option<u64>,
     log: u16,
 }
@@ -94,15 +95,13 @@ pub(super) async fn answer(State(plane): State<Arc<Plane>>, caller: Caller) -> R
         .nodes()
         .filter(|member| member.org.is_none_or(|org| scope.holds(org)))
         .map(|member| {
-            let have = connected
-                .iter()
-                .find(|(id, ..)| *id == member.id)
-                .map(|(_, have, _)| *have);
+            let follows = connected.iter().find(|it| it.member == member.id);
             Member {
                 id: member.id.to_string(),
                 role: member.role,
-                connected: have.is_some(),
-                behind: have.map(|have| world.revision().0.saturating_sub(have.0)),
+                connected: follows.is_some(),
+                silent: follows.is_some_and(|it| it.silent),
+                behind: follows.map(|it| world.revision().0.saturating_sub(it.have.0)),
                 log: member.log,
             }
         })
@@ -111,7 +110,7 @@ pub(super) async fn answer(State(plane): State<Arc<Plane>>, caller: Caller) -> R
     let mut waits_for: Vec<String> = plane
         .members
         .iter()
-        .filter(|own| !connected.iter().any(|(id, ..)| id == *own))
+        .filter(|own| !connected.iter().any(|it| it.member == **own))
         .map(|own| format!("member {own} to follow"))
         .collect();
     if world.founding().is_none() {

@@ -6,6 +6,7 @@
 pub(crate) mod kek;
 pub(crate) mod local_key;
 mod log_key;
+mod member_keys;
 mod name_keys;
 pub(crate) mod sealed_file;
 mod x509_authority;
@@ -13,9 +14,10 @@ mod x509_authority;
 pub use kek::{Kek, KekError};
 pub use local_key::LocalKey;
 pub use log_key::LogKey;
+pub use member_keys::MemberKeys;
 pub use name_keys::NameKeys;
 pub use sealed_file::{Label, SECRET_BYTES_MAX, SealError};
-pub use x509_authority::X509Authority;
+pub use x509_authority::{X509Authority, pem};
 
 use crate::entropy::{NoEntropy, random};
 use credential::{IssueError, NonceKey, SigningKey};

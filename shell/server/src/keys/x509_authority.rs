@@ -74,13 +74,7 @@ impl X509Authority {
     }
     /// The root's certificate in PEM, for clients that trust files.
     pub fn root_pem(&self) -> String {
-        let text = STANDARD.encode(&self.root);
-        let mut pem = String::from("-----BEGIN CERTIFICATE-----\n");
-        for line in text.as_bytes().chunks(64) {
-            pem.push_str(std::str::from_utf8(line).unwrap_or_default());
-            pem.push('\n');
-        }
-        pem + "-----END CERTIFICATE-----\n"
+        pem(&self.root)
     }
     /// The intermediate that signs now.
     pub fn intermediate(&self) -> Arc<Authority> {
@@ -103,6 +97,17 @@ impl X509Authority {
         self.intermediate.store(Arc::new(fresh));
         Ok(())
     }
+}
+
+/// A certificate in PEM.
+pub fn pem(certificate: &[u8]) -> String {
+    let text = STANDARD.encode(certificate);
+    let mut pem = String::from("-----BEGIN CERTIFICATE-----\n");
+    for line in text.as_bytes().chunks(64) {
+        pem.push_str(std::str::from_utf8(line).unwrap_or_default());
+        pem.push('\n');
+    }
+    pem + "-----END CERTIFICATE-----\n"
 }
 
 fn is_due(intermediate: &Authority, now: UnixTime) -> bool {

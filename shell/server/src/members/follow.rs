@@ -1,8 +1,8 @@
 //! Follow: the World once, then every commit, with heartbeats in between.
 
-use super::Frames;
-use crate::followers::Followers;
+use super::{Frames, member};
 use crate::installation::Installation;
+use broker::Change;
 use broker::world::NodeRecord;
 use identity::{NodeId, OrgScope, Revision};
 use std::sync::Arc;
@@ -21,31 +21,32 @@ const BACKLOG: usize = 256;
 
 pub(super) async fn follow(
     installation: Arc<Installation>,
-    member: Arc<NodeRecord>,
+    follower: Arc<NodeRecord>,
     mut heads: Streaming<Head>,
 ) -> Result<Frames, Status> {
     let first = heads
         .message()
         .await?
         .ok_or_else(|| Status::invalid_argument("the first head is missing"))?;
-    let scope = member.org.map_or(OrgScope::Every, OrgScope::Only);
+    let scope = follower.org.map_or(OrgScope::Every, OrgScope::Only);
     let (frames, out) = mpsc::channel(BACKLOG);
     let feed = begin(&installation, scope, Revision(first.have_revision), &frames).await?;
-    let here = Here::arrive(installation.clone(), member.id);
-    installation
-        .followers
-        .heard(member.id, Revision(first.have_revision), first.checkpoint);
+    // Removed since it was let in: what the feed holds from here on would not say so.
+    if installation.store.world().node(follower.id).is_none() {
+        return Err(member::removed());
+    }
+    let here = Here::arrive(installation.clone(), follower.id);
+    here.heard(first);
     let listener = {
         let here = here.clone();
         tokio::spawn(async move {
             while let Ok(Some(head)) = heads.message().await {
-                here.followers()
-                    .heard(here.member, Revision(head.have_revision), head.checkpoint);
+                here.heard(head);
             }
         })
     };
     tokio::spawn(async move {
-        if let Err(status) = feed_to(&installation, feed, scope, &frames).await
+        if let Err(status) = feed_to(&installation, feed, scope, follower.id, &frames).await
             && frames.send(Err(status)).await.is_err()
         {
             tracing::debug!("a follower left before it was told why");
@@ -92,6 +93,7 @@ async fn feed_to(
     installation: &Installation,
     mut feed: Feed,
     scope: OrgScope,
+    follower: NodeId,
     frames: &mpsc::Sender<Result<Frame, Status>>,
 ) -> Result<(), Status> {
     let mut beat = tokio::time::interval(HEARTBEAT_EVERY);
@@ -100,6 +102,10 @@ async fn feed_to(
         tokio::select! {
             delta = feed.next() => {
                 let delta = delta.map_err(|error| Status::unavailable(error.to_string()))?;
+                let removes = |change: &Change| matches!(change, Change::NodeRemoved { node } if *node == follower);
+                if delta.changes.iter().any(removes) {
+                    return Err(member::removed());
+                }
                 let visible = delta.changes.iter().filter(|change| change.is_for(scope));
                 let changes = visible.map(encode_change).collect();
                 // A commit of which nothing is visible is still sent: revisions stay dense.
@@ -130,19 +136,31 @@ async fn send(frames: &mpsc::Sender<Result<Frame, Status>>, body: frame::Body) -
 struct Here {
     installation: Arc<Installation>,
     member: NodeId,
+    feed: u64,
 }
 
 impl Here {
     fn arrive(installation: Arc<Installation>, member: NodeId) -> Arc<Self> {
-        Arc::new(Self { installation, member })
+        let feed = installation.followers.arrive();
+        Arc::new(Self {
+            installation,
+            member,
+            feed,
+        })
     }
-    fn followers(&self) -> &Followers {
-        &self.installation.followers
+    fn heard(&self, head: Head) {
+        let followers = &self.installation.followers;
+        followers.heard(
+            self.member,
+            self.feed,
+            Revision(head.have_revision),
+            head.checkpoint,
+        );
     }
 }
 
 impl Drop for Here {
     fn drop(&mut self) {
-        self.installation.followers.left(self.member);
+        self.installation.followers.left(self.member, self.feed);
     }
 }

@@ -2,12 +2,12 @@
 
 use crate::installation::Installation;
 use crate::signer::Credential;
-use broker::inventory::{self, Bootstrap};
+use broker::inventory::{self, Bootstrap, NotAdmitted};
 use broker::issue;
 use broker::world::NodeRecord;
 use credential::csr;
 use identity::Digest;
-use std::sync::Arc;
+use std::net::IpAddr;
 use sync::proto;
 use tonic::Status;
 
@@ -15,9 +15,14 @@ use tonic::Status;
 pub(super) async fn join(
     installation: &Installation,
     request: &proto::JoinRequest,
+    from: IpAddr,
 ) -> Result<proto::JoinReply, Status> {
     let digest = Digest::from_bytes(credential::sha256(request.join_token.as_bytes()));
-    admit(installation, &Bootstrap::JoinToken(digest), &request.csr).await
+    let bootstrap = Bootstrap::JoinToken {
+        digest,
+        role: request.role.clone(),
+    };
+    admit(installation, &bootstrap, &request.csr, from).await
 }
 
 /// Admits whoever proved a bootstrap and a key.
@@ -25,16 +30,15 @@ pub(crate) async fn admit(
     installation: &Installation,
     bootstrap: &Bootstrap,
     csr: &[u8],
+    source_address: IpAddr,
 ) -> Result<proto::JoinReply, Status> {
     let proven = csr::verify(csr).map_err(|error| Status::invalid_argument(error.to_string()))?;
+    // One at a time: two members that join at once must not get the same log.
+    let _turn = installation.joining.lock().await;
     let world = installation.store.world();
     let log = world
-        .nodes()
-        .map(|member| member.log)
-        .chain([installation.log.0])
-        .max()
-        .unwrap_or(0);
-    let log = log
+        .last_log()
+        .max(installation.log.0)
         .checked_add(1)
         .ok_or_else(|| Status::resource_exhausted("65535 members have joined"))?;
     let source = installation
@@ -43,15 +47,8 @@ pub(crate) async fn admit(
     let plan = match inventory::join(&world, bootstrap, proven.thumbprint(), log, &mut source.draw()) {
         Ok(plan) => plan,
         Err(error) => {
-            installation
-                .unidentified
-                .count(std::net::IpAddr::from([0, 0, 0, 0]), "JOIN_TOKEN");
-            let refused = proto::Refused {
-                code: "JOIN_TOKEN".into(),
-                message: error.to_string(),
-                decision_id: String::new(),
-            };
-            return Ok(reply(proto::join_reply::Outcome::Refused(refused)));
+            installation.unidentified.count(source_address, error.code());
+            return Ok(refused(error.code(), error.to_string()));
         }
     };
     let recorded = installation.store.commit(plan).await.map_err(unavailable)?;
@@ -66,13 +63,28 @@ pub(crate) async fn admit(
     issue(installation, &member, csr).await
 }
 
-/// A fresh SVID for a member's own key.
+/// A fresh SVID for a member's own key. The key is the proof, whether the connection shows an SVID or not: a member
+/// that was away for longer than its SVID lives is still one, until an administrator removes it. A request that was
+/// recorded and sent again buys a certificate for a key that its sender does not have.
 pub(super) async fn renew(
     installation: &Installation,
-    member: &Arc<NodeRecord>,
     request: &proto::RenewRequest,
+    from: IpAddr,
 ) -> Result<proto::JoinReply, Status> {
-    issue(installation, member, &request.csr).await
+    let proven = csr::verify(&request.csr).map_err(|error| Status::invalid_argument(error.to_string()))?;
+    let world = installation.store.world();
+    if let Some(member) = world.member_with(proven.thumbprint()) {
+        return issue(installation, member, &request.csr).await;
+    }
+    let (code, message) = if world.was_member(proven.thumbprint()) {
+        let removed = NotAdmitted::Removed;
+        (removed.code(), removed.to_string())
+    } else {
+        let unknown = "the server knows no member with this key: join with a new join token";
+        ("MEMBER_UNKNOWN", unknown.to_owned())
+    };
+    installation.unidentified.count(from, code);
+    Ok(refused(code, message))
 }
 
 async fn issue(
@@ -101,6 +113,14 @@ async fn issue(
         issuer: installation.config.issuer.as_str().to_owned(),
     };
     Ok(reply(proto::join_reply::Outcome::Membership(membership)))
+}
+
+fn refused(code: &str, message: String) -> proto::JoinReply {
+    reply(proto::join_reply::Outcome::Refused(proto::Refused {
+        code: code.to_owned(),
+        message,
+        decision_id: String::new(),
+    }))
 }
 
 fn reply(outcome: proto::join_reply::Outcome) -> proto::JoinReply {

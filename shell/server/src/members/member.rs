@@ -3,8 +3,10 @@
 use super::refused;
 use crate::connection::Peer;
 use crate::installation::Installation;
+use broker::inventory::NotAdmitted;
 use broker::overreach::Overreach;
 use broker::world::{MemberRole, NodeRecord};
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use tonic::{Request, Status};
 
@@ -23,15 +25,28 @@ pub(super) fn of<T>(installation: &Installation, request: &Request<T>) -> Result
     let peer = peer.ok_or_else(nobody)?;
     let svid = peer.svid(installation.clock.now()).ok_or_else(nobody)?;
     let world = installation.store.world();
-    let member = world
-        .nodes()
-        .find(|member| member.spiffe_id == *svid.spiffe_id())
-        .ok_or_else(nobody)?;
-    if member.key == svid.key() {
-        Ok(member.clone())
-    } else {
-        Err(nobody())
+    if world.was_member(svid.key()) {
+        installation
+            .unidentified
+            .count(peer.address.ip(), "MEMBER_REMOVED");
+        return Err(removed());
     }
+    world
+        .member_with(svid.key())
+        .filter(|member| member.spiffe_id == *svid.spiffe_id())
+        .cloned()
+        .ok_or_else(nobody)
+}
+
+/// What a member hears whose membership was ended.
+pub(super) fn removed() -> Status {
+    Status::unauthenticated(NotAdmitted::Removed.to_string())
+}
+
+/// Where a request came from, for counting.
+pub(super) fn address<T>(request: &Request<T>) -> IpAddr {
+    let peer = request.extensions().get::<Arc<Peer>>();
+    peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.address.ip())
 }
 
 /// The same, and it is a node agent.

@@ -44,7 +44,7 @@ impl SyncApi for Service {
     type FollowStream = Frames;
 
     async fn join(&self, request: Request<proto::JoinRequest>) -> Result<Response<proto::JoinReply>, Status> {
-        join::join(&self.installation, request.get_ref())
+        join::join(&self.installation, request.get_ref(), member::address(&request))
             .await
             .map(Response::new)
     }
@@ -52,8 +52,7 @@ impl SyncApi for Service {
         &self,
         request: Request<proto::RenewRequest>,
     ) -> Result<Response<proto::JoinReply>, Status> {
-        let member = member::of(&self.installation, &request)?;
-        join::renew(&self.installation, &member, request.get_ref())
+        join::renew(&self.installation, request.get_ref(), member::address(&request))
             .await
             .map(Response::new)
     }

@@ -37,7 +37,7 @@ async fn member(place: &Place, role: MemberRole, org: Option<OrgId>) -> Link {
         )],
     };
     let link = Link::new(place.running.address(), pinned).unwrap();
-    link.join(&secret).await.unwrap();
+    link.join(&secret, role).await.unwrap();
     link
 }
 

@@ -32,6 +32,8 @@ pub(super) fn run(dir: &Path, at: &Place, page: &Page) -> Result<Exit, Failure> 
     let key: NoteKey = at
         .context
         .log_vkey
+        .as_deref()
+        .unwrap_or_default()
         .parse()
         .map_err(|error: audit::note::NoteKeyError| {
             Failure::new("VKEY", "The context's log_vkey is not a key.").because(error.to_string())

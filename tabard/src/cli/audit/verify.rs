@@ -43,7 +43,7 @@ pub(super) fn run(
     let vkey = asked
         .vkey
         .as_ref()
-        .or_else(|| place.as_ref().map(|place| &place.context.log_vkey));
+        .or_else(|| place.as_ref().and_then(|place| place.context.log_vkey.as_ref()));
     let key = key(vkey.map_or("", String::as_str))?;
     let log = log_of_origin(key.name()).ok_or_else(|| {
         Failure::new("VKEY", format!("{} is not the name of a log", key.name()))

@@ -4,7 +4,7 @@
 //! entry with `tabard audit`. Attacks on one protocol alone are tested in the crate that speaks it; `docs/adversary.md`
 //! lists all of them and where each is.
 
-mod home;
+pub(crate) mod home;
 mod installation;
 mod isolation;
 mod neighbours;

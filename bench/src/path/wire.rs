@@ -1,0 +1,182 @@
+//! Revocation as a caller sees it: real gateways, each a `tabard gateway` that joined over the wire, serve calls with one
+//! access token without pause; the token is revoked; the time runs until the last of them has answered 401.
+
+use crate::Effort;
+use crate::client::{self, Connection};
+use crate::fault::{Fault, fault};
+use crate::instance::Instance;
+use crate::load;
+use crate::part::Part;
+use crate::part::exchange_load::now;
+use crate::part::gateway::PATH;
+use crate::part::real_gateway::RealGateway;
+use crate::place::Place;
+use broker::inventory::publish_upstream;
+use broker::revoke::revoke;
+use broker::upstream::Manifest;
+use broker::world::Target;
+use credential::AccessTokenClaims;
+use credential::dpop::RequestTarget;
+use hdrhistogram::Histogram;
+use http::{Request, StatusCode};
+use http_body_util::Full;
+use identity::UpstreamId;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
+use serde_json::Value;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::mpsc;
+
+/// Real gateways at once; each is a process with a store of its own, and all share this machine.
+pub(super) const GATEWAYS: u32 = 4;
+/// Their numbers among the members of the place.
+const FIRST: u32 = 1_000;
+/// Between two calls of one caller: it is there to see the refusal, not to load the machine.
+const PAUSE: Duration = Duration::from_millis(1);
+/// Longest wait for the refusal.
+const REFUSED: Duration = Duration::from_secs(10);
+
+/// Calls at `gateways` until refused, `count` times.
+pub(super) async fn measure(place: &Place, effort: Effort) -> Result<Histogram<u64>, Fault> {
+    let mut upstream = Part::start("upstream", &Value::Null).await?;
+    publish(place, upstream.hear().await?).await?;
+    let instance = Arc::new(Instance::launch(place, 0).await?);
+    let mut gateways = Vec::new();
+    for n in 0..GATEWAYS {
+        gateways.push(RealGateway::start(place, FIRST + n).await?);
+    }
+    let (count, mut times) = (effort.pick(10, 100), load::latencies()?);
+    let admin = place.admin()?;
+    for _ in 0..count {
+        let token = exchange(place, &instance).await?;
+        let id = AccessTokenClaims::of_token_unverified(&token)
+            .map_err(|error| fault(format!("{error:?}")))?
+            .token;
+        let (served, mut serving) = mpsc::unbounded_channel();
+        let mut callers = tokio::task::JoinSet::new();
+        for gateway in &gateways {
+            let caller = Caller {
+                connection: gateway.connect().await?,
+                address: gateway.address,
+                target: RequestTarget::parse(&format!("http://{}{PATH}", gateway.address))?,
+                instance: instance.clone(),
+                token: token.clone(),
+            };
+            callers.spawn(caller.until_refused(served.clone()));
+        }
+        drop(served);
+        for _ in &gateways {
+            // A caller that ended before it was served says why.
+            if serving.recv().await.is_none() {
+                while let Some(ended) = callers.join_next().await {
+                    let _refused: Instant = ended??;
+                }
+                return Err(fault("a gateway refused a token that was not revoked"));
+            }
+        }
+        let begun = Instant::now();
+        drop(
+            place
+                .act(|world, draw| revoke(world, &admin, Target::Token(id), "", draw))
+                .await?,
+        );
+        let mut last = begun;
+        while let Some(refused) = callers.join_next().await {
+            last = last.max(refused??);
+        }
+        load::note(&mut times, last.saturating_duration_since(begun));
+    }
+    Ok(times)
+}
+
+struct Caller {
+    connection: Connection,
+    address: SocketAddr,
+    target: RequestTarget,
+    instance: Arc<Instance>,
+    token: String,
+}
+
+impl Caller {
+    /// Calls without pause; says when the first call was served; the time of the first 401.
+    async fn until_refused(mut self, served: mpsc::UnboundedSender<()>) -> Result<Instant, Fault> {
+        let begun = Instant::now();
+        let mut number = 0_u64;
+        loop {
+            number += 1;
+            let jti = format!("{}-{number}-{:?}", self.address, begun);
+            let key = &self.instance.key;
+            let proof = key.proof_of("GET", &self.target, &jti, None, Some(&self.token), now())?;
+            let request = Request::get(PATH)
+                .header("host", self.address.to_string())
+                .header("authorization", format!("DPoP {}", self.token))
+                .header("dpop", proof)
+                .body(Full::default())?;
+            let (status, _, body) = self.connection.answer(request).await?;
+            match status {
+                StatusCode::OK if number == 1 => served.send(())?,
+                StatusCode::OK => {}
+                StatusCode::UNAUTHORIZED if number > 1 => return Ok(Instant::now()),
+                other => {
+                    let text = String::from_utf8_lossy(&body).into_owned();
+                    return Err(fault(format!("the gateway answered {other}: {text}")));
+                }
+            }
+            if begun.elapsed() > REFUSED {
+                return Err(fault("a revoked token was served for 10 s"));
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+}
+
+/// The upstream that the contract's actions are at.
+async fn publish(place: &Place, upstream: SocketAddr) -> Result<(), Fault> {
+    let text = format!(
+        "apiVersion: tabard/v1\nkind: Upstream\nmetadata: {{name: invoices}}\nbase_url: http://{upstream}\n\
+         credential: none\nroutes:\n  - {{method: GET, path: '/tenants/{{tenant}}/invoices/{{id}}', \
+         action: invoices.read, resource: {{type: invoice, id: id}}, tenant: {{path: tenant}}}}\n"
+    );
+    let manifest =
+        Manifest::parse("u.yaml", text.as_bytes()).map_err(|errors| fault(format!("{errors:?}")))?;
+    let upstream = manifest.upstream(UpstreamId::from_u128(0), place.org, 0);
+    let admin = place.admin()?;
+    drop(
+        place
+            .act(|world, draw| publish_upstream(world, &admin, upstream, draw))
+            .await?,
+    );
+    Ok(())
+}
+
+/// A new access token for the instance, bound to its key.
+async fn exchange(place: &Place, instance: &Instance) -> Result<String, Fault> {
+    let root = CertificateDer::from_pem_file(place.root_pem())?.to_vec();
+    let mut connection = Connection::open(place.address(), Some(client::tls(root, None)?)).await?;
+    let subject = instance.jwt_svid(place).await?;
+    let form = format!(
+        "grant_type=urn:ietf:params:oauth:grant-type:token-exchange&subject_token={subject}\
+         &subject_token_type=urn:ietf:params:oauth:token-type:jwt&audience=invoices"
+    );
+    let nonce = place
+        .installation()
+        .keys
+        .nonces()
+        .make(place.installation().clock.now());
+    let jti = format!("wire-{:?}", Instant::now());
+    let target = RequestTarget::parse(&place.token_url())?;
+    let proof = instance
+        .key
+        .proof_of("POST", &target, &jti, Some(&nonce), None, now())?;
+    let request = Request::post("/oauth/token")
+        .header("host", place.address().to_string())
+        .header("content-type", "application/x-www-form-urlencoded")
+        .header("dpop", proof)
+        .body(Full::from(form))?;
+    let (_, body) = connection.send(request).await?;
+    let answer: Value = serde_json::from_slice(&body)?;
+    let token = answer.get("access_token").and_then(Value::as_str);
+    Ok(token.ok_or_else(|| fault("no access token"))?.to_owned())
+}
