@@ -39,7 +39,7 @@ const PAUSE: Duration = Duration::from_millis(1);
 const REFUSED: Duration = Duration::from_secs(10);
 
 /// Calls at `gateways` until refused, `count` times.
-pub(super) async fn measure(place: &Place, effort: Effort) -> Result<Histogram<u64>, Fault> {
+pub(super) async fn measure(place: &Place, effort: Effort<'_>) -> Result<Histogram<u64>, Fault> {
     let mut upstream = Part::start("upstream", &Value::Null).await?;
     publish(place, upstream.hear().await?).await?;
     let instance = Arc::new(Instance::launch(place, 0).await?);
