@@ -11,6 +11,7 @@ pub mod draw;
 pub mod enforce;
 pub mod exchange;
 mod facts;
+pub mod foresee;
 pub mod identify;
 pub mod inventory;
 pub mod issue;
