@@ -302,12 +302,7 @@ fn decide_all(
     };
     let parent = parent_actions(acting.behalf);
     let parent: Option<Vec<Name>> = parent.map(|actions| actions.into_iter().collect());
-    let mut allowed = Vec::new();
-    let mut denied: Option<Denial> = None;
-    let mut rows = Vec::new();
-    let mut links = Vec::new();
-    let last = actions.len().saturating_sub(1);
-    for (place, action) in actions.into_iter().enumerate() {
+    let decide_one = |action: &Name, keeps: &dyn Fn(&Verdict) -> bool, rows: &mut Vec<policy::FactRow>| {
         let base = Facts {
             assurance,
             evidence_age_secs: now.millis_since(subject.attested_at) / 1000,
@@ -325,7 +320,7 @@ fn decide_all(
                 task.org,
                 subject.agent.id,
                 facts::of_task(task),
-                &action,
+                action,
                 &ask.audience,
             )
         };
@@ -335,17 +330,26 @@ fn decide_all(
             parties: acting.parties,
             task,
             gathered: acting.gathered,
-            action: &action,
+            action,
             audience: &ask.audience,
             tenant: task.tenant.as_ref(),
             destinations: &[],
             now,
             names: draw.names(),
         };
-        let denies_all = |verdict: &Verdict| matches!(verdict, Verdict::Deny(_)) && !ask.actions.is_empty();
+        asked.decide(&base, keeps, rows)
+    };
+    let denies_all = |verdict: &Verdict| matches!(verdict, Verdict::Deny(_)) && !ask.actions.is_empty();
+    let mut allowed = Vec::new();
+    let mut denied: Option<Denial> = None;
+    let mut rows = Vec::new();
+    let mut links = Vec::new();
+    let last = actions.len().saturating_sub(1);
+    let mut again = None;
+    for (place, action) in actions.into_iter().enumerate() {
         // The entry keeps the facts of one decision: the one that ended it.
         let keeps = |verdict: &Verdict| place == last || denies_all(verdict);
-        let ChainVerdict { links: each, verdict } = asked.decide(&base, keeps, &mut rows);
+        let ChainVerdict { links: each, verdict } = decide_one(&action, &keeps, &mut rows);
         let denies_all = denies_all(&verdict);
         match verdict {
             Verdict::Allow(yes) => {
@@ -362,11 +366,18 @@ fn decide_all(
             }
             Verdict::Deny(denial) => {
                 denied = Some(denial);
-                if links.is_empty() {
+                if allowed.is_empty() {
                     links = each;
+                } else if place == last {
+                    again = allowed.last().map(|(action, _)| action.clone());
                 }
             }
         }
+    }
+    // The last action was refused and an earlier one is granted: the facts that the entry keeps are those of a decision
+    // that came out as the entry says.
+    if let Some(action) = again {
+        links = decide_one(&action, &|_| true, &mut rows).links;
     }
     let ruling = if allowed.is_empty() {
         Err(denied.map_or(Cause::Target(Reason::ActionNotGranted), |denial| {

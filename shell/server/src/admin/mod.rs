@@ -14,6 +14,7 @@ mod connection;
 mod contracts;
 mod decisions;
 mod entries;
+mod foresee;
 mod join_string;
 mod join_tokens;
 mod log_files;
@@ -22,6 +23,7 @@ mod principals;
 mod refused;
 mod registrations;
 mod revocations;
+mod simulate;
 mod status;
 mod tail;
 mod tasks;
@@ -130,6 +132,11 @@ fn routes(plane: &Arc<Plane>) -> Router {
         .route("/v1/agents", get(agents::list).post(agents::apply))
         .route("/v1/agents/{name}", get(agents::show))
         .route("/v1/agents/{name}/state", post(agents::set_state))
+        .route("/v1/agents/{name}/can", post(foresee::can))
+        .route("/v1/agents/{name}/reach", get(foresee::show_reach))
+        .route("/v1/agents/{name}/tightened", get(simulate::tightened))
+        .route("/v1/who-can", post(foresee::show_who_can))
+        .route("/v1/contracts/simulate", post(simulate::simulate))
         .route("/v1/contracts", get(contracts::list).post(contracts::apply))
         .route("/v1/contracts/check", post(contracts::check))
         .route("/v1/contracts/{reference}", get(contracts::show))
