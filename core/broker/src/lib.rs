@@ -7,6 +7,7 @@
 pub mod admin;
 pub mod attest;
 pub mod chain;
+pub mod draft;
 pub mod draw;
 pub mod enforce;
 pub mod exchange;

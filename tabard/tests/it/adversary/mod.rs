@@ -5,6 +5,7 @@
 //! lists all of them and where each is.
 
 pub(crate) mod home;
+mod foresight;
 mod installation;
 mod isolation;
 mod neighbours;
