@@ -16,6 +16,7 @@ const STEPS_MAX: usize = identity::CHAIN_DEPTH_MAX;
 
 /// One thing that can be done.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a column of its own")]
 pub struct Cell {
     /// The service.
     pub service: String,

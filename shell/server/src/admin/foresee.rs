@@ -218,9 +218,10 @@ fn audience(world: &World, scope: OrgScope, text: &str) -> Result<Audience, Refu
     let named = world
         .upstreams(scope)
         .find(|upstream| upstream.name.as_str() == text);
-    named
-        .map(|upstream| Ok(upstream.audience.clone()))
-        .unwrap_or_else(|| text.parse())
+    if let Some(upstream) = named {
+        return Ok(upstream.audience.clone());
+    }
+    text.parse()
         .map_err(|_| Refused::bad_request(format!("{text:?} is no service"), "Write an audience of tokens."))
 }
 
