@@ -303,10 +303,6 @@ impl Attribute {
     }
 
     /// Its value; `None` leaves it out.
-    #[expect(
-        clippy::too_many_lines,
-        reason = "one arm an attribute: the table is read as one"
-    )]
     pub(crate) fn value(&self, facts: &Facts<'_>, terms: &Terms, now: UnixTime) -> Option<Value> {
         let text = |text: &str| Value::new_string(text.to_owned());
         let flow = &facts.flow;

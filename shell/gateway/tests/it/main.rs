@@ -15,6 +15,7 @@ mod forwarding;
 mod leaks;
 mod refused;
 mod revocation;
+mod state;
 mod tls;
 mod tokens;
 mod unrecorded;
