@@ -304,6 +304,9 @@ fn judged(
                 ("seen", serde_json::to_value(&seen)),
             ];
             for (name, value) in detail {
+                if call.gathered.taken.is_empty() && name == "taken" {
+                    continue;
+                }
                 // A count that the entry does not carry would be lost in a crash.
                 let Ok(value) = value else {
                     let request = Some((call.method, call.path));
