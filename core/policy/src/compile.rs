@@ -290,9 +290,12 @@ impl Compiled {
     /// The Cedar request that `facts` become.
     pub fn request_for(&self, facts: &Facts<'_>, now: UnixTime) -> Result<Request, CompileError> {
         let terms = self.contract.terms();
+        // A rule in Cedar may look at anything at any time.
+        let all = facts.stage.is_call() || !terms.rules.is_empty();
         let pairs = self
             .attributes
             .iter()
+            .filter(|(_, attribute)| all || !attribute.is_of_call())
             .filter_map(|(name, attribute)| Some((name.clone(), attribute.value(facts, terms, now)?)));
         let context = Context::from_pairs(pairs).map_err(CompileError::new)?;
         let action = self.actions.get(facts.action).unwrap_or(&self.unlisted_action);
