@@ -263,6 +263,7 @@ fn judged(
     let asked = Asked {
         world,
         links: call.links,
+        to: None,
         parties,
         task,
         gathered: call.gathered,

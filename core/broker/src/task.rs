@@ -151,6 +151,54 @@ pub fn close_by_operator(
     )
 }
 
+/// Longest reason for lowering labels, in bytes: a sentence or two.
+const REASON_BYTES: std::ops::RangeInclusive<usize> = 3..=300;
+
+/// Lowers what a task is taken to have read, on the word of an administrator: `tabard task declassify`. It counts for
+/// what was read so far; what is read afterwards raises the labels again. An agent is no administrator.
+pub fn declassify(
+    world: &World,
+    who: &Administrator,
+    task: &Task,
+    reason: &str,
+    draw: &mut Draw<'_>,
+) -> Outcome<()> {
+    let role = Role::Operator;
+    if let Err(refused) = who.check(role, Some(task.org), world, draw) {
+        return refused;
+    }
+    let invalid = |code, message: &str| Cause::Invalid {
+        code,
+        message: message.to_owned(),
+    };
+    if !task.is_open(draw.now()) {
+        let cause = invalid("TASK_NOT_OPEN", "the task is over: nothing of it goes on");
+        return who.refuse(cause, role, world, draw);
+    }
+    if !REASON_BYTES.contains(&reason.len()) || reason.chars().any(char::is_control) {
+        let message = "say why in one line of 3 to 300 bytes: it stands in the record beside your name";
+        return who.refuse(invalid("TASK_REASON", message), role, world, draw);
+    }
+    let mut event = who.event(EventKind::TaskDeclassified, role, world, draw);
+    event.org = Some(task.org);
+    event.why = Some(Why {
+        task: Some(task.id),
+        ..Why::default()
+    });
+    event.detail.insert("reason".into(), reason.into());
+    let root = task.root();
+    event.change_summary = vec![format!("what {root} has read was declassified")];
+    // The whole tree shares what was read, and each of its tasks is asked for by itself.
+    let tree = world.tasks(OrgScope::Only(task.org)).filter(|it| it.root() == root);
+    let plan = Plan::new(world.revision(), event, ());
+    Outcome::Granted(tree.fold(plan, |plan, it| {
+        plan.changing(Change::TaskDeclassified {
+            task: it.id,
+            org: it.org,
+        })
+    }))
+}
+
 /// Opens a task on the word of an administrator: `tabard task open`.
 pub fn open_by_operator(
     world: &World,
