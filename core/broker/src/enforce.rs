@@ -133,8 +133,14 @@ pub fn alive(world: &World, token: &AccessTokenClaims, now: identity::UnixTime) 
         .task
         .and_then(|task| world.task(scope, task))
         .ok_or(Reason::TaskExpired)?;
-    if !task.is_open(now) {
+    // With the tasks that it is a part of: a child does not outlive its parent.
+    let line = world.task_line(scope, task.id).ok_or(Reason::TaskExpired)?;
+    if !line.iter().all(|task| task.is_open(now)) {
         return Err(Reason::TaskExpired);
+    }
+    let parents: Vec<Target> = line.iter().map(|task| Target::Task(task.id)).collect();
+    if world.revoked(&parents, token.revision).is_some() {
+        return Err(Reason::IdentityRevoked);
     }
     Ok(Live {
         parties,

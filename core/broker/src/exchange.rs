@@ -177,7 +177,7 @@ fn judge(
         }
         _ => return Judged::at(None, "task", Reason::TaskScope),
     };
-    if !task.is_open(now) {
+    if !world.is_task_open(scope, task.id, now) {
         return Judged::at(Some(task), "task", Reason::TaskExpired);
     }
     if ask
