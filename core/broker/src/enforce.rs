@@ -129,6 +129,12 @@ pub fn alive(world: &World, token: &AccessTokenClaims, now: identity::UnixTime) 
             return Err(Reason::KillSwitch);
         }
     }
+    // A user of whom nothing is left: calls in flight end as well. What is left of their rights is for the decision.
+    if let Some(party) = &parties.user
+        && party.user.as_ref().is_none_or(|user| now >= user.expires_at)
+    {
+        return Err(Reason::UserNotEntitled);
+    }
     let task = token
         .task
         .and_then(|task| world.task(scope, task))

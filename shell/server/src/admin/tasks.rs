@@ -53,7 +53,7 @@ pub(super) async fn list(
         agent_name: world
             .agent(caller.scope(), task.agent)
             .map(|agent| agent.name.to_string()),
-        open: task.is_open(now),
+        open: world.is_task_open(caller.scope(), task.id, now),
         expires: task.expires_at.rfc3339(),
         task: Task::clone(task),
     };

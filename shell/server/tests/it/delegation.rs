@@ -197,13 +197,15 @@ async fn what_a_user_may_ends_for_tokens_that_are_out_too() {
     let (place, idp) = furnished().await;
     let (planner, reader) = (launch(&place, "planner").await, launch(&place, "reader").await);
     let handed = token(&ask(&place, &planner, (&idp.token(&place), "jwt"), &spiffe("reader"), "").await);
-    token(&ask(&place, &reader, (&handed, "access_token"), "invoices", "").await);
+    let child = token(&ask(&place, &reader, (&handed, "access_token"), "invoices", "").await);
+    let child = claims(&place, &child, "invoices");
     let world = place.installation().store.world();
     let draw = place.draw();
     let removed = user::remove(&world, &place.admin(), place.org, IDP, ANN, &mut draw.draw());
     drop(place.grant(removed).await);
     let answer = ask(&place, &reader, (&handed, "access_token"), "invoices", "").await;
     refusal(&place, &answer, "invalid_request", "USER_NOT_ENTITLED");
+    assert_eq!(alive(&place, &child), Err(Reason::UserNotEntitled));
     // So does it when the issuer is trusted no more, whatever the user may.
     Idp::ann_through(&place, &["planner", "reader"]).await;
     token(&ask(&place, &reader, (&handed, "access_token"), "invoices", "").await);
