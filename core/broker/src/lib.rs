@@ -6,7 +6,9 @@
 
 pub mod admin;
 pub mod attest;
+pub mod behalf;
 pub mod chain;
+pub mod directory;
 pub mod draw;
 pub mod enforce;
 pub mod exchange;
@@ -26,8 +28,10 @@ pub mod rotate;
 pub mod run;
 pub mod task;
 pub mod token_for;
+pub mod trust;
 pub mod unidentified;
 pub mod upstream;
+pub mod user;
 pub mod world;
 
 pub use draw::Draw;

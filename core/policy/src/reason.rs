@@ -109,6 +109,8 @@ reasons! {
         AudienceMismatch = "AUDIENCE_MISMATCH", Retry, "The credential is meant for another service.";
         /// The credential has expired.
         TokenExpired = "TOKEN_EXPIRED", Retry, "The credential has expired.";
+        /// What a caller showed for somebody else, another agent's token or a user's, is not good.
+        SubjectRejected = "SUBJECT_REJECTED", Retry, "The subject token is not acceptable.";
         /// Nobody owns the agent any more.
         Ownerless = "OWNERLESS", Request, "The agent has no owner.";
     }

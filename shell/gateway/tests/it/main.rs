@@ -10,6 +10,7 @@
 
 mod attacks;
 mod authority;
+mod delegation;
 mod fixture;
 mod forwarding;
 mod leaks;
