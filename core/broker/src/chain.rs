@@ -108,7 +108,8 @@ pub(crate) struct Asked<'a> {
 
 impl Asked<'_> {
     /// Decides along the chain. `base` is what the current actor is judged on, but for what the chain and the Ledger
-    /// add; `rows` gets its facts as they were looked at, where the verdict is one whose facts are kept.
+    /// add; `rows` gets its facts as they were looked at, and those of the others as far as they differ, where the verdict
+    /// is one whose facts are kept.
     pub(crate) fn decide(
         &self,
         base: &Facts<'_>,
@@ -210,6 +211,11 @@ impl Asked<'_> {
         let verdict = decide_chain(before, *actor, now);
         if keeps(&verdict.verdict) {
             *rows = actor.facts.rows(now);
+            let others: Vec<policy::FactRow> = before
+                .iter()
+                .flat_map(|link| policy::link_rows(rows, link.facts, now))
+                .collect();
+            rows.extend(others);
         }
         verdict
     }

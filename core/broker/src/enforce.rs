@@ -190,8 +190,15 @@ pub fn enforce(
 
 /// The arguments of a call as decisions look at them.
 pub fn arguments<T>(mapped: &Mapped, look: impl FnOnce(&[(&str, ArgValue<'_>)]) -> T) -> T {
-    let held: Vec<(&str, Held<'_>)> = mapped
-        .arguments
+    arguments_of(&mapped.arguments, look)
+}
+
+/// The same, of arguments that no request carries yet.
+pub(crate) fn arguments_of<T>(
+    arguments: &[(Name, ArgumentValue)],
+    look: impl FnOnce(&[(&str, ArgValue<'_>)]) -> T,
+) -> T {
+    let held: Vec<(&str, Held<'_>)> = arguments
         .iter()
         .map(|(name, value)| (name.as_str(), Held::of(value)))
         .collect();

@@ -20,9 +20,7 @@ use crate::world::{Task, World};
 use audit::event::{CredentialClass, Decision, Ruling, What, Who, Why};
 use audit::{Event, EventKind};
 use credential::{AccessTokenClaims, AgentTask, Binding, Constraints, EntryPlace, Verified};
-use identity::{
-    ActorChain, Audience, Name, OrgScope, TaskId, Thumbprint, TokenId, UnixTime,
-};
+use identity::{ActorChain, Audience, Name, OrgScope, TaskId, Thumbprint, TokenId, UnixTime};
 use policy::{Allowed, ChainVerdict, Denial, Facts, FlowFacts, Reason, Stage, Verdict, WorkflowFacts};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -278,20 +276,12 @@ fn decide_all(
     };
     let parent = parent_actions(acting.behalf);
     let parent: Option<Vec<Name>> = parent.map(|actions| actions.into_iter().collect());
-    let mut allowed = Vec::new();
-    let mut denied: Option<Denial> = None;
-    let mut rows = Vec::new();
-    let mut links = Vec::new();
-    let last = actions.len().saturating_sub(1);
-    for (place, action) in actions.into_iter().enumerate() {
-        let denies_all = |verdict: &Verdict| matches!(verdict, Verdict::Deny(_)) && !ask.actions.is_empty();
-        // The entry keeps the facts of one decision: the one that ended it.
-        let keeps = |verdict: &Verdict| place == last || denies_all(verdict);
+    let decide_one = |action: &Name, keeps: &dyn Fn(&Verdict) -> bool, rows: &mut Vec<policy::FactRow>| {
         let mut judged: Option<ChainVerdict> = None;
         for audience in acting
             .links
             .last()
-            .map_or_else(Vec::new, |own| places(ask, own, to, &action))
+            .map_or_else(Vec::new, |own| places(ask, own, to, action))
         {
             let base = Facts {
                 assurance,
@@ -306,7 +296,7 @@ fn decide_all(
                     tenant: task.tenant.as_ref(),
                     ..policy::ResourceFacts::default()
                 },
-                ..Facts::least(task.org, subject.agent.id, facts::of_task(task), &action, audience)
+                ..Facts::least(task.org, subject.agent.id, facts::of_task(task), action, audience)
             };
             let asked = Asked {
                 world,
@@ -315,14 +305,14 @@ fn decide_all(
                 parties: acting.parties,
                 task,
                 gathered: acting.gathered,
-                action: &action,
+                action,
                 audience,
                 tenant: task.tenant.as_ref(),
                 destinations: &[],
                 now,
                 names: draw.names(),
             };
-            let found = asked.decide(&base, keeps, &mut rows);
+            let found = asked.decide(&base, keeps, rows);
             let allows = found.verdict.is_allowed();
             if allows || judged.is_none() {
                 judged = Some(found);
@@ -331,7 +321,19 @@ fn decide_all(
                 break;
             }
         }
-        let ChainVerdict { links: each, verdict } = judged.unwrap_or_else(ChainVerdict::nobody);
+        judged.unwrap_or_else(ChainVerdict::nobody)
+    };
+    let denies_all = |verdict: &Verdict| matches!(verdict, Verdict::Deny(_)) && !ask.actions.is_empty();
+    let mut allowed = Vec::new();
+    let mut denied: Option<Denial> = None;
+    let mut rows = Vec::new();
+    let mut links = Vec::new();
+    let last = actions.len().saturating_sub(1);
+    let mut again = None;
+    for (place, action) in actions.into_iter().enumerate() {
+        // The entry keeps the facts of one decision: the one that ended it.
+        let keeps = |verdict: &Verdict| place == last || denies_all(verdict);
+        let ChainVerdict { links: each, verdict } = decide_one(&action, &keeps, &mut rows);
         let denies_all = denies_all(&verdict);
         match verdict {
             Verdict::Allow(yes) => {
@@ -348,11 +350,18 @@ fn decide_all(
             }
             Verdict::Deny(denial) => {
                 denied = Some(denial);
-                if links.is_empty() {
+                if allowed.is_empty() {
                     links = each;
+                } else if place == last {
+                    again = allowed.last().map(|(action, _)| action.clone());
                 }
             }
         }
+    }
+    // The last action was refused and an earlier one is granted: the facts that the entry keeps are those of a decision
+    // that came out as the entry says.
+    if let Some(action) = again {
+        links = decide_one(&action, &|_| true, &mut rows).links;
     }
     let ruling = if allowed.is_empty() {
         Err(denied.map_or(Cause::Target(Reason::ActionNotGranted), |denial| {

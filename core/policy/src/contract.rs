@@ -26,6 +26,7 @@ mod sentence;
 mod terms;
 mod week;
 mod workflow;
+mod written;
 
 #[cfg(test)]
 pub(crate) mod tests;
@@ -49,6 +50,7 @@ pub use terms::{
 };
 pub use week::{DAY_MINUTES, Day, Offset, OffsetError, TimeOfDay, TimeOfDayError, WEEK_MINUTES};
 pub use workflow::{OffGraph, Workflow};
+pub use written::{Remarks, document, written};
 
 use aws_lc_rs::digest::{SHA256, digest};
 use identity::Digest;

@@ -134,6 +134,30 @@ impl Facts<'_> {
     }
 }
 
+/// Begins the names of what another party of the chain was judged on.
+const LINK: &str = "link.";
+
+/// What `link` was judged on, so far as it is not what the actor was judged on, whose rows are `actor`: named by its
+/// place in the chain, and null where the actor has a row and it has none.
+pub fn link_rows(actor: &[FactRow], link: &Facts<'_>, now: UnixTime) -> Vec<FactRow> {
+    let position = link.link.position;
+    let own = link.rows(now);
+    let named = |row: &FactRow, value: Value| FactRow {
+        fact: row.fact,
+        name: format!("{LINK}{position}.{}", row.name),
+        value,
+    };
+    let missing = actor
+        .iter()
+        .filter(|row| !own.iter().any(|known| known.name == row.name))
+        .map(|row| named(row, Value::Null));
+    own.iter()
+        .filter(|row| !actor.contains(row))
+        .map(|row| named(row, row.value.clone()))
+        .chain(missing)
+        .collect()
+}
+
 fn json_of(value: ArgValue<'_>) -> Value {
     match value {
         ArgValue::Int(number) => number.into(),
@@ -326,6 +350,54 @@ impl Recorded {
         })
     }
 
+    /// Reads what another party of the same chain was judged on: see [`link_rows`].
+    pub fn read_link<'v>(
+        position: u8,
+        rows: impl Iterator<Item = (&'v str, &'v Value)> + Clone,
+    ) -> Result<Self, NotFacts> {
+        let prefix = format!("{LINK}{position}.");
+        let own: Vec<(&str, &Value)> = rows
+            .clone()
+            .filter_map(|(name, value)| Some((name.strip_prefix(&prefix)?, value)))
+            .collect();
+        if own.is_empty() {
+            return Err(not(Fact::Link));
+        }
+        let same =
+            rows.filter(|(name, _)| !name.starts_with(LINK) && !own.iter().any(|(own, _)| own == name));
+        let all: Vec<(&str, &Value)> = own
+            .iter()
+            .copied()
+            .filter(|(_, value)| !value.is_null())
+            .chain(same)
+            .collect();
+        Self::read(all.iter().copied())
+    }
+
+    /// Whom it was decided of.
+    pub const fn agent(&self) -> identity::AgentId {
+        self.agent
+    }
+    /// Its place in the chain.
+    pub const fn link(&self) -> Link {
+        self.link
+    }
+    /// At which service.
+    pub const fn audience(&self) -> &Audience {
+        &self.audience
+    }
+    /// The type of the task.
+    pub const fn task_type(&self) -> &Name {
+        &self.task_type
+    }
+    /// Whose data it was about.
+    pub const fn tenant(&self) -> Option<&Name> {
+        self.resource.2.as_ref()
+    }
+    /// Whether it was a call, and no exchange.
+    pub fn is_call(&self) -> bool {
+        &*self.stage == "call"
+    }
     /// When it was decided.
     pub const fn now(&self) -> UnixTime {
         self.now

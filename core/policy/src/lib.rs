@@ -39,7 +39,7 @@ pub use counter::{Counted, CounterId};
 pub use decide::decide;
 pub use explain::explain;
 pub use fact::{Fact, Provenance};
-pub use fact_rows::{FactRow, NotFacts, Recorded};
+pub use fact_rows::{FactRow, NotFacts, Recorded, link_rows};
 pub use facts::{ArgValue, Caller, Facts, Link, ResourceFacts, Stage, TaskFacts, UserFacts, WorkflowFacts};
 pub use flow::{DataLabels, FlowFacts, Labels, Readers, Sink};
 pub use limit::Limit;

@@ -5,6 +5,7 @@ use super::agent::applied;
 use super::page::{Page, Tone, items, text};
 use super::{Exit, Failure, Place, document};
 use clap::Subcommand;
+use policy::contract::Seconds;
 use policy::{Compiled, Contract, ContractError};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -29,6 +30,31 @@ pub(super) enum ContractCommand {
     },
     /// Every published version
     List,
+    /// What a contract would have said of decisions that were recorded; nothing is published
+    Simulate {
+        /// The candidate (YAML, kind: AgentContract)
+        file: PathBuf,
+        /// Only decisions of this agent; without it, of agents under a contract of the candidate's name
+        #[arg(long)]
+        agent: Option<String>,
+        /// Decisions of every agent
+        #[arg(long, conflicts_with = "agent")]
+        all: bool,
+        /// How far back, as in 7d
+        #[arg(long, default_value = "7d")]
+        since: Seconds,
+    },
+    /// A draft of an agent's contract without what it did not use; nothing is published
+    Tighten {
+        /// Name or id of the agent
+        agent: String,
+        /// How far back, as in 30d
+        #[arg(long, default_value = "30d")]
+        since: Seconds,
+        /// Where to write the draft; stdout, if left out. A file that exists is not overwritten
+        #[arg(long)]
+        out: Option<PathBuf>,
+    },
 }
 
 pub(super) fn run(
@@ -80,8 +106,137 @@ pub(super) fn run(
                 page.table(&["name", "version", "by", "agents", "hash"], &rows);
             }
         }
+        ContractCommand::Simulate {
+            file,
+            agent,
+            all,
+            since,
+        } => return simulate(file, agent.as_deref(), *all, *since, &at()?, page),
+        ContractCommand::Tighten { agent, since, out } => {
+            let path = format!("/v1/agents/{}/tightened?since={}", segment(agent), ago(*since));
+            let draft = at()?.admin.get(&path)?;
+            if page.is_json() {
+                page.json(&draft);
+            } else {
+                tightened(&draft, out.as_deref(), page)?;
+            }
+        }
     }
     Ok(Exit::Done)
+}
+
+/// So long ago, in milliseconds since 1970.
+fn ago(since: Seconds) -> u128 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let now = now.map_or(0, |now| now.as_millis());
+    now.saturating_sub(u128::from(since.get()) * 1000)
+}
+
+fn simulate(
+    file: &Path,
+    agent: Option<&str>,
+    all: bool,
+    since: Seconds,
+    at: &Place,
+    page: &Page,
+) -> Result<Exit, Failure> {
+    let (name, source) = document(file)?;
+    let since = u64::try_from(ago(since)).unwrap_or(0);
+    let body = json!({"file": name, "text": source, "agent": agent, "all": all, "since": since});
+    let found = at.admin.post("/v1/contracts/simulate", &body)?;
+    if page.is_json() {
+        page.json(&found);
+        return Ok(Exit::Done);
+    }
+    let agents: Vec<&str> = items(&found, "agents").iter().filter_map(Value::as_str).collect();
+    page.line(&format!(
+        "{} since {} for {}: {} decisions, {} unchanged, {} newly denied, {} newly allowed",
+        text(&found, "contract"),
+        text(&found, "since"),
+        agents.join(", "),
+        text(&found, "decisions"),
+        text(&found, "unchanged"),
+        text(&found, "newly_denied"),
+        text(&found, "newly_allowed")
+    ));
+    let row = |it: &Value| {
+        let turn = match text(it, "turn").as_str() {
+            "newly_denied" => page.tone(Tone::Bad, "denied"),
+            _ => page.tone(Tone::Good, "allowed"),
+        };
+        vec![
+            turn,
+            text(it, "count"),
+            text(it, "agent"),
+            text(it, "action"),
+            text(it, "reason"),
+            text(it, "example"),
+        ]
+    };
+    let rows: Vec<_> = items(&found, "differences").iter().map(row).collect();
+    if !rows.is_empty() {
+        page.table(
+            &["newly", "times", "agent", "action", "reason", "for example"],
+            &rows,
+        );
+    }
+    let counted = |name: &str| found.get(name).and_then(Value::as_u64).unwrap_or(0);
+    if counted("shadowed") > 0 {
+        page.note(&format!(
+            "{} of them would be allowed only because the candidate watches (mode: shadow).",
+            counted("shadowed")
+        ));
+    }
+    if counted("unreadable") > 0 {
+        page.note(&format!(
+            "{} entries hold facts that this version cannot read; they are not counted.",
+            counted("unreadable")
+        ));
+    }
+    if found.get("truncated") == Some(&Value::Bool(true)) {
+        page.note("The record holds more than was looked at: choose a shorter --since.");
+    }
+    page.note(&text(&found, "caveat"));
+    Ok(Exit::Done)
+}
+
+fn tightened(draft: &Value, out: Option<&Path>, page: &Page) -> Result<(), Failure> {
+    let source = draft.get("text").and_then(Value::as_str).unwrap_or_default();
+    page.note(&format!(
+        "{}, {} calls looked at. A draft: nothing is published.",
+        text(draft, "contract"),
+        text(draft, "calls")
+    ));
+    if items(draft, "changes").is_empty() {
+        page.note("Everything it may do was used as widely as the contract says.");
+    }
+    for mistake in items(draft, "mistakes") {
+        page.note(&format!("  mend: {}", mistake.as_str().unwrap_or_default()));
+    }
+    if draft.get("truncated") == Some(&Value::Bool(true)) {
+        page.note("The record holds more than was looked at: what is left out may have been used.");
+    }
+    let Some(path) = out else {
+        page.out(source);
+        return Ok(());
+    };
+    write_new(path, source)?;
+    page.note(&format!("written to {}", path.display()));
+    Ok(())
+}
+
+/// Writes a draft, and never over anything.
+pub(super) fn write_new(path: &Path, text: &str) -> Result<(), Failure> {
+    let written = std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .open(path)
+        .and_then(|mut file| std::io::Write::write_all(&mut file, text.as_bytes()));
+    written.map_err(|error| {
+        Failure::new("DRAFT_UNWRITTEN", format!("{} cannot be written", path.display()))
+            .because(error.to_string())
+            .fix("Choose a path where nothing is yet.")
+    })
 }
 
 /// What the server would say to it, without one.

@@ -15,6 +15,8 @@ pub(crate) enum Exit {
     Usage = 2,
     /// A contract, a role or a revocation says no.
     Denied = 3,
+    /// Nothing but a human's yes is missing.
+    Pending = 4,
     /// Nobody answers.
     Unreachable = 6,
 }

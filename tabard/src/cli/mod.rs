@@ -9,6 +9,7 @@ mod contract;
 mod directory;
 mod explain;
 mod failure;
+mod foresee;
 mod https;
 mod join_token;
 mod member;
@@ -138,6 +139,12 @@ enum Command {
     Resume(revoke::Resume),
     /// Why a decision came out as it did
     Explain(explain::Explain),
+    /// Whether an agent could do something, before it tries
+    Can(foresee::Can),
+    /// Every agent whose contract allows an action
+    WhoCan(foresee::WhoCan),
+    /// Everything an agent could reach, itself and by way of others
+    BlastRadius(foresee::BlastRadius),
     /// Read, check and export the record
     #[command(subcommand)]
     Audit(audit::AuditCommand),
@@ -201,6 +208,9 @@ fn run(cli: &Cli, page: &Page) -> Result<Exit, Failure> {
         Command::Revoke(command) => revoke::run(command, &at()?, page),
         Command::Resume(command) => revoke::resume(command, &at()?, page),
         Command::Explain(command) => explain::run(command, &at()?, page),
+        Command::Can(asked) => foresee::can(asked, &at()?, page),
+        Command::WhoCan(asked) => foresee::who_can(asked, &at()?, page),
+        Command::BlastRadius(asked) => foresee::blast_radius(asked, &at()?, page),
         Command::Audit(command) => audit::run(command, at, page),
         Command::Server(command) => server::run(command, page),
         Command::Completions(wanted) => completions::run(wanted),

@@ -409,16 +409,22 @@ fn from_json(value: &Value, kind: ArgumentKind) -> Option<ArgumentValue> {
 
 /// What a route carries out. One that says nothing and is no plain read is taken to change something that somebody
 /// would want to have been asked about.
+pub fn sink_in_force(route: &Route) -> Option<Sink> {
+    let reads = matches!(route.method.as_str(), "GET" | "HEAD" | "OPTIONS");
+    let undeclared = || Sink {
+        clearance: Sensitivity::Internal,
+        readers: Readers::Everyone,
+        egress: false,
+        consequential: true,
+        destinations: Vec::new(),
+    };
+    route.sink.clone().or_else(|| (!reads).then(undeclared))
+}
+
+/// The same, once it is known that its destinations are arguments of the route.
 fn sink(route: &Route) -> Result<Option<Sink>, String> {
     let Some(sink) = &route.sink else {
-        let reads = matches!(route.method.as_str(), "GET" | "HEAD" | "OPTIONS");
-        return Ok((!reads).then_some(Sink {
-            clearance: Sensitivity::Internal,
-            readers: Readers::Everyone,
-            egress: false,
-            consequential: true,
-            destinations: Vec::new(),
-        }));
+        return Ok(sink_in_force(route));
     };
     for name in &sink.destinations {
         let argument = route.arguments.iter().find(|argument| argument.name == *name);

@@ -130,14 +130,16 @@ pub(super) async fn apply(
     }))
 }
 
-/// Reads and compiles: what does not compile is not published. Milliseconds, off the async threads.
+/// Reads and compiles: what does not compile is not published.
 async fn compile(document: &Document) -> Result<Contract, Refused> {
-    let (file, text) = (document.file.clone(), document.text.clone());
-    let compiled = tokio::task::spawn_blocking(move || {
-        let contract = Contract::parse(&file, text.as_bytes())?;
-        Compiled::new(contract.clone())?;
-        Ok(contract)
-    });
+    Ok(compiled(&document.file, &document.text).await?.contract().clone())
+}
+
+/// A contract that is not published, ready to decide. Milliseconds, off the async threads.
+pub(super) async fn compiled(file: &str, text: &str) -> Result<Compiled, Refused> {
+    let (file, text) = (file.to_owned(), text.to_owned());
+    let compiled =
+        tokio::task::spawn_blocking(move || Compiled::new(Contract::parse(&file, text.as_bytes())?));
     let mistakes = |errors: Vec<policy::ContractError>| {
         Refused::document("contract", errors.into_iter().map(Into::into).collect())
     };

@@ -11,7 +11,7 @@ use audit::{Entry, EventKind};
 use axum::Json;
 use axum::extract::{Path, State};
 use broker::World;
-use identity::{AgentId, EntryRef, LogId, OrgScope, UnixTime};
+use identity::{AgentId, EntryRef, LogId, OrgId, OrgScope, UnixTime};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::sync::Arc;
@@ -132,10 +132,12 @@ pub(super) async fn at(plane: &Arc<Plane>, place: EntryRef) -> Option<Recorded> 
 
 /// Whether `scope` holds an entry; those of no org are the installation's.
 pub(super) fn sees(scope: OrgScope, it: &Recorded) -> bool {
-    it.parsed
-        .event
-        .org
-        .map_or(scope == OrgScope::Every, |org| scope.holds(org))
+    sees_org(scope, it.parsed.event.org)
+}
+
+/// The same, of an entry of which only the org is looked at.
+pub(super) fn sees_org(scope: OrgScope, org: Option<OrgId>) -> bool {
+    org.map_or(scope == OrgScope::Every, |org| scope.holds(org))
 }
 
 /// The newest entries that match, over all logs.

@@ -15,6 +15,7 @@ mod contracts;
 mod decisions;
 mod directories;
 mod entries;
+mod foresee;
 mod join_string;
 mod join_tokens;
 mod log_files;
@@ -23,6 +24,7 @@ mod principals;
 mod refused;
 mod registrations;
 mod revocations;
+mod simulate;
 mod status;
 mod tail;
 mod tasks;
@@ -133,6 +135,11 @@ fn routes(plane: &Arc<Plane>) -> Router {
         .route("/v1/agents", get(agents::list).post(agents::apply))
         .route("/v1/agents/{name}", get(agents::show))
         .route("/v1/agents/{name}/state", post(agents::set_state))
+        .route("/v1/agents/{name}/can", post(foresee::can))
+        .route("/v1/agents/{name}/reach", get(foresee::show_reach))
+        .route("/v1/agents/{name}/tightened", get(simulate::tightened))
+        .route("/v1/who-can", post(foresee::show_who_can))
+        .route("/v1/contracts/simulate", post(simulate::simulate))
         .route("/v1/contracts", get(contracts::list).post(contracts::apply))
         .route("/v1/contracts/check", post(contracts::check))
         .route("/v1/contracts/{reference}", get(contracts::show))
