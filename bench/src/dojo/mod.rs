@@ -43,17 +43,28 @@ pub(crate) fn start(words: &[&str]) -> Result<ExitCode, Fault> {
         short: has("--short"),
         each: has("--each"),
     };
-    let files: Vec<&str> = words.iter().copied().filter(|word| !word.starts_with("--")).collect();
+    let files: Vec<&str> = words
+        .iter()
+        .copied()
+        .filter(|word| !word.starts_with("--"))
+        .collect();
     let [public, traces] = files[..] else {
         return Err(fault(USAGE));
     };
     let public: Public = serde_json::from_slice(&std::fs::read(public)?)?;
     let traces: Traces = serde_json::from_slice(&std::fs::read(traces)?)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let variants: &[Variant] = if orders.short { &[Variant::Full] } else { &Variant::ALL };
+    let variants: &[Variant] = if orders.short {
+        &[Variant::Full]
+    } else {
+        &Variant::ALL
+    };
     let mut frontier = Vec::new();
     for variant in variants {
-        frontier.push((*variant, runtime.block_on(measure(&public, &traces, *variant, &orders))?));
+        frontier.push((
+            *variant,
+            runtime.block_on(measure(&public, &traces, *variant, &orders))?,
+        ));
     }
     let mut out = std::io::stdout().lock();
     if orders.json {
@@ -186,7 +197,9 @@ fn opened(
     task: &str,
     variant: Variant,
 ) -> Result<(Name, BTreeSet<String>), Fault> {
-    let template = templates.get(task).ok_or_else(|| fault(format!("no template for {task}")))?;
+    let template = templates
+        .get(task)
+        .ok_or_else(|| fault(format!("no template for {task}")))?;
     let named = seen.tasks.get(task).filter(|_| variant.trusts());
     Ok((
         template.clone(),

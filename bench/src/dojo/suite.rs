@@ -101,13 +101,20 @@ impl Files {
     }
 
     /// The template of each user task. Each choice rests on words of the prompt, which have to be there.
-    pub(super) fn templates(&self, tasks: &BTreeMap<String, UserTask>) -> Result<BTreeMap<String, Name>, Fault> {
+    pub(super) fn templates(
+        &self,
+        tasks: &BTreeMap<String, UserTask>,
+    ) -> Result<BTreeMap<String, Name>, Fault> {
         let choices: BTreeMap<String, Choice> = serde_json::from_str(self.tasks)?;
         for (task, choice) in &choices {
-            let known = tasks.get(task).is_some_and(|it| it.prompt.contains(&choice.because));
+            let known = tasks
+                .get(task)
+                .is_some_and(|it| it.prompt.contains(&choice.because));
             if !known {
                 let (suite, words) = (self.name, &choice.because);
-                return Err(fault(format!("{suite} {task}: its prompt does not say {words:?}")));
+                return Err(fault(format!(
+                    "{suite} {task}: its prompt does not say {words:?}"
+                )));
             }
         }
         Ok(choices

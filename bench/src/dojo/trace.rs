@@ -47,7 +47,9 @@ impl Fate {
     fn of(code: Option<String>) -> Self {
         match code {
             None => Self::Ran,
-            Some(code) if matches!(&*code, "TAINTED_SINK" | "TOXIC_COMBINATION" | "NEEDS_APPROVAL") => Self::Asked,
+            Some(code) if matches!(&*code, "TAINTED_SINK" | "TOXIC_COMBINATION" | "NEEDS_APPROVAL") => {
+                Self::Asked
+            }
             Some(code) => Self::Denied(code),
         }
     }
