@@ -325,14 +325,13 @@ impl Compiled {
                 return Ok(response);
             }
         }
-        self.evaluate_all(&request)
+        Ok(self.evaluate_all(&request))
     }
 
     /// Evaluates every policy.
-    pub(crate) fn evaluate_all(&self, request: &Request) -> Result<Response, CompileError> {
-        Ok(self
-            .authorizer
-            .is_authorized(request, &self.policies, &self.entities))
+    pub(crate) fn evaluate_all(&self, request: &Request) -> Response {
+        self.authorizer
+            .is_authorized(request, &self.policies, &self.entities)
     }
     pub(crate) fn rule(&self, id: &PolicyId) -> Option<Rule> {
         self.rules.get(id).copied()

@@ -3,7 +3,7 @@
 use crate::fixture::{Actor1, Answer, Fixture, Wish, now};
 use audit::EventKind;
 use audit::event::LinkVerdict::{Allow, Deny};
-use broker::world::{AgentState, Change, Task, User, UserRight};
+use broker::world::{AgentState, Change, Task, TrustSource, User, UserRight};
 use credential::{AccessTokenClaims, Binding};
 use identity::{Actor, ActorChain, ActorKind, Name, OrgScope, Revision, TaskId};
 use std::collections::BTreeSet;
@@ -381,6 +381,14 @@ async fn every_party_of_a_chain_is_judged_at_every_call() {
     let second = &fixture.agents[1];
     let read = async |user: Option<&str>| call(&fixture, second, &chained(&fixture, user), READ, "").await;
     assert_eq!(read(None).await.status(), 200);
+    // Of an issuer that nobody trusts.
+    assert_eq!(read(Some("ann")).await.status(), 401);
+    fixture.change(Change::TrustSourceSet(TrustSource {
+        org: fixture.org,
+        issuer: "https://login.test".into(),
+        audience: "tabard".into(),
+        keys: r#"{"keys":[]}"#.into(),
+    }));
     // A user of whom nobody knows anything has no rights.
     assert_eq!(read(Some("ann")).await.code(), "USER_NOT_ENTITLED");
     let names = |names: &[&str]| names.iter().map(|text| name(text)).collect::<BTreeSet<Name>>();
@@ -418,7 +426,7 @@ async fn every_party_of_a_chain_is_judged_at_every_call() {
     fixture.change(Change::UserSet(only_one));
     assert_eq!(read(Some("ann")).await.code(), "CHAIN_LINK_DENIED");
 
-    let entries = fixture.journal(7).await;
+    let entries = fixture.journal(8).await;
     let blocked = entries
         .iter()
         .rfind(|entry| entry.event.kind == EventKind::GatewayBlocked)
