@@ -135,7 +135,11 @@ pub(crate) fn parent_actions(behalf: &Behalf) -> Option<BTreeSet<Name>> {
 }
 
 /// The agent that a token for `audience` is handed to; `None` where that is a service.
-pub fn receiver<'w>(world: &'w World, caller: &Agent, audience: &identity::Audience) -> Option<&'w Arc<Agent>> {
+pub fn receiver<'w>(
+    world: &'w World,
+    caller: &Agent,
+    audience: &identity::Audience,
+) -> Option<&'w Arc<Agent>> {
     let id: SpiffeId = audience.as_str().parse().ok()?;
     world.agent_of(OrgScope::Only(caller.org), &id)
 }

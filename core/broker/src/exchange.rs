@@ -20,9 +20,7 @@ use crate::world::{Task, World};
 use audit::event::{CredentialClass, Decision, Ruling, What, Who, Why};
 use audit::{Event, EventKind};
 use credential::{AccessTokenClaims, AgentTask, Binding, Constraints, EntryPlace, Verified};
-use identity::{
-    ActorChain, Audience, Name, OrgScope, TaskId, Thumbprint, TokenId, UnixTime,
-};
+use identity::{ActorChain, Audience, Name, OrgScope, TaskId, Thumbprint, TokenId, UnixTime};
 use policy::{Allowed, ChainVerdict, Denial, Facts, FlowFacts, Reason, Stage, Verdict, WorkflowFacts};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -306,7 +304,13 @@ fn decide_all(
                     tenant: task.tenant.as_ref(),
                     ..policy::ResourceFacts::default()
                 },
-                ..Facts::least(task.org, subject.agent.id, facts::of_task(task), &action, audience)
+                ..Facts::least(
+                    task.org,
+                    subject.agent.id,
+                    facts::of_task(task),
+                    &action,
+                    audience,
+                )
             };
             let asked = Asked {
                 world,

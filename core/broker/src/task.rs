@@ -73,7 +73,10 @@ pub fn open_child(
 ) -> Outcome<OpenedTask> {
     let scope = OrgScope::Only(agent.org);
     let line = world.task_line(scope, instance.task).unwrap_or_default();
-    let Some(parent) = line.first().filter(|_| line.iter().all(|task| task.is_open(draw.now()))) else {
+    let Some(parent) = line
+        .first()
+        .filter(|_| line.iter().all(|task| task.is_open(draw.now())))
+    else {
         let message = "the task of whoever launches is over: nothing is a part of it any more".to_owned();
         return refuse(world, agent, "TASK_PARENT", message, draw);
     };
@@ -157,9 +160,7 @@ fn open_as(
         .detail
         .insert("expires_at".into(), expires_at.rfc3339().into());
     if let Some(parent) = parent {
-        event
-            .detail
-            .insert("parent".into(), parent.id.to_string().into());
+        event.detail.insert("parent".into(), parent.id.to_string().into());
     }
     let task = Task {
         id,
@@ -257,7 +258,9 @@ pub fn declassify(
     let root = task.root();
     event.change_summary = vec![format!("what {root} has read was declassified")];
     // The whole tree shares what was read, and each of its tasks is asked for by itself.
-    let tree = world.tasks(OrgScope::Only(task.org)).filter(|it| it.root() == root);
+    let tree = world
+        .tasks(OrgScope::Only(task.org))
+        .filter(|it| it.root() == root);
     let plan = Plan::new(world.revision(), event, ());
     Outcome::Granted(tree.fold(plan, |plan, it| {
         plan.changing(Change::TaskDeclassified {

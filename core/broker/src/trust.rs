@@ -49,7 +49,8 @@ fn checked(world: &World, source: &TrustSource) -> Result<Jwks, (&'static str, S
         (1..=NAME_BYTES_MAX).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
     };
     if !plain(&source.issuer) || !source.issuer.starts_with("https://") {
-        let message = "an issuer is an https:// URL of at most 255 visible ASCII characters, as its tokens spell `iss`";
+        let message =
+            "an issuer is an https:// URL of at most 255 visible ASCII characters, as its tokens spell `iss`";
         return Err(("TRUST_ISSUER", message.to_owned()));
     }
     if world
@@ -60,7 +61,8 @@ fn checked(world: &World, source: &TrustSource) -> Result<Jwks, (&'static str, S
         return Err(("TRUST_ISSUER", message.to_owned()));
     }
     if !plain(&source.audience) {
-        let message = "an audience has 1 to 255 visible ASCII characters: what the issuer writes into `aud` for us";
+        let message =
+            "an audience has 1 to 255 visible ASCII characters: what the issuer writes into `aud` for us";
         return Err(("TRUST_AUDIENCE", message.to_owned()));
     }
     let unusable = |why: String| {
@@ -70,7 +72,9 @@ fn checked(world: &World, source: &TrustSource) -> Result<Jwks, (&'static str, S
         )
     };
     if source.keys.len() > KEYS_BYTES_MAX {
-        return Err(unusable(format!("the keys take more than {KEYS_BYTES_MAX} bytes")));
+        return Err(unusable(format!(
+            "the keys take more than {KEYS_BYTES_MAX} bytes"
+        )));
     }
     let keys = Jwks::parse(source.keys.as_bytes()).map_err(|error| unusable(error.to_string()))?;
     if keys

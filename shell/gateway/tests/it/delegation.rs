@@ -41,7 +41,9 @@ fn contract(fixture: &Fixture, version: u64, more: &str) {
     let scope = OrgScope::Only(fixture.org);
     let agent = world.agent(scope, fixture.agent().id).unwrap();
     let record = world.contracts(scope).find(|record| record.version == 1).unwrap();
-    let source = record.source.replace("version: 1", &format!("version: {version}"));
+    let source = record
+        .source
+        .replace("version: 1", &format!("version: {version}"));
     let source = format!("{source}{more}");
     let parsed = policy::Contract::parse("demo.yaml", source.as_bytes()).unwrap();
     let hash = policy::Compiled::new(parsed).unwrap().hash().0;
@@ -106,7 +108,9 @@ fn request(fixture: &Fixture, path: &str) -> String {
     };
     claims.chain = agents
         .into_iter()
-        .fold(ActorChain::starting_with(ann), |chain, agent| chain.extended(agent).unwrap());
+        .fold(ActorChain::starting_with(ann), |chain, agent| {
+            chain.extended(agent).unwrap()
+        });
     claims.task = Some(first.task);
     let token = fixture.sign(&claims);
     let url = format!("http://{}{path}", fixture.address);
@@ -142,7 +146,10 @@ async fn the_next_call_is_refused_once_any_party_may_not() {
     assert_eq!(call(&fixture).await.status(), 200);
     fixture.change(ann(&fixture, &["demo-0"]));
     let answer = call(&fixture).await;
-    assert_eq!((answer.status(), answer.code()), (403, "USER_NOT_ENTITLED".into()));
+    assert_eq!(
+        (answer.status(), answer.code()),
+        (403, "USER_NOT_ENTITLED".into())
+    );
     fixture.change(Change::UserRemoved {
         org: fixture.org,
         issuer: IDP.into(),
@@ -171,7 +178,10 @@ async fn the_next_call_is_refused_once_any_party_may_not() {
     let fixture = furnished().await;
     contract(&fixture, 3, "");
     let answer = call(&fixture).await;
-    assert_eq!((answer.status(), answer.code()), (403, "CHAIN_LINK_DENIED".into()));
+    assert_eq!(
+        (answer.status(), answer.code()),
+        (403, "CHAIN_LINK_DENIED".into())
+    );
     let entries = fixture.journal(1).await;
     let verdicts: Vec<_> = entries[0].event.chain.iter().map(|link| link.verdict).collect();
     assert_eq!(

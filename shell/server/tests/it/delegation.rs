@@ -15,7 +15,10 @@ use serde_json::{Value, json};
 
 /// The contract of an agent that reads and lists invoices.
 fn contract(name: &str, actions: &str, delegation: &str) -> String {
-    let business: Vec<String> = actions.split(", ").map(|it| format!("{it}: Work with invoices")).collect();
+    let business: Vec<String> = actions
+        .split(", ")
+        .map(|it| format!("{it}: Work with invoices"))
+        .collect();
     format!(
         "apiVersion: tabard/v1\nkind: AgentContract\nmetadata: {{name: {name}, version: 1}}\n\
          owner: {{team: finance-platform}}\n\
@@ -41,7 +44,11 @@ async fn furnished() -> (Place, Idp) {
         ("reader", READ, "delegation: {may_delegate_to: [deep, planner]}"),
         ("deep", READ, "delegation: {max_depth: 2}"),
         ("thief", BOTH, ""),
-        ("strict", BOTH, "delegation: {on_behalf_of: {require_user: true, groups: [office]}}"),
+        (
+            "strict",
+            BOTH,
+            "delegation: {on_behalf_of: {require_user: true, groups: [office]}}",
+        ),
     ] {
         let text = contract(name, actions, delegation);
         place.register(place.org, name, text.as_bytes()).await;
@@ -100,8 +107,14 @@ fn refusal(place: &Place, answer: &Answer, error: &str, code: &str) -> Value {
     let decision = answer.json()["decision_id"].as_str().unwrap().to_owned();
     let entries = place.entries();
     let entry = entries.iter().find(|entry| entry.contains(&decision)).unwrap();
-    assert!(entry.contains("token.denied") && entry.contains(code), "{code}: {entry}");
-    assert!(!entry.contains(ANN), "a person's name stands in the record: {entry}");
+    assert!(
+        entry.contains("token.denied") && entry.contains(code),
+        "{code}: {entry}"
+    );
+    assert!(
+        !entry.contains(ANN),
+        "a person's name stands in the record: {entry}"
+    );
     serde_json::from_str(entry).unwrap()
 }
 
@@ -114,7 +127,14 @@ async fn a_user_acts_through_an_agent_and_that_through_another() {
     let (place, idp) = furnished().await;
     let (planner, reader) = (launch(&place, "planner").await, launch(&place, "reader").await);
 
-    let handed = ask(&place, &planner, (&idp.token(&place), "id_token"), &spiffe("reader"), "").await;
+    let handed = ask(
+        &place,
+        &planner,
+        (&idp.token(&place), "id_token"),
+        &spiffe("reader"),
+        "",
+    )
+    .await;
     let handed = token(&handed);
     let parent = claims(&place, &handed, &spiffe("reader"));
     // The planner may list as well, the user may not: what both may is left.
@@ -157,7 +177,12 @@ async fn a_user_acts_through_an_agent_and_that_through_another() {
         .map(|entry| serde_json::from_str::<Value>(entry).unwrap())
         .find(|entry| entry["credential"]["id"] == wire["jti"])
         .unwrap();
-    let verdicts: Vec<&Value> = entry["chain"].as_array().unwrap().iter().map(|it| &it["verdict"]).collect();
+    let verdicts: Vec<&Value> = entry["chain"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| &it["verdict"])
+        .collect();
     assert_eq!(verdicts, [&Value::Null, &json!("allow"), &json!("allow")]);
     assert!(!entry.to_string().contains(ANN));
     assert_eq!(entry["credential"]["parent"], json!(parent.token.to_string()));
@@ -183,11 +208,20 @@ async fn a_user_has_no_right_that_nobody_set() {
     refusal(&place, &other, "invalid_request", "USER_NOT_ENTITLED");
     // The same token at another agent, through which Ann may do nothing.
     let thief = launch(&place, "thief").await;
-    let answer = ask(&place, &thief, (&user, "id_token"), "invoices", "&scope=invoices.read").await;
+    let answer = ask(
+        &place,
+        &thief,
+        (&user, "id_token"),
+        "invoices",
+        "&scope=invoices.read",
+    )
+    .await;
     refusal(&place, &answer, "invalid_request", "USER_NOT_ENTITLED");
     // Somebody whom the issuer knows and the org does not.
     let header = r#"{"alg":"ES256","typ":"JWT"}"#;
-    let bob = idp.key.jws(header, &Idp::claims(&place, |it| it["sub"] = json!("bob")));
+    let bob = idp
+        .key
+        .jws(header, &Idp::claims(&place, |it| it["sub"] = json!("bob")));
     let answer = ask(&place, &planner, (&bob, "id_token"), "invoices", "").await;
     refusal(&place, &answer, "invalid_request", "USER_NOT_ENTITLED");
 }
@@ -196,7 +230,16 @@ async fn a_user_has_no_right_that_nobody_set() {
 async fn what_a_user_may_ends_for_tokens_that_are_out_too() {
     let (place, idp) = furnished().await;
     let (planner, reader) = (launch(&place, "planner").await, launch(&place, "reader").await);
-    let handed = token(&ask(&place, &planner, (&idp.token(&place), "jwt"), &spiffe("reader"), "").await);
+    let handed = token(
+        &ask(
+            &place,
+            &planner,
+            (&idp.token(&place), "jwt"),
+            &spiffe("reader"),
+            "",
+        )
+        .await,
+    );
     let child = token(&ask(&place, &reader, (&handed, "access_token"), "invoices", "").await);
     let child = claims(&place, &child, "invoices");
     let world = place.installation().store.world();
@@ -221,7 +264,16 @@ async fn what_a_user_may_ends_for_tokens_that_are_out_too() {
 async fn an_agent_in_the_middle_that_is_stopped_takes_the_chain_with_it() {
     let (place, idp) = furnished().await;
     let (planner, reader) = (launch(&place, "planner").await, launch(&place, "reader").await);
-    let handed = token(&ask(&place, &planner, (&idp.token(&place), "jwt"), &spiffe("reader"), "").await);
+    let handed = token(
+        &ask(
+            &place,
+            &planner,
+            (&idp.token(&place), "jwt"),
+            &spiffe("reader"),
+            "",
+        )
+        .await,
+    );
     let child = claims(
         &place,
         &token(&ask(&place, &reader, (&handed, "access_token"), "invoices", "").await),
@@ -294,7 +346,14 @@ async fn a_chain_is_no_longer_than_each_contract_allows() {
     );
     let first = token(&own(&place, &planner, &spiffe("reader"), "").await);
     let second = token(&ask(&place, &reader, (&first, "access_token"), &spiffe("deep"), "").await);
-    let third = ask(&place, &deep, (&second, "access_token"), "invoices", "&scope=invoices.read").await;
+    let third = ask(
+        &place,
+        &deep,
+        (&second, "access_token"),
+        "invoices",
+        "&scope=invoices.read",
+    )
+    .await;
     refusal(&place, &third, "invalid_request", "CHAIN_TOO_DEEP");
     // By itself and as the second it may.
     token(&own(&place, &deep, "invoices", "").await);
@@ -313,7 +372,14 @@ async fn a_token_that_is_handed_on_never_widens() {
     refusal(&place, &answer, "invalid_scope", "ACTION_NOT_GRANTED");
     // The planner passed on less than the reader may.
     let narrow = token(&own(&place, &planner, &spiffe("reader"), "&scope=invoices.list").await);
-    let answer = ask(&place, &reader, (&narrow, "access_token"), "invoices", "&scope=invoices.read").await;
+    let answer = ask(
+        &place,
+        &reader,
+        (&narrow, "access_token"),
+        "invoices",
+        "&scope=invoices.read",
+    )
+    .await;
     refusal(&place, &answer, "invalid_authorization_details", "SCOPE_WIDENED");
     let answer = ask(&place, &reader, (&narrow, "access_token"), "invoices", "").await;
     assert_eq!(answer.status, 400, "{}", answer.text());
@@ -334,7 +400,12 @@ async fn a_token_for_somebody_else_is_nobodys_subject_token() {
     // Meant for the service (a confused deputy), and meant for another agent (a thief).
     let service = token(&own(&place, &planner, "invoices", "").await);
     let handed = token(&own(&place, &planner, &spiffe("reader"), "").await);
-    for (who, what) in [(&reader, &service), (&thief, &service), (&thief, &handed), (&planner, &handed)] {
+    for (who, what) in [
+        (&reader, &service),
+        (&thief, &service),
+        (&thief, &handed),
+        (&planner, &handed),
+    ] {
         let answer = ask(&place, who, (what, "access_token"), "invoices", "").await;
         let entry = refusal(&place, &answer, "invalid_request", "SUBJECT_REJECTED");
         assert!(entry["detail"]["subject"].is_string());
@@ -387,25 +458,60 @@ async fn a_users_token_that_is_not_good_is_worth_nothing() {
         ("another key", forger.jws(header, &good)),
         ("a key in the header", {
             let jwk = credential::Jwk::bare(forger.public.clone()).to_json();
-            forger.jws(&format!("{{\"alg\":\"ES256\",\"typ\":\"JWT\",\"jwk\":{jwk}}}"), &good)
+            forger.jws(
+                &format!("{{\"alg\":\"ES256\",\"typ\":\"JWT\",\"jwk\":{jwk}}}"),
+                &good,
+            )
         }),
-        ("access token class", idp.key.jws(r#"{"alg":"ES256","typ":"at+jwt"}"#, &good)),
-        ("another issuer", changed(|it| it["iss"] = json!("https://idp.example/"))),
+        (
+            "access token class",
+            idp.key.jws(r#"{"alg":"ES256","typ":"at+jwt"}"#, &good),
+        ),
+        (
+            "another issuer",
+            changed(|it| it["iss"] = json!("https://idp.example/")),
+        ),
         ("another audience", changed(|it| it["aud"] = json!("other"))),
-        ("over", changed(|it| it["exp"] = json!(it["iat"].as_u64().unwrap() - 1))),
-        ("over, within the tolerance of clocks", changed(|it| it["exp"] = it["iat"].clone())),
-        ("end as text", changed(|it| it["exp"] = json!(it["exp"].to_string()))),
-        ("end as a fraction", changed(|it| it["exp"] = json!(4_000_000_000.5))),
-        ("no issue date", changed(|it| drop(it.as_object_mut().unwrap().remove("iat")))),
-        ("not yet", changed(|it| it["nbf"] = json!(it["iat"].as_u64().unwrap() + 60))),
+        (
+            "over",
+            changed(|it| it["exp"] = json!(it["iat"].as_u64().unwrap() - 1)),
+        ),
+        (
+            "over, within the tolerance of clocks",
+            changed(|it| it["exp"] = it["iat"].clone()),
+        ),
+        (
+            "end as text",
+            changed(|it| it["exp"] = json!(it["exp"].to_string())),
+        ),
+        (
+            "end as a fraction",
+            changed(|it| it["exp"] = json!(4_000_000_000.5)),
+        ),
+        (
+            "no issue date",
+            changed(|it| drop(it.as_object_mut().unwrap().remove("iat"))),
+        ),
+        (
+            "not yet",
+            changed(|it| it["nbf"] = json!(it["iat"].as_u64().unwrap() + 60)),
+        ),
         ("begin as text", changed(|it| it["nbf"] = json!("1"))),
         ("nobody", changed(|it| it["sub"] = json!(""))),
-        ("the caller's own identity", planner.jwt_svid(&place, place.issuer()).await),
+        (
+            "the caller's own identity",
+            planner.jwt_svid(&place, place.issuer()).await,
+        ),
     ];
     for (what, token) in bad {
         for kind in ["id_token", "jwt"] {
             let answer = ask(&place, &planner, (&token, kind), "invoices", "").await;
-            assert_eq!(answer.json()["code"], "SUBJECT_REJECTED", "{what}: {}", answer.text());
+            assert_eq!(
+                answer.json()["code"],
+                "SUBJECT_REJECTED",
+                "{what}: {}",
+                answer.text()
+            );
             refusal(&place, &answer, "invalid_request", "SUBJECT_REJECTED");
         }
     }

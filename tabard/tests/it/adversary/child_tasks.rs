@@ -37,7 +37,11 @@ fn furnished() -> Installation {
 }
 
 fn task<'a>(tasks: &'a Value, agent: &str) -> &'a Value {
-    let found = tasks.as_array().unwrap().iter().find(|it| it["agent_name"] == json!(agent));
+    let found = tasks
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|it| it["agent_name"] == json!(agent));
     found.unwrap_or_else(|| panic!("no task of {agent} in {tasks:#?}"))
 }
 
@@ -47,7 +51,9 @@ fn what_a_run_launches_is_a_part_of_its_own_task() {
     let call = "curl -sS -o /dev/null -w %{http_code} http://invoices.demo/v1/invoices";
     let nested = dev.tabard_within(&format!("-q run --as child -- {call}"));
     let run = |tenant: &str, command: &str| {
-        dev.tabard(&["-q", "run", "--as", "parent", "--tenant", tenant, "--", "sh", "-c", command])
+        dev.tabard(&[
+            "-q", "run", "--as", "parent", "--tenant", tenant, "--", "sh", "-c", command,
+        ])
     };
     assert_eq!(run("acme-eu", &nested).ok(), "200");
     let tasks = dev.json(&["task", "list"]);
@@ -55,7 +61,12 @@ fn what_a_run_launches_is_a_part_of_its_own_task() {
     assert_eq!((&child["parent"], &child["root"]), (&parent["id"], &parent["id"]));
     assert_eq!(child["tenant"], json!("acme-eu"));
     assert_eq!(child["opener"]["kind"], json!("operator"));
-    assert!(child["opener"]["name"].as_str().unwrap().ends_with(" through parent"));
+    assert!(
+        child["opener"]["name"]
+            .as_str()
+            .unwrap()
+            .ends_with(" through parent")
+    );
     assert!(child["expires_at"].as_u64() <= parent["expires_at"].as_u64());
     assert_eq!((&child["open"], &parent["open"]), (&json!(false), &json!(false)));
 
@@ -64,8 +75,13 @@ fn what_a_run_launches_is_a_part_of_its_own_task() {
     let ended = run("acme-eu", &other);
     assert_eq!((ended.code, ended.out.as_str()), (Some(113), ""), "{}", ended.err);
     dev.recorded("task.refused", &[&ended.decision(), "TASK_TENANT"]);
-    let clean = dev.tabard(&["-q", "task", "open", "child", "--tenant", "acme-eu"]).ok();
-    let named = dev.tabard_within(&format!("-q run --as child --task {} -- echo started", clean.trim()));
+    let clean = dev
+        .tabard(&["-q", "task", "open", "child", "--tenant", "acme-eu"])
+        .ok();
+    let named = dev.tabard_within(&format!(
+        "-q run --as child --task {} -- echo started",
+        clean.trim()
+    ));
     let ended = run("acme-eu", &named);
     assert_eq!((ended.code, ended.out.as_str()), (Some(113), ""), "{}", ended.err);
     dev.recorded("run.refused", &[&ended.decision(), "TASK_NOT_OPEN"]);
@@ -80,7 +96,9 @@ fn what_a_run_launches_is_a_part_of_its_own_task() {
 
 /// From inside a run, the same uid is nobody.
 fn only_a_person_lowers_what_a_task_has_read(dev: &Installation) {
-    let open = dev.tabard(&["-q", "task", "open", "parent", "--tenant", "acme-eu"]).ok();
+    let open = dev
+        .tabard(&["-q", "task", "open", "parent", "--tenant", "acme-eu"])
+        .ok();
     let id = open.trim();
     let lower = format!("task declassify {id} --reason 'the mail was checked'");
     let ended = dev.billing(&["sh", "-c", &dev.tabard_within(&lower)]);
@@ -88,12 +106,18 @@ fn only_a_person_lowers_what_a_task_has_read(dev: &Installation) {
     assert!(ended.err.contains("ADMIN_INSIDE_RUN"), "{}", ended.err);
     let short = dev.tabard(&["task", "declassify", id, "--reason", ""]);
     assert!(short.err.contains("TASK_REASON"), "{}", short.err);
-    dev.tabard(&["task", "declassify", id, "--reason", "the mail was checked"]).ok();
+    dev.tabard(&["task", "declassify", id, "--reason", "the mail was checked"])
+        .ok();
     let entry = dev.recorded("task.declassified", &[id]);
     assert_eq!(entry["detail"]["reason"], json!("the mail was checked"));
     assert!(entry["human"]["uid"].is_number());
     let tasks = dev.json(&["task", "list"]);
-    let lowered = tasks.as_array().unwrap().iter().find(|it| it["id"] == json!(id)).unwrap();
+    let lowered = tasks
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|it| it["id"] == json!(id))
+        .unwrap();
     assert!(lowered["declassified"].as_u64().unwrap() > 0);
 }
 
@@ -103,26 +127,62 @@ fn users_and_issuers_are_set_by_people(dev: &Installation) {
     let keys = work.join("jwks.json");
     std::fs::write(&keys, KEYS).unwrap();
     let keys = keys.to_str().unwrap();
-    let right = ["--agent", "parent", "--service", "invoices", "--action", "invoices.read"];
+    let right = [
+        "--agent",
+        "parent",
+        "--service",
+        "invoices",
+        "--action",
+        "invoices.read",
+    ];
     let set = |issuer: &str, subject: &str, more: &[&str]| {
         let all = [&["user", "set", issuer, subject, "--for", "90d"], more].concat();
         dev.tabard(&all)
     };
     let early = set(IDP, "ann-4711", &right);
     assert!(early.err.contains("USER_ISSUER"), "{}", early.err);
-    let plain = dev.tabard(&["trust", "add", "http://idp.example", "--audience", "tabard", "--keys", keys]);
+    let plain = dev.tabard(&[
+        "trust",
+        "add",
+        "http://idp.example",
+        "--audience",
+        "tabard",
+        "--keys",
+        keys,
+    ]);
     assert!(plain.err.contains("TRUST_ISSUER"), "{}", plain.err);
-    dev.tabard(&["trust", "add", IDP, "--audience", "tabard", "--keys", keys]).ok();
+    dev.tabard(&["trust", "add", IDP, "--audience", "tabard", "--keys", keys])
+        .ok();
     assert_eq!(dev.json(&["trust", "list"])[0]["kids"], json!(["a"]));
-    let typo = set(IDP, "ann-4711", &["--agent", "paren", "--service", "invoices", "--action", "invoices.read"]);
+    let typo = set(
+        IDP,
+        "ann-4711",
+        &[
+            "--agent",
+            "paren",
+            "--service",
+            "invoices",
+            "--action",
+            "invoices.read",
+        ],
+    );
     assert!(typo.err.contains("USER_AGENT"), "{}", typo.err);
-    set(IDP, "ann-4711", &[&right[..], &["--tenant", "acme-eu", "--group", "office"]].concat()).ok();
+    set(
+        IDP,
+        "ann-4711",
+        &[&right[..], &["--tenant", "acme-eu", "--group", "office"]].concat(),
+    )
+    .ok();
     let users = dev.json(&["user", "list"]);
     assert_eq!(users[0]["rights"][0]["tenants"], json!(["acme-eu"]));
     let entry = dev.recorded("user.set", &[IDP]);
     assert!(!entry.to_string().contains("ann-4711"), "{entry}");
-    dev.tabard(&["directory", "set", "acme-eu", "--destination", "@acme.example"]).ok();
-    assert_eq!(dev.tabard(&["directory", "show", "acme-eu"]).ok().trim(), "@acme.example");
+    dev.tabard(&["directory", "set", "acme-eu", "--destination", "@acme.example"])
+        .ok();
+    assert_eq!(
+        dev.tabard(&["directory", "show", "acme-eu"]).ok().trim(),
+        "@acme.example"
+    );
     dev.tabard(&["user", "remove", IDP, "ann-4711"]).ok();
     dev.tabard(&["trust", "remove", IDP]).ok();
     assert_eq!(dev.json(&["user", "list"]), json!([]));
