@@ -5,6 +5,7 @@
 //! lists all of them and where each is.
 
 mod child_tasks;
+mod delegation;
 pub(crate) mod home;
 mod installation;
 mod isolation;
