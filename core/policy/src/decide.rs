@@ -45,9 +45,7 @@ fn judge(
     now: UnixTime,
     response: &Response,
 ) -> Result<Allowed, Denial> {
-    if let Some(error) = response.diagnostics().errors().next() {
-        return Err(failure(compiled, &error.to_string()));
-    }
+    let decision = ruling(response).map_err(|error| failure(compiled, &error))?;
     let ids: Vec<&PolicyId> = response.diagnostics().reason().collect();
     let mut rules = Vec::with_capacity(ids.len());
     for id in &ids {
@@ -59,9 +57,18 @@ fn judge(
     rules.sort_unstable();
     let mut policies: Vec<String> = ids.iter().map(ToString::to_string).collect();
     policies.sort_unstable();
-    match response.decision() {
+    match decision {
         Decision::Allow => allowed(compiled, facts, &rules, policies),
         Decision::Deny => Err(denied(compiled, facts, now, &rules, policies)),
+    }
+}
+
+/// What Cedar's answer counts as: its decision, or the first error. A policy that fails is skipped by Cedar, and the
+/// skipped one may be a limit.
+pub(crate) fn ruling(response: &Response) -> Result<Decision, String> {
+    match response.diagnostics().errors().next() {
+        Some(error) => Err(error.to_string()),
+        None => Ok(response.decision()),
     }
 }
 

@@ -1,5 +1,6 @@
 //! The judgement: one test per reason that a contract can give, properties, and the committed decision matrix.
 
+mod corpus;
 mod matrix;
 mod properties;
 mod reasons;

@@ -3,7 +3,7 @@
 
 use super::*;
 use crate::contract::tests::{bless, write};
-use crate::{Verdict, decide};
+use crate::{ChainLink, Verdict, decide, decide_chain};
 use std::fmt::Write as _;
 
 const EXPECTED: &str = include_str!("../../../../testdata/decisions.txt");
@@ -20,6 +20,7 @@ fn the_decision_matrix_is_as_committed() {
     for (file, text) in contracts() {
         rows(&mut out, &file, &text);
     }
+    chains(&mut out);
     if bless() {
         write(PATH, &out);
         return;
@@ -122,4 +123,153 @@ fn rows(out: &mut String, file: &str, text: &str) {
             }
         }
     }
+}
+
+/// Who stands before the clerk, or behind it, in a chain.
+const CHAINS: [(&str, Option<bool>, &[&str]); 7] = [
+    ("clerk", None, &["clerk"]),
+    ("user clerk", Some(true), &["clerk"]),
+    ("unentitled-user clerk", Some(false), &["clerk"]),
+    ("user clerk erp-reader", Some(true), &["clerk", "erp-reader"]),
+    ("user clerk other", Some(true), &["clerk", "other"]),
+    ("user other clerk", Some(true), &["other", "clerk"]),
+    (
+        "user clerk erp-reader other",
+        Some(true),
+        &["clerk", "erp-reader", "other"],
+    ),
+];
+
+/// The contract of another agent in the clerk's chains: it reads, answers and exports, and delegates to nobody.
+fn narrow(agent: &str) -> String {
+    let more = if agent == "other" {
+        ""
+    } else {
+        "delegation: {may_delegate_to: [other], max_depth: 4}\n"
+    };
+    format!(
+        "apiVersion: tabard/v1\nkind: AgentContract\nmetadata: {{name: {agent}, version: 1}}\nowner: {{team: t}}\n\
+         purpose: {{id: clerk, statement: Helps the clerk}}\nidentity: {{min_assurance: 2}}\n\
+         tenants: {{mode: task, allowed: [acme-eu, globex]}}\n\
+         tasks: {{types: [ad-hoc], openers: [user]}}\n{more}lifecycle: {{expires: 2027-12-31}}\n\
+         grants:\n  - id: mail\n    services: [office]\n    actions: [read, export]\n    reason: It reads for others\n\
+         \x20   business_action: {{read: Read, export: Export}}\n"
+    )
+}
+
+/// Chain × action × tenant: what every agent's contract says, and what comes of all of them.
+fn chains(out: &mut String) {
+    out.push_str(
+        "# chain | stage | action | data -> verdict [reasons]; then of each agent, in the order of the chain\n",
+    );
+    let clerk = compiled(include_str!("../../testdata/clerk.yaml"));
+    let others = ["erp-reader", "other"].map(|agent| (agent, compiled(&narrow(agent))));
+    let contract = |agent: &str| {
+        let other = others.iter().find(|(known, _)| *known == agent);
+        other.map_or(&clerk, |(_, contract)| contract)
+    };
+    for (title, user, agents) in CHAINS {
+        for call in [false, true] {
+            for action in ["read", "send", "export", "pay", "delete"] {
+                for tenant in ["acme-eu", "globex"] {
+                    chain(out, title, user, agents, &contract, call, action, &name(tenant));
+                }
+            }
+        }
+    }
+}
+
+#[expect(
+    clippy::too_many_arguments,
+    reason = "one row of a table, each column from another list"
+)]
+fn chain<'c>(
+    out: &mut String,
+    title: &str,
+    user: Option<bool>,
+    agents: &[&str],
+    contract: &impl Fn(&str) -> &'c Compiled,
+    call: bool,
+    action: &str,
+    tenant: &Name,
+) {
+    let words = Words {
+        action: name(action),
+        audience: "office".parse().unwrap(),
+        task_type: name("ad-hoc"),
+        purpose: name("clerk"),
+        scope: vec![name(action)],
+        ..Words::billing()
+    };
+    let arguments = [("amount", ArgValue::Int(5))];
+    let depth = u8::try_from(agents.len()).unwrap() + u8::from(user.is_some());
+    let names: Vec<Name> = agents.iter().map(|agent| name(agent)).collect();
+    let counters: Vec<Vec<(CounterId, i64)>> = agents
+        .iter()
+        .map(|agent| {
+            contract(agent)
+                .counters()
+                .iter()
+                .map(|it| (it.id.clone(), 0))
+                .collect()
+        })
+        .collect();
+    let all: Vec<Facts<'_>> = (0..agents.len())
+        .map(|place| {
+            let mut facts = words.call(&arguments);
+            facts.counters = &counters[place];
+            facts.link = Link {
+                position: u8::try_from(place).unwrap() + 1 + u8::from(user.is_some()),
+                depth,
+            };
+            facts.next = names.get(place + 1);
+            facts.resource.tenant = Some(tenant);
+            facts.user = facts.user.filter(|_| user.is_some()).map(|known| UserFacts {
+                entitled: user == Some(true),
+                ..known
+            });
+            if !call {
+                facts.stage = Stage::Exchange;
+            }
+            facts
+        })
+        .collect();
+    let links: Vec<ChainLink<'_>> = agents
+        .iter()
+        .zip(&all)
+        .map(|(agent, facts)| ChainLink {
+            compiled: contract(agent),
+            facts,
+        })
+        .collect();
+    let (actor, before) = links.split_last().unwrap();
+    let verdict = decide_chain(before, *actor, NOW);
+    let codes = |verdict: &Verdict| -> Vec<&'static str> {
+        verdict
+            .reasons()
+            .iter()
+            .map(|detail| detail.reason.code())
+            .collect()
+    };
+    let word = |verdict: &Verdict| if verdict.is_allowed() { "allow" } else { "deny" };
+    let mut row = format!(
+        "{title} | {} | {action} | {tenant} -> {} {}",
+        if call { "call" } else { "exchange" },
+        word(&verdict.verdict),
+        codes(&verdict.verdict).join(" ")
+    );
+    row.truncate(row.trim_end().len());
+    if agents.len() > 1 {
+        for (agent, link) in agents.iter().zip(&verdict.links) {
+            write!(
+                row,
+                " | {agent}: {} {}",
+                word(&link.verdict),
+                codes(&link.verdict).join(" ")
+            )
+            .unwrap();
+            row.truncate(row.trim_end().len());
+        }
+    }
+    writeln!(out, "{row}").unwrap();
 }

@@ -241,6 +241,22 @@ proptest! {
     }
 
     #[test]
+    fn what_was_recorded_is_decided_again_alike_by_any_contract(shape in shapes(), candidate in shapes(), cases in proptest::collection::vec(cases(), 24)) {
+        let (then, candidate) = (shape.compiled(), candidate.compiled());
+        for case in cases {
+            case.with(None, |facts| {
+                let rows = facts.rows(case.now());
+                let rows = rows.iter().map(|row| (row.name.as_str(), &row.value));
+                let recorded = crate::Recorded::read(rows).unwrap();
+                for contract in [&then, &candidate] {
+                    let again = recorded.with(|facts| decide(contract, facts, recorded.now()));
+                    assert_eq!(again, decide(contract, facts, case.now()), "{case:?}");
+                }
+            });
+        }
+    }
+
+    #[test]
     fn the_same_facts_give_the_same_verdict(shape in shapes(), case in cases()) {
         let contract = shape.compiled();
         prop_assert_eq!(case.verdict(&contract), case.verdict(&shape.compiled()));

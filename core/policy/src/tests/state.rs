@@ -384,6 +384,22 @@ fn a_chain_is_allowed_only_if_every_link_is() {
     let mut actor = second.call(&[]);
     actor.counters = &other;
     let chain = |before: &Facts<'_>, actor: &Facts<'_>| {
+        // Each link can be decided again from the rows that an entry keeps of the whole chain.
+        let mut rows = actor.rows(NOW);
+        let more = crate::link_rows(&rows, before, NOW);
+        rows.extend(more);
+        let rows = rows.iter().map(|row| (row.name.as_str(), &row.value));
+        let link = Recorded::read_link(before.link.position, rows.clone()).unwrap();
+        assert_eq!(
+            link.with(|facts| decide(&clerk, facts, NOW)),
+            decide(&clerk, before, NOW)
+        );
+        let own = Recorded::read(rows.clone()).unwrap();
+        assert_eq!(
+            own.with(|facts| decide(&billing, facts, NOW)),
+            decide(&billing, actor, NOW)
+        );
+        assert!(Recorded::read_link(7, rows).is_err());
         decide_chain(
             &[ChainLink {
                 compiled: &clerk,
