@@ -72,7 +72,10 @@ impl Wanted {
 /// The arguments without those that are left out, as the service declares them.
 fn typed(route: &Route, arguments: &Map<String, Value>) -> Map<String, Value> {
     let kind = |name: &str| {
-        let declared = route.arguments.iter().find(|argument| argument.name.as_str() == name);
+        let declared = route
+            .arguments
+            .iter()
+            .find(|argument| argument.name.as_str() == name);
         declared.map(|argument| argument.kind)
     };
     let given = arguments.iter().filter(|(_, value)| !value.is_null());
