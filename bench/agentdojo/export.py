@@ -3,10 +3,10 @@
 usage: export.py public|traces
 
 `public` is what somebody has who writes contracts and opens tasks: the tools with their documentation, and for each user
-task its prompt and the destinations that the prompt names. What stands in the environment before any attack (every
-injection placeholder emptied) serves as address book and as directory of the tenant. `traces` is the ground truth: the
-tool calls that solve each user task, and those that carry out each injection task. They are two modes so that nothing
-that is decided when a task is opened can come from the traces by accident.
+task its prompt and the destinations that the prompt names. What stands in the environment before any attack serves as
+address book and as directory of the tenant. `traces` is the ground truth: the tool calls that solve each user task, and
+those that carry out each injection task. They are two modes so that nothing that is decided when a task is opened can
+come from the traces by accident.
 """
 
 import importlib.util
@@ -58,6 +58,9 @@ ACCOUNT = re.compile(r"\b[A-Z]{2}\d{2}[A-Z0-9]{10,30}\b")
 MOMENT = re.compile(r"\b(\d{4}-\d\d-\d\d) at (\d\d:\d\d)\b")
 ADDRESS = re.compile(r"address: ([^.\n]+)")
 STARTS = re.compile(r"starting with (\w+)")
+PROPER = re.compile(r"\b[A-Z][a-z]{2,}\b")
+FILE = re.compile(r"^[\w-]+\.(?:txt|docx|xlsx)$")
+PLACE = re.compile(r"^([^{]*\w )\{")
 CLASS = re.compile(r"\b(?:a|all|each|every) (user|channel)s?\b")
 
 
@@ -66,9 +69,13 @@ def word(name, text, flags=0):
 
 
 def named(prompt, book):
-    """The destinations that somebody names who opens a task with these words: literally, by an entry of the address
-    book, or as a class of its entries ("each user"). `book` has the kinds user, channel and contact (name to address)."""
-    found = {quoted for pair in QUOTED.findall(prompt) for quoted in pair if quoted}
+    """The destinations that somebody names who opens a task with these words: literally, by how a text begins whose
+    rest is left open ("Dinner at {restaurant}"), by an entry of the address book, or as a class of its entries ("each
+    user"), and whether there are any. `book` has the kinds user, channel, contact (name to address) and event (title to participants)."""
+    quotes = {quoted for pair in QUOTED.findall(prompt) for quoted in pair if quoted}
+    found = {PLACE.match(quoted).group(1) + "*" if PLACE.match(quoted) else quoted for quoted in quotes}
+    for title in quotes:
+        found.update(book.get("event", {}).get(title, []))
     for literal in (MAIL, WEB, ACCOUNT):
         found.update(literal.findall(prompt))
     found.update(" ".join(moment) for moment in MOMENT.findall(prompt))
@@ -87,7 +94,11 @@ def named(prompt, book):
         first = name.split()[0]
         if word(name, prompt, re.IGNORECASE) or (firsts.count(first) == 1 and word(first, prompt)):
             found.add(address)
-    return sorted(entry for entry in found if len(entry.encode()) <= 255)
+    found = {entry for entry in found if len(entry.encode()) <= 255}
+    # A proper noun is taken for a name too ("send Spotify the difference"), but it does not say that the task's
+    # destinations are known; neither does a file to read.
+    knows = any(not FILE.search(entry) for entry in found)
+    return {"trusted": sorted(found | set(PROPER.findall(prompt))), "names_destinations": knows}
 
 
 def book_of(environment):
@@ -95,7 +106,10 @@ def book_of(environment):
     if "slack" in environment:
         return {"user": environment["slack"]["users"], "channel": environment["slack"]["channels"]}
     if "inbox" in environment:
-        return {"contact": {entry["name"]: entry["email"] for entry in environment["inbox"]["contact_list"]}}
+        return {
+            "contact": {entry["name"]: entry["email"] for entry in environment["inbox"]["contact_list"]},
+            "event": {event["title"]: event["participants"] for event in environment["calendar"]["initial_events"]},
+        }
     return {}
 
 
@@ -118,8 +132,7 @@ def directory_of(environment):
 
 
 def public(suite):
-    empty = {name: "" for name in suite.get_injection_vector_defaults()}
-    environment = plain(suite.load_and_inject_default_environment(empty))
+    environment = plain(suite.load_and_inject_default_environment({}))
     book = book_of(environment)
     return {
         "tools": [
@@ -131,7 +144,7 @@ def public(suite):
             for tool in suite.tools
         ],
         "tasks": {
-            task.ID: {"prompt": task.PROMPT, "trusted": named(task.PROMPT, book)}
+            task.ID: {"prompt": task.PROMPT, **named(task.PROMPT, book)}
             for task in sorted(suite.user_tasks.values(), key=lambda task: number(task.ID))
         },
         "directory": directory_of(environment),

@@ -25,6 +25,8 @@ pub(super) struct UserTask {
     pub(super) prompt: String,
     /// The destinations that it names.
     pub(super) trusted: BTreeSet<String>,
+    /// Whether it names any at all. Who does gets a task in which nobody is asked for others.
+    pub(super) names_destinations: bool,
 }
 
 /// The calls that solve the user tasks, and those that carry out the injections.

@@ -14,9 +14,10 @@ use export::{Public, PublicSuite, SuiteTraces, ToolCall, Traces};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use identity::Name;
 use serde_json::{Value, json};
-use setting::Setting;
+use setting::{Opening, Setting};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
+use std::path::Path;
 use std::process::ExitCode;
 use suite::{Files, Variant};
 use tally::Tally;
@@ -24,7 +25,8 @@ use trace::{Fate, Placement, Step};
 
 /// Traces at once.
 const TOGETHER: usize = 8;
-const USAGE: &str = "tabard-bench agentdojo PUBLIC.json TRACES.json [--json] [--short] [--each]";
+const USAGE: &str =
+    "tabard-bench agentdojo FOLDER PUBLIC.json TRACES.json [--json] [--short] [--each] [--check]";
 
 /// What to run.
 struct Orders {
@@ -33,6 +35,8 @@ struct Orders {
     short: bool,
     /// Each trace with what became of its calls, on stderr.
     each: bool,
+    /// Whether counts other than those of `expected.json` are a failure.
+    check: bool,
 }
 
 /// Reads the export, runs every trace, prints.
@@ -42,15 +46,20 @@ pub(crate) fn start(words: &[&str]) -> Result<ExitCode, Fault> {
         json: has("--json"),
         short: has("--short"),
         each: has("--each"),
+        check: has("--check"),
     };
     let files: Vec<&str> = words
         .iter()
         .copied()
         .filter(|word| !word.starts_with("--"))
         .collect();
-    let [public, traces] = files[..] else {
+    let [folder, public, traces] = files[..] else {
         return Err(fault(USAGE));
     };
+    let suites: Vec<Files> = suite::ALL
+        .iter()
+        .map(|name| Files::read(Path::new(folder), name))
+        .collect::<Result<_, _>>()?;
     let public: Public = serde_json::from_slice(&std::fs::read(public)?)?;
     let traces: Traces = serde_json::from_slice(&std::fs::read(traces)?)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -59,11 +68,11 @@ pub(crate) fn start(words: &[&str]) -> Result<ExitCode, Fault> {
     } else {
         &Variant::ALL
     };
-    let mut frontier = Vec::new();
+    let mut frontier = Vec::with_capacity(variants.len());
     for variant in variants {
         frontier.push((
             *variant,
-            runtime.block_on(measure(&public, &traces, *variant, &orders))?,
+            runtime.block_on(measure(&suites, &public, &traces, *variant, &orders))?,
         ));
     }
     let mut out = std::io::stdout().lock();
@@ -72,7 +81,31 @@ pub(crate) fn start(words: &[&str]) -> Result<ExitCode, Fault> {
     } else {
         write_tables(&mut out, &frontier)?;
     }
+    if orders.check && !is_expected(Path::new(folder), &frontier)? {
+        return Ok(ExitCode::FAILURE);
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Whether the counts with all mechanisms are the committed ones. Nothing here is left to chance, so a difference is a
+/// change of decisions, and whoever makes it looks at it.
+fn is_expected(folder: &Path, frontier: &[(Variant, Counts)]) -> Result<bool, Fault> {
+    let path = folder.join("expected.json");
+    let expected: Value = serde_json::from_slice(&std::fs::read(&path)?)?;
+    let found = frontier
+        .first()
+        .map(|(_, counts)| serde_json::to_value(counts.all()));
+    let found = found.transpose()?.unwrap_or_default();
+    if found == expected {
+        return Ok(true);
+    }
+    let mut out = std::io::stderr().lock();
+    writeln!(
+        out,
+        "{} says\n  {expected}\nand this run counted\n  {found}",
+        path.display()
+    )?;
+    Ok(false)
 }
 
 /// The counts of a variant: by suite, and by placement.
@@ -100,13 +133,14 @@ struct Case<'c> {
 }
 
 async fn measure(
+    suites: &[Files],
     public: &Public,
     traces: &Traces,
     variant: Variant,
     orders: &Orders,
 ) -> Result<Counts, Fault> {
     let mut counts = Counts::default();
-    for files in &suite::ALL {
+    for files in suites {
         let missing = || fault(format!("the export lacks the suite {}", files.name));
         let seen = public.get(files.name).ok_or_else(missing)?;
         let truth = traces.get(files.name).ok_or_else(missing)?;
@@ -129,10 +163,10 @@ async fn measure_suite(
         .map(|case| {
             let (setting, opened) = (&setting, opened(&templates, seen, case.task, variant));
             async move {
-                let (template, trusted) = opened?;
+                let opening = opened?;
                 let placement = case.attack.map_or(Placement::After, |(_, placement)| placement);
                 let calls = trace::woven(setting, case.own, case.injected, placement)?;
-                let steps = trace::run(setting, template, trusted, &calls).await?;
+                let steps = trace::run(setting, opening, &calls).await?;
                 Ok::<_, Fault>((case, steps))
             }
         })
@@ -190,21 +224,25 @@ fn cases(truth: &SuiteTraces) -> Vec<Case<'_>> {
     cases
 }
 
-/// How a user task is opened: from which template, with which destinations.
+/// How a user task is opened: from which template, with which destinations, and whether others can be asked for.
 fn opened(
     templates: &BTreeMap<String, Name>,
     seen: &PublicSuite,
     task: &str,
     variant: Variant,
-) -> Result<(Name, BTreeSet<String>), Fault> {
-    let template = templates
-        .get(task)
-        .ok_or_else(|| fault(format!("no template for {task}")))?;
-    let named = seen.tasks.get(task).filter(|_| variant.trusts());
-    Ok((
-        template.clone(),
-        named.map(|task| task.trusted.clone()).unwrap_or_default(),
-    ))
+) -> Result<Opening, Fault> {
+    let missing = || fault(format!("nothing says how {task} is opened"));
+    let template = templates.get(task).ok_or_else(missing)?.clone();
+    let known = seen.tasks.get(task).ok_or_else(missing)?;
+    Ok(Opening {
+        template,
+        trusted: if variant.trusts() {
+            known.trusted.clone()
+        } else {
+            BTreeSet::new()
+        },
+        asks: variant.asks(known.names_destinations),
+    })
 }
 
 fn tell(files: &Files, variant: Variant, case: &Case<'_>, steps: &[Step]) -> Result<(), Fault> {

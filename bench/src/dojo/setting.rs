@@ -51,6 +51,15 @@ impl Secrets for NoSecrets {
     }
 }
 
+/// How somebody opens a task.
+pub(super) struct Opening {
+    pub(super) template: Name,
+    /// The destinations that are named.
+    pub(super) trusted: BTreeSet<String>,
+    /// Whether a human can be asked for others.
+    pub(super) asks: bool,
+}
+
 /// A place to run traces in.
 pub(super) struct Setting {
     place: Place,
@@ -58,6 +67,9 @@ pub(super) struct Setting {
     agent: Name,
     pub(super) routes: Vec<Route>,
     directory: Option<Directory>,
+    /// The same agent under the contract in which nobody is asked.
+    closed: Name,
+    has_flow: bool,
     worlds: watch::Sender<Arc<World>>,
     gateway: SocketAddr,
     root: Vec<u8>,
@@ -76,10 +88,19 @@ impl Setting {
         let folder = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir())?;
         let place = Place::new(folder.path(), 0).await?;
         let agent: Name = files.name.parse()?;
-        let contract = place
-            .publish_contract(agent.clone(), files.name, files.contract(variant)?)
+        let contract = files.contract(variant)?;
+        let closed: Name = format!("{}-closed", files.name).parse()?;
+        if variant.has_flow() {
+            let contract = Files::closed(&contract)?;
+            let hash = place
+                .publish_contract(closed.clone(), files.name, contract)
+                .await?;
+            place.register(closed.as_str(), hash, true).await?;
+        }
+        let hash = place
+            .publish_contract(agent.clone(), files.name, contract)
             .await?;
-        place.register(agent.as_str(), contract, true).await?;
+        place.register(agent.as_str(), hash, true).await?;
         let served = Arc::new(AtomicU64::new(0));
         let base_url = format!("http://{}", service(served.clone()).await?);
         let upstream = files
@@ -129,6 +150,8 @@ impl Setting {
             agent,
             routes,
             directory,
+            closed,
+            has_flow: variant.has_flow(),
             worlds,
             gateway,
             root,
@@ -149,14 +172,24 @@ impl Setting {
     }
 
     /// Opens a task from `template`, runs the agent in it, and exchanges for a token for the service.
-    pub(super) async fn open(&self, template: Name, trusted: BTreeSet<String>) -> Result<Caller<'_>, Fault> {
+    pub(super) async fn open(&self, opening: Opening) -> Result<Caller<'_>, Fault> {
+        let Opening {
+            template,
+            trusted,
+            asks,
+        } = opening;
+        let agent = if asks || !self.has_flow {
+            &self.agent
+        } else {
+            &self.closed
+        };
         let request = TaskRequest {
             kind: Some(template),
             tenant: Some(TENANT.parse()?),
             ttl_secs: None,
             trusted,
         };
-        let instance = Instance::launch_for(&self.place, self.agent.clone(), &request).await?;
+        let instance = Instance::launch_for(&self.place, agent.clone(), &request).await?;
         let token = self.exchange(&instance).await?;
         let world = self.place.world();
         let changes: Vec<Change> = self.directory.iter().cloned().map(Change::DirectorySet).collect();

@@ -6,33 +6,18 @@ use broker::upstream::{Manifest, Route};
 use identity::Name;
 use serde::Deserialize;
 use std::collections::BTreeMap;
+use std::path::Path;
+
+/// The suites.
+pub(super) const ALL: [&str; 4] = ["banking", "slack", "travel", "workspace"];
 
 /// The files of one suite.
 pub(super) struct Files {
     pub(super) name: &'static str,
-    contract: &'static str,
-    upstream: &'static str,
-    tasks: &'static str,
+    contract: String,
+    upstream: String,
+    tasks: String,
 }
-
-macro_rules! files {
-    ($name:literal) => {
-        Files {
-            name: $name,
-            contract: include_str!(concat!("../../agentdojo/", $name, "/contract.yaml")),
-            upstream: include_str!(concat!("../../agentdojo/", $name, "/upstream.yaml")),
-            tasks: include_str!(concat!("../../agentdojo/", $name, "/tasks.json")),
-        }
-    };
-}
-
-/// All four.
-pub(super) const ALL: [Files; 4] = [
-    files!("banking"),
-    files!("slack"),
-    files!("travel"),
-    files!("workspace"),
-];
 
 /// Which mechanisms are at work. The frontier is drawn by switching them off one by one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,16 +30,22 @@ pub(super) enum Variant {
     NoTrusted,
     /// No labels are looked at.
     NoFlow,
+    /// In every task a human is asked for a destination that nobody named.
+    AlwaysAsks,
+    /// Nobody can be asked: what would wait for a human is refused.
+    NeverAsks,
     /// Only the grants are left.
     GrantsOnly,
 }
 
 impl Variant {
-    pub(super) const ALL: [Self; 5] = [
+    pub(super) const ALL: [Self; 7] = [
         Self::Full,
         Self::NoTemplates,
         Self::NoTrusted,
         Self::NoFlow,
+        Self::AlwaysAsks,
+        Self::NeverAsks,
         Self::GrantsOnly,
     ];
 
@@ -65,8 +56,22 @@ impl Variant {
             Self::NoTemplates => "without task templates",
             Self::NoTrusted => "without trusted destinations",
             Self::NoFlow => "without flow rules",
+            Self::AlwaysAsks => "a human can always be asked",
+            Self::NeverAsks => "nobody can be asked",
             Self::GrantsOnly => "grants alone",
         }
+    }
+    /// Whether a human can be asked in a task whose opener did or did not name destinations.
+    pub(super) const fn asks(self, names_destinations: bool) -> bool {
+        match self {
+            Self::Full | Self::NoTemplates | Self::NoTrusted => !names_destinations,
+            Self::AlwaysAsks => true,
+            Self::NoFlow | Self::NeverAsks | Self::GrantsOnly => false,
+        }
+    }
+    /// Whether labels are looked at.
+    pub(super) const fn has_flow(self) -> bool {
+        !matches!(self, Self::NoFlow | Self::GrantsOnly)
     }
     /// Whether destinations that were named count.
     pub(super) const fn trusts(self) -> bool {
@@ -82,16 +87,35 @@ struct Choice {
 }
 
 impl Files {
+    /// Those of the suite `name` in the folder of them all.
+    pub(super) fn read(folder: &Path, name: &'static str) -> Result<Self, Fault> {
+        let read = |file: &str| {
+            let path = folder.join(name).join(file);
+            std::fs::read_to_string(&path).map_err(|why| fault(format!("{}: {why}", path.display())))
+        };
+        Ok(Self {
+            name,
+            contract: read("contract.yaml")?,
+            upstream: read("upstream.yaml")?,
+            tasks: read("tasks.json")?,
+        })
+    }
+
     /// The contract, with what the variant switches off taken out.
     pub(super) fn contract(&self, variant: Variant) -> Result<String, Fault> {
-        let mut text = self.contract.to_owned();
+        let mut text = self.contract.clone();
         if matches!(variant, Variant::NoTemplates | Variant::GrantsOnly) {
             text = without(&text, "  templates:\n", "grants:\n")?;
         }
-        if matches!(variant, Variant::NoFlow | Variant::GrantsOnly) {
+        if !variant.has_flow() {
             text = without(&text, "flow:\n", "lifecycle:")?;
         }
         Ok(text)
+    }
+
+    /// The same contract without its approval: nobody is asked.
+    pub(super) fn closed(contract: &str) -> Result<String, Fault> {
+        without(contract, "  approval: owner\n", "lifecycle:")
     }
 
     /// The service at `base_url`.
@@ -105,7 +129,7 @@ impl Files {
         &self,
         tasks: &BTreeMap<String, UserTask>,
     ) -> Result<BTreeMap<String, Name>, Fault> {
-        let choices: BTreeMap<String, Choice> = serde_json::from_str(self.tasks)?;
+        let choices: BTreeMap<String, Choice> = serde_json::from_str(&self.tasks)?;
         for (task, choice) in &choices {
             let known = tasks
                 .get(task)

@@ -2,11 +2,9 @@
 
 use super::export::ToolCall;
 use super::request::{Wanted, route_of};
-use super::setting::Setting;
+use super::setting::{Opening, Setting};
 use super::suite::reads_untrusted;
 use crate::fault::Fault;
-use identity::Name;
-use std::collections::BTreeSet;
 
 /// Where the injected calls stand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,10 +42,12 @@ pub(super) enum Fate {
 impl Fate {
     /// A refusal whose first reason is one that an approval takes away has no other: reasons of the contract and of the
     /// task come before those of flows.
-    fn of(code: Option<String>) -> Self {
+    fn of(code: Option<String>, asks: bool) -> Self {
         match code {
             None => Self::Ran,
-            Some(code) if matches!(&*code, "TAINTED_SINK" | "TOXIC_COMBINATION" | "NEEDS_APPROVAL") => {
+            Some(code)
+                if asks && matches!(&*code, "TAINTED_SINK" | "TOXIC_COMBINATION" | "NEEDS_APPROVAL") =>
+            {
                 Self::Asked
             }
             Some(code) => Self::Denied(code),
@@ -96,11 +96,11 @@ pub(super) fn woven<'c>(
 /// hijacked, and tries everything. Whoever is asked refuses what was injected and would let the rest pass.
 pub(super) async fn run(
     setting: &Setting,
-    template: Name,
-    trusted: BTreeSet<String>,
+    opening: Opening,
     calls: &[(bool, &ToolCall)],
 ) -> Result<Vec<Step>, Fault> {
-    let mut caller = setting.open(template, trusted).await?;
+    let asks = opening.asks;
+    let mut caller = setting.open(opening).await?;
     let mut steps = Vec::with_capacity(calls.len());
     for (injected, call) in calls {
         let route = route_of(&setting.routes, call)?;
@@ -109,7 +109,7 @@ pub(super) async fn run(
             tool: call.tool.clone(),
             injected: *injected,
             acts: route.method != "GET",
-            fate: Fate::of(caller.call(&wanted).await?),
+            fate: Fate::of(caller.call(&wanted).await?, asks),
         });
     }
     Ok(steps)

@@ -100,7 +100,7 @@ async fn a_token_newer_than_the_world_waits_and_is_never_guessed_about() {
     let waiting = fixture.raw(&second);
     let catch_up = async {
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-        fixture.revoke(broker::world::Target::Org(identity::OrgId::from_u128(1)));
+        fixture.revoke(broker::world::Target::Org(OrgId::from_u128(1)));
     };
     let (answer, ()) = tokio::join!(waiting, catch_up);
     assert_eq!(answer.status(), 200, "{}", answer.0);
