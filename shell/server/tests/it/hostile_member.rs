@@ -212,7 +212,7 @@ async fn instances_and_runs_of_another_node_are_out_of_reach() {
         .installation()
         .store
         .world()
-        .instance(identity::OrgScope::Every, victim.id)
+        .instance(OrgScope::Every, victim.id)
         .unwrap()
         .run;
     let request = CloseRunRequest {
