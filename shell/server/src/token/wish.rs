@@ -37,14 +37,14 @@ impl Wish {
         let TypedToken { token: subject, kind } = form.subject;
         let (caller, shown) = match (form.actor, kind) {
             (None, TokenType::Jwt) => (subject, None),
-            // A token that says on whose behalf it acts is never taken for its holder's own (keycloak#52691).
-            (None, _) => return Err(NotIssued::SubjectKind),
             (Some(actor), _) if actor.kind != TokenType::Jwt => return Err(NotIssued::ActorKind),
             (Some(actor), TokenType::AccessToken) => (actor.token, Some(Shown::AccessToken(subject))),
             (Some(actor), TokenType::IdToken | TokenType::Jwt) => {
                 (actor.token, Some(Shown::UserToken(subject)))
             }
-            (Some(_), _) => return Err(NotIssued::SubjectKind),
+            // Without an actor too: a token that says on whose behalf it acts is never taken for its holder's own
+            // (keycloak#52691).
+            (None | Some(_), _) => return Err(NotIssued::SubjectKind),
         };
         if form.client.is_some() {
             return Err(NotIssued::ClientAssertion);

@@ -14,7 +14,7 @@ use policy::Reason;
 use serde_json::{Value, json};
 
 /// The contract of an agent that reads and lists invoices.
-fn contract(name: &str, actions: &str, delegation: &str) -> String {
+pub(crate) fn contract(name: &str, actions: &str, delegation: &str) -> String {
     let business: Vec<String> = actions
         .split(", ")
         .map(|it| format!("{it}: Work with invoices"))
