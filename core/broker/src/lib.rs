@@ -9,6 +9,7 @@ pub mod attest;
 pub mod behalf;
 pub mod chain;
 pub mod directory;
+pub mod draft;
 pub mod draw;
 pub mod enforce;
 pub mod exchange;

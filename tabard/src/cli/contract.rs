@@ -2,6 +2,7 @@
 
 use super::admin::segment;
 use super::agent::applied;
+use super::init::Init;
 use super::page::{Page, Tone, items, text};
 use super::{Exit, Failure, Place, document};
 use clap::Subcommand;
@@ -18,6 +19,8 @@ pub(super) enum ContractCommand {
         #[arg(required = true)]
         files: Vec<PathBuf>,
     },
+    /// Draft a contract from flags or a service's description; applies nothing, needs no server
+    Init(Box<Init>),
     /// Publish a version; a version never changes afterwards
     Apply {
         /// The contract (YAML, kind: AgentContract)
@@ -64,6 +67,7 @@ pub(super) fn run(
 ) -> Result<Exit, Failure> {
     match command {
         ContractCommand::Check { files } => files.iter().try_for_each(|file| check(file, page))?,
+        ContractCommand::Init(asked) => return super::init::run(asked, page),
         ContractCommand::Apply { file } => {
             let (name, text) = document(file)?;
             let done = at()?

@@ -11,6 +11,7 @@ mod explain;
 mod failure;
 mod foresee;
 mod https;
+mod init;
 mod join_token;
 mod member;
 mod page;

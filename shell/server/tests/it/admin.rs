@@ -191,6 +191,10 @@ async fn a_role_is_needed_for_each_mutation_and_its_refusal_is_recorded_with_the
     for (path, body) in [
         ("/v1/agents", agent),
         ("/v1/agents/demo-billing/state", json!({"state": "suspended"})),
+        (
+            "/v1/contracts/simulate",
+            json!({"file": "c.yaml", "text": contract["text"], "since": 0}),
+        ),
         ("/v1/contracts", contract),
         ("/v1/upstreams", upstream),
         (
@@ -222,6 +226,7 @@ async fn a_role_is_needed_for_each_mutation_and_its_refusal_is_recorded_with_the
         "/v1/entries",
         "/v1/entries/0:0",
         "/v1/entries/tail",
+        "/v1/agents/demo-billing/tightened?since=0",
         "/v1/log/checkpoint",
     ] {
         let (status, problem) = plane.call(Method::GET, path, "").await;

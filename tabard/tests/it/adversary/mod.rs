@@ -7,6 +7,7 @@
 mod child_tasks;
 mod delegation;
 pub(crate) mod home;
+mod foresight;
 mod installation;
 mod isolation;
 mod neighbours;
