@@ -336,7 +336,7 @@ impl<'r> Reader<'r> {
         tenant: Option<&Name>,
         arguments: &Arguments,
     ) {
-        let kind = literals(path).last().and_then(|segment| slug(segment));
+        let kind = literals(path).last().and_then(slug);
         let last = parameters
             .last()
             .filter(|(_, slug)| path.ends_with(&format!("{{{slug}}}")) && Some(slug) != tenant);
@@ -376,7 +376,7 @@ impl<'r> Reader<'r> {
             "delete" => "delete",
             _ => "options",
         };
-        let noun = literals(path).last().and_then(|segment| slug(segment));
+        let noun = literals(path).last().and_then(slug);
         let plain = noun.and_then(|noun| format!("{noun}.{verb}").parse::<Name>().ok());
         let base = plain.clone();
         let numbered = (2..1000).filter_map(|number| format!("{}-{number}", base.as_ref()?).parse().ok());

@@ -218,9 +218,7 @@ fn audience(world: &World, scope: OrgScope, text: &str) -> Result<Audience, Refu
     let named = world
         .upstreams(scope)
         .find(|upstream| upstream.name.as_str() == text);
-    named
-        .map(|upstream| Ok(upstream.audience.clone()))
-        .unwrap_or_else(|| text.parse())
+    named.map_or_else(|| text.parse(), |upstream| Ok(upstream.audience.clone()))
         .map_err(|_| Refused::bad_request(format!("{text:?} is no service"), "Write an audience of tokens."))
 }
 

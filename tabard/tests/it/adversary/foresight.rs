@@ -13,7 +13,10 @@ fn work(dev: &Installation) {
 
 /// A published contract, written where the command can read it.
 fn in_force(dev: &Installation, name: &str, change: impl FnOnce(String) -> String) -> String {
-    let source = dev.json(&["contract", "show", name])["source"].as_str().unwrap().to_owned();
+    let source = dev.json(&["contract", "show", name])["source"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     let file = dev.home.path().join("w").join(format!("{name}-candidate.yaml"));
     std::fs::write(&file, change(source)).unwrap();
     file.to_str().unwrap().to_owned()
@@ -31,29 +34,64 @@ fn the_contract_in_force_says_again_what_was_recorded_and_a_narrower_one_says_wh
     let same = in_force(&dev, "demo-billing", |text| text);
     let found = dev.json(&["contract", "simulate", &same, "--since", "1h"]);
     assert!(count(&found, "decisions") >= 5, "{found:#}");
-    assert_eq!(count(&found, "unchanged"), count(&found, "decisions"), "{found:#}");
-    assert_eq!((count(&found, "unreadable"), found["truncated"].as_bool()), (0, Some(false)));
+    assert_eq!(
+        count(&found, "unchanged"),
+        count(&found, "decisions"),
+        "{found:#}"
+    );
+    assert_eq!(
+        (count(&found, "unreadable"), found["truncated"].as_bool()),
+        (0, Some(false))
+    );
 
     let narrower = in_force(&dev, "demo-billing", |text| text.replace("acme-eu", "globex"));
-    let found = dev.json(&["contract", "simulate", &narrower, "--agent", "demo-billing", "--since", "1h"]);
-    assert!(count(&found, "newly_denied") >= 2 && count(&found, "newly_allowed") == 0, "{found:#}");
+    let found = dev.json(&[
+        "contract",
+        "simulate",
+        &narrower,
+        "--agent",
+        "demo-billing",
+        "--since",
+        "1h",
+    ]);
+    assert!(
+        count(&found, "newly_denied") >= 2 && count(&found, "newly_allowed") == 0,
+        "{found:#}"
+    );
     let difference = &found["differences"][0];
     assert_eq!(
-        (difference["turn"].as_str(), difference["action"].as_str(), difference["reason"].as_str()),
-        (Some("newly_denied"), Some("invoices.read"), Some("TENANT_BOUNDARY"))
+        (
+            difference["turn"].as_str(),
+            difference["action"].as_str(),
+            difference["reason"].as_str()
+        ),
+        (
+            Some("newly_denied"),
+            Some("invoices.read"),
+            Some("TENANT_BOUNDARY")
+        )
     );
     // The example is a decision that can be looked at.
-    dev.tabard(&["explain", difference["example"].as_str().unwrap()]).ok();
+    dev.tabard(&["explain", difference["example"].as_str().unwrap()])
+        .ok();
 
     // A draft is a contract, goes to stdout and changes nothing.
-    let draft = dev.tabard(&["-q", "contract", "tighten", "demo-billing", "--since", "1h"]).ok();
+    let draft = dev
+        .tabard(&["-q", "contract", "tighten", "demo-billing", "--since", "1h"])
+        .ok();
     let file = dev.home.path().join("w").join("draft.yaml");
     std::fs::write(&file, &draft).unwrap();
     dev.tabard(&["contract", "check", file.to_str().unwrap()]).ok();
     let versions = dev.json(&["contract", "list"]);
     assert_eq!(versions.as_array().unwrap().len(), 2, "{versions:#}");
     // Never over a file that is there.
-    let over = dev.tabard(&["contract", "tighten", "demo-billing", "--out", file.to_str().unwrap()]);
+    let over = dev.tabard(&[
+        "contract",
+        "tighten",
+        "demo-billing",
+        "--out",
+        file.to_str().unwrap(),
+    ]);
     assert_eq!(over.code, Some(1));
     assert_eq!(std::fs::read_to_string(&file).unwrap(), draft);
 }
@@ -63,32 +101,71 @@ fn what_is_foreseen_is_what_happens() {
     let dev = Installation::shared();
     let can = |arguments: &[&str]| dev.tabard(&[&["can", "demo-billing"], arguments].concat());
     assert_eq!(can(&["invoices.read"]).code, Some(0));
-    assert!(dev.billing(&["curl", "-s", "http://invoices.demo/v1/invoices"]).out.contains("inv_1"));
+    assert!(
+        dev.billing(&["curl", "-s", "http://invoices.demo/v1/invoices"])
+            .out
+            .contains("inv_1")
+    );
     let refused = can(&["payroll.salaries", "payroll", "--no-args"]);
     assert_eq!(refused.code, Some(3), "{}", refused.out);
     assert!(refused.out.contains("ACTION_NOT_GRANTED") && refused.out.contains("demo-billing.yaml:"));
-    assert!(dev.billing(&["curl", "-s", "http://payroll.demo/v1/salaries"]).out.contains("ACTION_NOT_GRANTED"));
+    assert!(
+        dev.billing(&["curl", "-s", "http://payroll.demo/v1/salaries"])
+            .out
+            .contains("ACTION_NOT_GRANTED")
+    );
     // Another tenant's data, and an argument out of its range.
-    assert!(can(&["invoices.read", "--tenant", "globex"]).out.contains("TENANT_BOUNDARY"));
+    assert!(
+        can(&["invoices.read", "--tenant", "globex"])
+            .out
+            .contains("TENANT_BOUNDARY")
+    );
     let month = |month: &str| dev.tabard(&["can", "demo-reporter", "payroll.totals", "--arg", month]);
-    assert_eq!((month("month=3").code, month("month=13").code), (Some(0), Some(3)));
+    assert_eq!(
+        (month("month=3").code, month("month=13").code),
+        (Some(0), Some(3))
+    );
     assert!(month("month=13").out.contains("ARGUMENT_OUT_OF_RANGE"));
-    let child = ["can", "demo-reporter", "payroll.totals", "--arg", "month=3", "--caller", "child"];
+    let child = [
+        "can",
+        "demo-reporter",
+        "payroll.totals",
+        "--arg",
+        "month=3",
+        "--caller",
+        "child",
+    ];
     assert!(dev.tabard(&child).out.contains("CHILD_NOT_ALLOWED"));
 
     let who = dev.json(&["who-can", "payroll.totals"]);
-    let agents: Vec<&str> = who.as_array().unwrap().iter().filter_map(|it| it["agent"].as_str()).collect();
+    let agents: Vec<&str> = who
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(|it| it["agent"].as_str())
+        .collect();
     assert_eq!(agents, ["demo-reporter"]);
     let reach = dev.json(&["blast-radius", "demo-billing"]);
     let cells = reach["cells"].as_array().unwrap();
-    assert!(cells.iter().all(|cell| cell["service"] == "invoices" && cell["refused"] == serde_json::json!([])));
-    assert_eq!((&reach["tenants"], &reach["ways_out"]), (&serde_json::json!(["acme-eu"]), &serde_json::json!([])));
+    assert!(
+        cells
+            .iter()
+            .all(|cell| cell["service"] == "invoices" && cell["refused"] == serde_json::json!([]))
+    );
+    assert_eq!(
+        (&reach["tenants"], &reach["ways_out"]),
+        (&serde_json::json!(["acme-eu"]), &serde_json::json!([]))
+    );
 }
 
 #[test]
 fn nobody_inside_a_run_foresees_anything() {
     let dev = Installation::shared();
-    for asked in ["can demo-billing invoices.read", "who-can invoices.read", "blast-radius demo-billing"] {
+    for asked in [
+        "can demo-billing invoices.read",
+        "who-can invoices.read",
+        "blast-radius demo-billing",
+    ] {
         let ended = dev.billing(&["sh", "-c", &format!("exec 2>&1; {}", dev.tabard_within(asked))]);
         assert!(ended.out.contains("ADMIN_INSIDE_RUN"), "{asked}: {}", ended.out);
     }

@@ -6,8 +6,8 @@
 
 mod child_tasks;
 mod delegation;
-pub(crate) mod home;
 mod foresight;
+pub(crate) mod home;
 mod installation;
 mod isolation;
 mod neighbours;
