@@ -565,12 +565,12 @@ pub fn refuse_subject(
         },
         |agent| who(agent),
     ));
-    if let Some(subject) = subject {
-        event.detail.insert("subject".into(), subject.into());
-    }
     let refusal = Refusal::new(draw.id(), Cause::Subject(reason));
     let mut decision = Decision::new(refusal.decision(), Ruling::Deny);
     decision.reasons = refusal.codes();
+    if let Some(subject) = subject {
+        facts::limit(&mut decision, reason, subject);
+    }
     event.decision = Some(decision);
     Plan::new(world.revision(), event, refusal)
 }

@@ -408,7 +408,9 @@ async fn a_token_for_somebody_else_is_nobodys_subject_token() {
     ] {
         let answer = ask(&place, who, (what, "access_token"), "invoices", "").await;
         let entry = refusal(&place, &answer, "invalid_request", "SUBJECT_REJECTED");
-        assert!(entry["detail"]["subject"].is_string());
+        let fact = &entry["decision"]["facts"][0];
+        assert_eq!(fact["name"], "reason.SUBJECT_REJECTED.limit");
+        assert_eq!(fact["value"], "the token is for another audience", "{entry}");
         assert!(!entry.to_string().contains(what.as_str()));
     }
     // Without an actor token it is refused as what it is not.
