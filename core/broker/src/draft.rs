@@ -254,14 +254,14 @@ pub(crate) fn slug(text: &str) -> Option<Name> {
             out.push('-');
         }
         low = c.is_ascii_lowercase() || c.is_ascii_digit();
-        if c.is_ascii_alphanumeric() {
+        if c.is_ascii_alphanumeric() || c == '_' {
             out.push(c.to_ascii_lowercase());
         } else if !out.ends_with('-') && !out.is_empty() {
             out.push('-');
         }
     }
     let cut: String = out.chars().take(63).collect();
-    cut.trim_matches('-').parse().ok()
+    cut.trim_matches(['-', '_']).parse().ok()
 }
 
 /// A description as a tree, from JSON or YAML.

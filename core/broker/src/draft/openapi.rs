@@ -15,7 +15,7 @@ const METHODS: [&str; 7] = ["get", "head", "post", "put", "patch", "delete", "op
 /// Deepest chain of local references that is followed.
 const REFERENCES_MAX: usize = 8;
 /// Names of path parameters that say whose data it is.
-const TENANTS: [&str; 3] = ["tenant", "tenant-id", "tenantid"];
+const TENANTS: [&str; 4] = ["tenant", "tenant-id", "tenant_id", "tenantid"];
 
 /// A description, read.
 #[derive(Debug, Clone)]
