@@ -1,4 +1,4 @@
-//! `cargo xtask agentdojo`: the ground truth of AgentDojo through the real exchange and gateway (docs/agentdojo.md).
+//! `cargo xtask agentdojo`: the ground truth of `AgentDojo` through the real exchange and gateway (docs/agentdojo.md).
 //!
 //! The Python package is only read: what it holds is exported as JSON, the prompts apart from the traces.
 
