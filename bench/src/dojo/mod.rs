@@ -16,6 +16,7 @@ use identity::Name;
 use serde_json::{Value, json};
 use setting::{Opening, Setting};
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
@@ -28,26 +29,10 @@ const TOGETHER: usize = 8;
 const USAGE: &str =
     "tabard-bench agentdojo FOLDER PUBLIC.json TRACES.json [--json] [--short] [--each] [--check]";
 
-/// What to run.
-struct Orders {
-    json: bool,
-    /// All mechanisms only, no frontier.
-    short: bool,
-    /// Each trace with what became of its calls, on stderr.
-    each: bool,
-    /// Whether counts other than those of `expected.json` are a failure.
-    check: bool,
-}
-
-/// Reads the export, runs every trace, prints.
+/// Reads the export, runs every trace, prints. `--short`: all mechanisms only, no frontier. `--each`: each trace with what
+/// became of its calls, on stderr. `--check`: counts other than those of `expected.json` are a failure.
 pub(crate) fn start(words: &[&str]) -> Result<ExitCode, Fault> {
     let has = |flag| words.contains(&flag);
-    let orders = Orders {
-        json: has("--json"),
-        short: has("--short"),
-        each: has("--each"),
-        check: has("--check"),
-    };
     let files: Vec<&str> = words
         .iter()
         .copied()
@@ -63,7 +48,7 @@ pub(crate) fn start(words: &[&str]) -> Result<ExitCode, Fault> {
     let public: Public = serde_json::from_slice(&std::fs::read(public)?)?;
     let traces: Traces = serde_json::from_slice(&std::fs::read(traces)?)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let variants: &[Variant] = if orders.short {
+    let variants: &[Variant] = if has("--short") {
         &[Variant::Full]
     } else {
         &Variant::ALL
@@ -72,16 +57,16 @@ pub(crate) fn start(words: &[&str]) -> Result<ExitCode, Fault> {
     for variant in variants {
         frontier.push((
             *variant,
-            runtime.block_on(measure(&suites, &public, &traces, *variant, &orders))?,
+            runtime.block_on(measure(&suites, &public, &traces, *variant, has("--each")))?,
         ));
     }
     let mut out = std::io::stdout().lock();
-    if orders.json {
+    if has("--json") {
         writeln!(out, "{}", to_json(&frontier)?)?;
     } else {
         write_tables(&mut out, &frontier)?;
     }
-    if orders.check && !is_expected(Path::new(folder), &frontier)? {
+    if has("--check") && !is_expected(Path::new(folder), &frontier)? {
         return Ok(ExitCode::FAILURE);
     }
     Ok(ExitCode::SUCCESS)
@@ -137,14 +122,14 @@ async fn measure(
     public: &Public,
     traces: &Traces,
     variant: Variant,
-    orders: &Orders,
+    each: bool,
 ) -> Result<Counts, Fault> {
     let mut counts = Counts::default();
     for files in suites {
         let missing = || fault(format!("the export lacks the suite {}", files.name));
         let seen = public.get(files.name).ok_or_else(missing)?;
         let truth = traces.get(files.name).ok_or_else(missing)?;
-        measure_suite(files, seen, truth, variant, orders, &mut counts).await?;
+        measure_suite(files, seen, truth, variant, each, &mut counts).await?;
     }
     Ok(counts)
 }
@@ -154,7 +139,7 @@ async fn measure_suite(
     seen: &PublicSuite,
     truth: &SuiteTraces,
     variant: Variant,
-    orders: &Orders,
+    each: bool,
     counts: &mut Counts,
 ) -> Result<(), Fault> {
     let setting = Setting::new(files, variant, &seen.directory).await?;
@@ -185,7 +170,7 @@ async fn measure_suite(
             None => Tally::of_benign(steps),
         };
         *counts.suites.entry(files.name).or_default() += tally;
-        if orders.each {
+        if each {
             tell(files, variant, case, steps)?;
         }
     }
@@ -248,7 +233,7 @@ fn opened(
 fn tell(files: &Files, variant: Variant, case: &Case<'_>, steps: &[Step]) -> Result<(), Fault> {
     let mut line = format!("{} | {} | {}", variant.word(), files.name, case.task);
     if let Some((injection, placement)) = case.attack {
-        line.push_str(&format!(" + {injection} {}", placement.word()));
+        write!(line, " + {injection} {}", placement.word())?;
     }
     for step in steps {
         let mark = if step.injected { "!" } else { "" };
@@ -257,7 +242,7 @@ fn tell(files: &Files, variant: Variant, case: &Case<'_>, steps: &[Step]) -> Res
             Fate::Asked => "ASKED",
             Fate::Denied(code) => code,
         };
-        line.push_str(&format!(" | {mark}{} {fate}", step.tool));
+        write!(line, " | {mark}{} {fate}", step.tool)?;
     }
     writeln!(std::io::stderr().lock(), "{line}")?;
     Ok(())

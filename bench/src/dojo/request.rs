@@ -83,9 +83,9 @@ fn typed(route: &Route, arguments: &Map<String, Value>) -> Map<String, Value> {
         .map(|(name, value)| {
             let value = match (kind(name), value) {
                 (Some(ArgumentKind::Text), other) => Value::String(text_of(other)),
-                (Some(ArgumentKind::Texts), Value::Array(_)) | (None, _) => value.clone(),
+                (Some(ArgumentKind::Texts), Value::Array(_))
+                | (None | Some(ArgumentKind::Integer | ArgumentKind::Boolean), _) => value.clone(),
                 (Some(ArgumentKind::Texts), other) => Value::Array(vec![other.clone()]),
-                (Some(ArgumentKind::Integer | ArgumentKind::Boolean), _) => value.clone(),
             };
             (name.clone(), value)
         })
