@@ -38,26 +38,24 @@ pub(crate) fn evidence(org: OrgId, agent: Name, key: Thumbprint, now: UnixTime) 
 impl Instance {
     /// Opens a run of the agent number `n`.
     pub(crate) async fn launch(place: &Place, n: u32) -> Result<Self, Fault> {
+        Self::launch_for(place, format!("agent-{n}").parse()?, &TaskRequest::default()).await
+    }
+
+    /// Opens a task for the agent, and a run of the agent in it.
+    pub(crate) async fn launch_for(place: &Place, name: Name, request: &TaskRequest) -> Result<Self, Fault> {
         let key = ClientKey::new()?;
-        let name: Name = format!("agent-{n}").parse()?;
         let world = place.world();
         let agent = world.agent_named(OrgScope::Every, place.org, &name).cloned();
-        let agent = agent.ok_or_else(|| fault(format!("no agent {n}")))?;
+        let agent = agent.ok_or_else(|| fault(format!("no agent {name}")))?;
         let record = world.contract(OrgScope::Every, &agent.contract).cloned();
         let compiled = place
             .installation()
             .contracts
             .compiled(&*record.ok_or_else(|| fault("no contract"))?)?;
-        let request = TaskRequest {
-            trusted: std::collections::BTreeSet::new(),
-            kind: None,
-            tenant: None,
-            ttl_secs: None,
-        };
         let admin = place.admin()?;
         let terms = compiled.contract().terms();
         let opened = place
-            .act(|world, draw| task::open_by_operator(world, &admin, &agent, terms, &request, draw))
+            .act(|world, draw| task::open_by_operator(world, &admin, &agent, terms, request, draw))
             .await?;
         let task = opened.get().task().at(opened.revision());
         let now = place.installation().clock.now();

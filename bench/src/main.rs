@@ -6,6 +6,7 @@
 
 mod client;
 mod cpu;
+mod dojo;
 mod fault;
 mod floor;
 mod instance;
@@ -74,6 +75,11 @@ fn start(words: &[String]) -> Result<ExitCode, Fault> {
         return ended
             .map(|()| ExitCode::SUCCESS)
             .map_err(|why| fault(format!("{name}: {why}")));
+    }
+    if let [word, rest @ ..] = &words[..]
+        && *word == "agentdojo"
+    {
+        return dojo::start(rest);
     }
     let (mut json, mut short, mut only) = (false, false, "");
     let mut words = words.into_iter();

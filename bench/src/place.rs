@@ -136,15 +136,25 @@ impl Place {
     }
 
     async fn publish(&self) -> Result<Digest, Fault> {
-        let text = contract_text();
+        self.publish_contract("demo-billing".parse()?, "bench.yaml", contract_text())
+            .await
+    }
+
+    /// Publishes the contract that `text` says.
+    pub(crate) async fn publish_contract(
+        &self,
+        name: Name,
+        file: &str,
+        text: String,
+    ) -> Result<Digest, Fault> {
         let contract =
-            Contract::parse("bench.yaml", text.as_bytes()).map_err(|errors| fault(format!("{errors:?}")))?;
+            Contract::parse(file, text.as_bytes()).map_err(|errors| fault(format!("{errors:?}")))?;
         let record = ContractRecord {
             hash: contract.hash().0,
             org: self.org,
-            name: "demo-billing".parse()?,
+            name,
             version: 1,
-            file: "bench.yaml".into(),
+            file: file.into(),
             source: text.into(),
             published_by: "bench".into(),
             published_at: self.installation().clock.now(),

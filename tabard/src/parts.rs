@@ -24,8 +24,6 @@ use tokio::task::JoinSet;
 const FIRST_WORD: Duration = Duration::from_secs(10);
 /// How long parts get to end what they do.
 const FAREWELL: Duration = Duration::from_secs(8);
-/// How far back a gateway's counters are taken from its journal, in entries: the longest window is a day.
-const REPLAYED_ENTRIES_MAX: u64 = 200_000;
 
 /// What runs in the background: parts that end when they are told to, and loops that end with the process.
 #[derive(Debug, Default)]
@@ -131,7 +129,9 @@ pub(crate) async fn start_gateway(
         random: Arc::new(|| server::entropy::random().unwrap_or_default()),
     };
     let gateway = Gateway::new(parts).map_err(|error| error.to_string())?;
-    replay(&journal, &gateway)?;
+    gateway
+        .recover()
+        .map_err(|error| format!("the gateway's journal: {error}"))?;
     let (listener, tls) = (options.listener, options.tls);
     tasks.parts.spawn(async move {
         let stop = async move {
@@ -145,25 +145,6 @@ pub(crate) async fn start_gateway(
         drop(replica);
     });
     Ok(journal)
-}
-
-/// What the journal's entries say was taken and seen: counts and labels survive a restart.
-fn replay(journal: &Store, gateway: &Gateway) -> Result<(), String> {
-    let size = journal.log().size();
-    let from = size.saturating_sub(REPLAYED_ENTRIES_MAX);
-    let mut at = from;
-    while at < size {
-        let to = size.min(at + 1024);
-        for bytes in journal.log().entries(at..to).map_err(|error| error.to_string())? {
-            let entry =
-                audit::Entry::parse(&bytes).map_err(|error| format!("the gateway's journal: {error}"))?;
-            gateway
-                .replay(&entry.event.detail)
-                .map_err(|error| format!("the gateway's journal: {error}"))?;
-        }
-        at = to;
-    }
-    Ok(())
 }
 
 /// What a node agent is started with.

@@ -3,6 +3,7 @@
 //! Progress goes to stderr; stdout carries what a program reads: one JSON object with `--json`, and the
 //! closing line of `test`. A missing tool is `skipped: why` for people and a failure under `CI=true`.
 
+mod agentdojo;
 mod bench;
 mod crash;
 mod dependencies;
@@ -31,6 +32,7 @@ usage: cargo xtask COMMAND [options]
   docs                   run the transcripts in README.md and docs/ against a live `tabard dev`
   interop [--json]       unmodified outside clients against a live `tabard dev`
   bench [--json] [--short]        the budgets of docs/promises.md, each beside its floor
+  agentdojo [--json] [--short] [--each]   hijacked agents against contracts (docs/agentdojo.md)
   crash [--rounds N] [--json]     kill the store in the middle of commits and look at what is left
   fuzz [--secs N] [--json]        mutate the corpora of the parsers for N seconds a target
   dependencies [--write]          compare (or write) docs/dependencies.txt
@@ -50,6 +52,8 @@ fn main() -> ExitCode {
         "docs" => Flags::parse(&rest, &["--json"]).map(|flags| docs::run(&project, &flags)),
         "interop" => Flags::parse(&rest, &["--json"]).map(|flags| interop::run(&project, &flags)),
         "bench" => Flags::parse(&rest, &["--json", "--short"]).and_then(|flags| bench::run(&project, &flags)),
+        "agentdojo" => Flags::parse(&rest, &["--json", "--short", "--each"])
+            .and_then(|flags| agentdojo::run(&project, &flags)),
         "crash" => Flags::parse(&rest, &["--json", "--rounds="]).map(|flags| crash::run(&project, &flags)),
         "fuzz" => Flags::parse(&rest, &["--json", "--secs="]).map(|flags| fuzz::run(&project, &flags)),
         "dependencies" => {

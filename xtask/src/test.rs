@@ -2,7 +2,7 @@
 
 use crate::project::{Project, stdout_of, succeed};
 use crate::tally::Tally;
-use crate::{dependencies, docs, interop, outside};
+use crate::{agentdojo, dependencies, docs, interop, outside};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -52,6 +52,7 @@ pub fn run(project: &Project) -> Result<ExitCode, String> {
     tally.step("Python packages", || outside::python_packages(project));
     tally.step("npm packages", || outside::node_packages(project));
     interop::clients(project, &mut tally);
+    tally.step("agentdojo", || agentdojo::check(project));
     tally.must("generated files are committed", || {
         let after = changed_files(project)?;
         if after == before {

@@ -1,9 +1,10 @@
 //! Who administers, and what it takes: every mutation names its human.
 
 use crate::draw::Draw;
-use crate::plan::{Outcome, Plan};
+use crate::inventory::Done;
+use crate::plan::{Outcome, Plan, Precondition};
 use crate::refusal::{Cause, Refusal};
-use crate::world::{Principal, Role, World};
+use crate::world::{Change, Principal, Role, World};
 use audit::event::{Decision, Human, Ruling};
 use audit::{Event, EventKind};
 use identity::{OrgId, OrgScope};
@@ -46,7 +47,52 @@ pub fn authenticate(world: &World, peer: PeerEvidence) -> Result<Administrator, 
     })
 }
 
+/// What kind of act it is: one Change to one org's inventory.
+pub(crate) struct Act {
+    /// What its entry says happened.
+    pub(crate) kind: EventKind,
+    /// The role that it takes.
+    pub(crate) role: Role,
+    /// Whose inventory.
+    pub(crate) org: OrgId,
+}
+
 impl Administrator {
+    /// Makes one Change, if its role reaches that far. Nothing else may have changed meanwhile.
+    pub(crate) fn act(
+        &self,
+        act: &Act,
+        summary: String,
+        change: Change,
+        world: &World,
+        draw: &mut Draw<'_>,
+    ) -> Outcome<Done> {
+        if let Err(refused) = self.check(act.role, Some(act.org), world, draw) {
+            return refused;
+        }
+        let mut event = self.event(act.kind.clone(), act.role, world, draw);
+        event.org = Some(act.org);
+        event.change_summary = vec![summary];
+        Outcome::Granted(
+            Plan::new(world.revision(), event, Done::nothing_made())
+                .expecting(Precondition::AtRevision(world.revision()))
+                .changing(change),
+        )
+    }
+    /// Refuses an act that cannot be. Whoever lacks the role learns that, and nothing else.
+    pub(crate) fn refuse_act<P>(
+        &self,
+        act: &Act,
+        code: &'static str,
+        message: String,
+        world: &World,
+        draw: &mut Draw<'_>,
+    ) -> Outcome<P> {
+        if let Err(refused) = self.check(act.role, Some(act.org), world, draw) {
+            return refused;
+        }
+        self.refuse(Cause::Invalid { code, message }, act.role, world, draw)
+    }
     /// Who it is.
     pub fn principal(&self) -> &Principal {
         &self.principal

@@ -67,9 +67,12 @@ pub fn parties(world: &World, scope: OrgScope, chain: &ActorChain) -> Result<Par
                 let OrgScope::Only(org) = scope else {
                     return Err(Reason::IdentityRevoked);
                 };
+                // Who is authenticated by an issuer that is trusted no more may do nothing.
+                let trusted = world.trust_source(scope, org, &actor.issuer).is_some();
+                let user_of = || world.user(scope, org, &actor.issuer, &actor.id).cloned();
                 user = Some(Party {
                     actor: actor.clone(),
-                    user: world.user(scope, org, &actor.issuer, &actor.id).cloned(),
+                    user: trusted.then(user_of).flatten(),
                 });
             }
             ActorKind::User | ActorKind::Service => return Err(Reason::IdentityRevoked),
@@ -90,6 +93,8 @@ pub fn parties(world: &World, scope: OrgScope, chain: &ActorChain) -> Result<Par
 pub(crate) struct Asked<'a> {
     pub(crate) world: &'a World,
     pub(crate) links: &'a [LinkInForce],
+    /// The agent that the current actor hands a token to, where it asks for one.
+    pub(crate) to: Option<&'a Name>,
     pub(crate) parties: &'a Parties,
     pub(crate) task: &'a Arc<Task>,
     pub(crate) gathered: &'a Gathered,
@@ -114,6 +119,7 @@ impl Asked<'_> {
         let Self {
             world,
             links,
+            to,
             parties,
             task,
             gathered,
@@ -149,7 +155,7 @@ impl Asked<'_> {
         let first = usize::from(parties.depth).saturating_sub(links.len());
         let mut all = Vec::with_capacity(links.len());
         for (place, link) in links.iter().enumerate() {
-            let next = links.get(place + 1).map(|next| &next.agent.name);
+            let next = links.get(place + 1).map_or(to, |next| Some(&next.agent.name));
             let own_task = tasks.get(place).unwrap_or(task);
             let user = parties.user.as_ref().map(|party| UserFacts {
                 id: user_name.as_deref().unwrap_or_default(),

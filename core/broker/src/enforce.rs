@@ -129,12 +129,24 @@ pub fn alive(world: &World, token: &AccessTokenClaims, now: identity::UnixTime) 
             return Err(Reason::KillSwitch);
         }
     }
+    // A user of whom nothing is left: calls in flight end as well. What is left of their rights is for the decision.
+    if let Some(party) = &parties.user
+        && party.user.as_ref().is_none_or(|user| now >= user.expires_at)
+    {
+        return Err(Reason::UserNotEntitled);
+    }
     let task = token
         .task
         .and_then(|task| world.task(scope, task))
         .ok_or(Reason::TaskExpired)?;
-    if !task.is_open(now) {
+    // With the tasks that it is a part of: a child does not outlive its parent.
+    let line = world.task_line(scope, task.id).ok_or(Reason::TaskExpired)?;
+    if !line.iter().all(|task| task.is_open(now)) {
         return Err(Reason::TaskExpired);
+    }
+    let parents: Vec<Target> = line.iter().map(|task| Target::Task(task.id)).collect();
+    if world.revoked(&parents, token.revision).is_some() {
+        return Err(Reason::IdentityRevoked);
     }
     Ok(Live {
         parties,
@@ -270,6 +282,7 @@ fn judged(
     let asked = Asked {
         world,
         links: call.links,
+        to: None,
         parties,
         task,
         gathered: call.gathered,
@@ -311,6 +324,9 @@ fn judged(
                 ("seen", serde_json::to_value(&seen)),
             ];
             for (name, value) in detail {
+                if call.gathered.taken.is_empty() && name == "taken" {
+                    continue;
+                }
                 // A count that the entry does not carry would be lost in a crash.
                 let Ok(value) = value else {
                     let request = Some((call.method, call.path));

@@ -4,6 +4,7 @@
 //! broadened one. The chain is the subject's own: nobody but this function writes it, and leaving out an actor token
 //! drops nobody.
 
+use crate::behalf::{Behalf, parent_actions, receiver, task_of};
 use crate::chain::{Asked, LinkInForce, Parties};
 use crate::draw::Draw;
 use crate::facts;
@@ -19,10 +20,7 @@ use crate::world::{Task, World};
 use audit::event::{CredentialClass, Decision, Ruling, What, Who, Why};
 use audit::{Event, EventKind};
 use credential::{AccessTokenClaims, AgentTask, Binding, Constraints, EntryPlace, Verified};
-use identity::{
-    Actor, ActorChain, ActorKind, Audience, ChainError, Name, OrgScope, SpiffeId, TaskId, Thumbprint,
-    TokenId, UnixTime,
-};
+use identity::{ActorChain, Audience, Name, OrgScope, TaskId, Thumbprint, TokenId, UnixTime};
 use policy::{Allowed, ChainVerdict, Denial, Facts, FlowFacts, Reason, Stage, Verdict, WorkflowFacts};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -49,23 +47,12 @@ pub struct Ask {
     pub not_after: UnixTime,
 }
 
-/// On whose behalf the caller acts.
-#[derive(Debug, Clone)]
-pub enum Behalf {
-    /// Its own.
-    Own,
-    /// Of whoever handed it this access token of ours, verified and meant for it.
-    Token(Arc<Verified<AccessTokenClaims>>),
-    /// Of a user, authenticated by an issuer that the org trusts.
-    User(Actor),
-}
-
 /// Who acts: the chain with the contracts that judge it, and what the Ledger knows.
 #[derive(Debug, Clone, Copy)]
 pub struct Acting<'a> {
     /// On whose behalf.
     pub behalf: &'a Behalf,
-    /// The whole chain, the caller last; made by [`chain_of`].
+    /// The whole chain, the caller last; made by [`chain_of`](crate::behalf::chain_of).
     pub chain: &'a ActorChain,
     /// Its parties, looked up.
     pub parties: &'a Parties,
@@ -73,36 +60,6 @@ pub struct Acting<'a> {
     pub links: &'a [LinkInForce],
     /// What was gathered for this request.
     pub gathered: &'a Gathered,
-}
-
-/// The chain of a caller that acts on `behalf`: nobody but this function extends one.
-pub fn chain_of(world: &World, behalf: &Behalf, caller: &SpiffeId) -> Result<ActorChain, Reason> {
-    let issuer = world
-        .founding()
-        .map(|founding| founding.issuer.clone())
-        .unwrap_or_default();
-    let own = Actor {
-        kind: ActorKind::AiAgent,
-        issuer,
-        id: caller.to_string(),
-    };
-    let chain = match behalf {
-        Behalf::Own => return Ok(ActorChain::starting_with(own)),
-        Behalf::Token(token) => token.claims().chain.extended(own),
-        Behalf::User(user) => ActorChain::starting_with(user.clone()).extended(own),
-    };
-    chain.map_err(|error| match error {
-        ChainError::TooDeep => Reason::ChainTooDeep,
-        ChainError::Loop => Reason::Loop,
-    })
-}
-
-/// The task of an exchange: of whoever handed the caller a token, else the one that was asked for, else its own.
-pub fn task_of(behalf: &Behalf, ask: &Ask, subject: &Identified) -> Option<TaskId> {
-    match behalf {
-        Behalf::Token(token) => token.claims().task,
-        Behalf::Own | Behalf::User(_) => ask.task.or_else(|| subject.running.map(|running| running.task)),
-    }
 }
 
 /// How the caller proved its key for this very request.
@@ -218,7 +175,7 @@ fn judge(
         }
         _ => return Judged::at(None, "task", Reason::TaskScope),
     };
-    if !task.is_open(now) {
+    if !world.is_task_open(scope, task.id, now) {
         return Judged::at(Some(task), "task", Reason::TaskExpired);
     }
     if ask
@@ -236,15 +193,23 @@ fn judge(
     {
         return Judged::at(Some(task), "purpose", Reason::OutsidePurpose);
     }
-    let known = world
-        .upstreams(scope)
-        .any(|upstream| upstream.audience == ask.audience)
+    let to = receiver(world, &subject.agent, &ask.audience);
+    let known = to.is_some()
+        || world
+            .upstreams(scope)
+            .any(|upstream| upstream.audience == ask.audience)
         || terms
             .grants
             .iter()
             .any(|grant| grant.services.contains(&ask.audience));
     if !known {
         return Judged::stopped(Some(task), Cause::Target(Reason::NotFound));
+    }
+    // Whoever is in the chain already gets nothing handed on, itself included.
+    if let Some(to) = to
+        && acting.parties.agents.iter().any(|agent| agent.id == to.id)
+    {
+        return Judged::stopped(Some(task), Cause::Target(Reason::Loop));
     }
     let parent = parent_actions(acting.behalf);
     if let Some(parent) = &parent
@@ -256,7 +221,7 @@ fn judge(
         let here = terms
             .grants
             .iter()
-            .filter(|grant| grant.services.contains(&ask.audience));
+            .filter(|grant| to.is_some() || grant.services.contains(&ask.audience));
         here.flat_map(|grant| grant.actions.iter().cloned()).collect()
     } else {
         ask.actions.clone()
@@ -264,20 +229,28 @@ fn judge(
     if let Some(parent) = &parent {
         actions.retain(|action| parent.contains(action));
     }
-    decide_all(world, acting, subject, ask, &task, actions, now, draw)
+    decide_all(world, acting, subject, ask, &task, to, actions, now, draw)
 }
 
-/// The actions that the token which was handed on covers: nothing in it is nothing to pass on.
-fn parent_actions(behalf: &Behalf) -> Option<BTreeSet<Name>> {
-    let Behalf::Token(token) = behalf else { return None };
-    let details = token.claims().details.iter();
-    Some(
-        details
-            .filter_map(|detail| detail.actions.as_ref())
-            .flatten()
-            .cloned()
-            .collect(),
-    )
+/// Where an action would be done: at the audience; with a token that is handed on, at any service that grants it.
+fn places<'a>(
+    ask: &'a Ask,
+    own: &'a LinkInForce,
+    to: Option<&Arc<crate::world::Agent>>,
+    action: &Name,
+) -> Vec<&'a Audience> {
+    if to.is_none() {
+        return vec![&ask.audience];
+    }
+    let grants = own.compiled.contract().terms().grants.iter();
+    let places: BTreeSet<&Audience> = grants
+        .filter(|grant| grant.actions.contains(action))
+        .flat_map(|grant| &grant.services)
+        .collect();
+    if places.is_empty() {
+        return vec![&ask.audience];
+    }
+    places.into_iter().collect()
 }
 
 /// One decision an action, along the chain. Asked for by name, one denial denies all; not named, what is allowed is
@@ -292,6 +265,7 @@ fn decide_all(
     subject: &Identified,
     ask: &Ask,
     task: &Arc<Task>,
+    to: Option<&Arc<crate::world::Agent>>,
     actions: BTreeSet<Name>,
     now: UnixTime,
     draw: &Draw<'_>,
@@ -303,41 +277,51 @@ fn decide_all(
     let parent = parent_actions(acting.behalf);
     let parent: Option<Vec<Name>> = parent.map(|actions| actions.into_iter().collect());
     let decide_one = |action: &Name, keeps: &dyn Fn(&Verdict) -> bool, rows: &mut Vec<policy::FactRow>| {
-        let base = Facts {
-            assurance,
-            evidence_age_secs: now.millis_since(subject.attested_at) / 1000,
-            stage: Stage::Exchange,
-            caller: policy::Caller::Agent,
-            loops: false,
-            task_scope: parent.as_deref(),
-            flow: FlowFacts::default(),
-            workflow: WorkflowFacts::default(),
-            resource: policy::ResourceFacts {
-                tenant: task.tenant.as_ref(),
-                ..policy::ResourceFacts::default()
-            },
-            ..Facts::least(
-                task.org,
-                subject.agent.id,
-                facts::of_task(task),
+        let mut judged: Option<ChainVerdict> = None;
+        for audience in acting
+            .links
+            .last()
+            .map_or_else(Vec::new, |own| places(ask, own, to, action))
+        {
+            let base = Facts {
+                assurance,
+                evidence_age_secs: now.millis_since(subject.attested_at) / 1000,
+                stage: Stage::Exchange,
+                caller: policy::Caller::Agent,
+                loops: false,
+                task_scope: parent.as_deref(),
+                flow: FlowFacts::default(),
+                workflow: WorkflowFacts::default(),
+                resource: policy::ResourceFacts {
+                    tenant: task.tenant.as_ref(),
+                    ..policy::ResourceFacts::default()
+                },
+                ..Facts::least(task.org, subject.agent.id, facts::of_task(task), action, audience)
+            };
+            let asked = Asked {
+                world,
+                links: acting.links,
+                to: to.map(|to| &to.name),
+                parties: acting.parties,
+                task,
+                gathered: acting.gathered,
                 action,
-                &ask.audience,
-            )
-        };
-        let asked = Asked {
-            world,
-            links: acting.links,
-            parties: acting.parties,
-            task,
-            gathered: acting.gathered,
-            action,
-            audience: &ask.audience,
-            tenant: task.tenant.as_ref(),
-            destinations: &[],
-            now,
-            names: draw.names(),
-        };
-        asked.decide(&base, keeps, rows)
+                audience,
+                tenant: task.tenant.as_ref(),
+                destinations: &[],
+                now,
+                names: draw.names(),
+            };
+            let found = asked.decide(&base, keeps, rows);
+            let allows = found.verdict.is_allowed();
+            if allows || judged.is_none() {
+                judged = Some(found);
+            }
+            if allows {
+                break;
+            }
+        }
+        judged.unwrap_or_else(ChainVerdict::nobody)
     };
     let denies_all = |verdict: &Verdict| matches!(verdict, Verdict::Deny(_)) && !ask.actions.is_empty();
     let mut allowed = Vec::new();
@@ -528,7 +512,11 @@ fn grant(
     }
     let bound = bound_key(&claims.binding);
     let grant = Grant::AccessToken(Box::new(claims));
-    event.credential = Some(record_of(&grant, CredentialClass::AccessToken, Some(bound)));
+    let mut record = record_of(&grant, CredentialClass::AccessToken, Some(bound));
+    if let Behalf::Token(parent) = acting.behalf {
+        record.parent = Some(parent.claims().token.to_string());
+    }
+    event.credential = Some(record);
     Plan::new(world.revision(), event, Permit::new(grant))
 }
 
@@ -558,11 +546,13 @@ fn join<'a>(parts: impl Iterator<Item = &'a str>) -> String {
     parts.collect::<Vec<_>>().join(" ")
 }
 
-/// Records a refusal of a subject that did verify but is not acceptable.
+/// Records a refusal of a caller who is known but has nothing acceptable to show. `subject` says, for operators only,
+/// what was wrong with what it showed for somebody else; it never holds any of it.
 pub fn refuse_subject(
     world: &World,
     svid: &Verified<credential::JwtSvidClaims>,
     reason: Reason,
+    subject: Option<&str>,
     draw: &mut Draw<'_>,
 ) -> Plan<Refusal> {
     let mut event = draw.event(EventKind::TokenDenied, world.revision());
@@ -578,6 +568,9 @@ pub fn refuse_subject(
     let refusal = Refusal::new(draw.id(), Cause::Subject(reason));
     let mut decision = Decision::new(refusal.decision(), Ruling::Deny);
     decision.reasons = refusal.codes();
+    if let Some(subject) = subject {
+        facts::limit(&mut decision, reason, subject);
+    }
     event.decision = Some(decision);
     Plan::new(world.revision(), event, refusal)
 }

@@ -105,6 +105,11 @@ pub(crate) fn denied(decision: &mut Decision, denial: &Denial) {
     }
 }
 
+/// What stood in the way of a refusal that no contract made, in words.
+pub(crate) fn limit(decision: &mut Decision, reason: policy::Reason, text: &str) {
+    explain(decision, format!("reason.{}.limit", reason.code()), text);
+}
+
 /// One line of explanation; what several grants fail on alike stands together under one name.
 fn explain(decision: &mut Decision, name: String, text: &str) {
     if text.is_empty() {

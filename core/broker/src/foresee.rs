@@ -227,6 +227,7 @@ pub fn foresee(world: &World, link: &LinkInForce, supposed: &Supposed, now: Unix
         let names = CommitmentKey::new(Secret::new([0; 32]));
         let asked = Asked {
             world,
+            to: None,
             links: std::slice::from_ref(link),
             parties: &parties,
             task: &task,

@@ -6,7 +6,9 @@
 
 pub mod admin;
 pub mod attest;
+pub mod behalf;
 pub mod chain;
+pub mod directory;
 pub mod draft;
 pub mod draw;
 pub mod enforce;
@@ -30,8 +32,10 @@ pub mod simulate;
 pub mod task;
 pub mod tighten;
 pub mod token_for;
+pub mod trust;
 pub mod unidentified;
 pub mod upstream;
+pub mod user;
 pub mod world;
 
 pub use draw::Draw;

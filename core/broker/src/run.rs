@@ -8,7 +8,7 @@ use crate::task::who;
 use crate::world::{Agent, Change, Instance, NodeRecord, Task, World};
 use audit::EventKind;
 use audit::event::{Decision, Minted, Ruling, Who, Why};
-use identity::{DecisionId, InstanceId, NodeId, OrgId, RunId};
+use identity::{DecisionId, InstanceId, NodeId, OrgId, OrgScope, RunId};
 
 /// A run was opened.
 #[derive(Debug, Clone, Copy)]
@@ -39,7 +39,7 @@ pub fn open(world: &World, identified: Identified, task: &Task, draw: &mut Draw<
         pinned,
         running: _,
     } = identified;
-    if !task.is_open(draw.now()) || task.agent != agent.id {
+    if !world.is_task_open(OrgScope::Only(agent.org), task.id, draw.now()) || task.agent != agent.id {
         return Outcome::Refused(no_task(world, &agent, node, draw));
     }
     let run: RunId = draw.minted();

@@ -7,7 +7,7 @@ use crate::admin::Administrator;
 use crate::draw::Draw;
 use crate::plan::{Outcome, Plan};
 use crate::refusal::{Cause, Refusal};
-use crate::world::{Agent, Change, Opener, OpenerKind, Role, Task, World};
+use crate::world::{Agent, Change, Instance, Opener, OpenerKind, Role, TASK_DEPTH_MAX, Task, World};
 use audit::EventKind;
 use audit::event::{Decision, Human, Minted, Ruling, Who, Why};
 use identity::{Name, OrgScope, Revision, TaskId, UnixTime};
@@ -52,23 +52,89 @@ pub fn open(
     request: &TaskRequest,
     draw: &mut Draw<'_>,
 ) -> Outcome<OpenedTask> {
-    open_as(world, agent, terms, opener, None, request, draw)
+    let by = By {
+        opener,
+        human: None,
+        parent: None,
+    };
+    open_as(world, agent, terms, by, request, draw)
+}
+
+/// Opens a task for `agent` as a part of the one that `instance` works on: its opener, tenant, trusted destinations,
+/// counts and labels are the parent's, and it ends with it. That the contract of the instance's agent names `agent`
+/// under `may_launch` is judged where the launch is.
+pub fn open_child(
+    world: &World,
+    agent: &Agent,
+    terms: &Terms,
+    instance: &Instance,
+    request: &TaskRequest,
+    draw: &mut Draw<'_>,
+) -> Outcome<OpenedTask> {
+    let scope = OrgScope::Only(agent.org);
+    let line = world.task_line(scope, instance.task).unwrap_or_default();
+    let Some(parent) = line
+        .first()
+        .filter(|_| line.iter().all(|task| task.is_open(draw.now())))
+    else {
+        let message = "the task of whoever launches is over: nothing is a part of it any more".to_owned();
+        return refuse(world, agent, "TASK_PARENT", message, draw);
+    };
+    if line.len() >= TASK_DEPTH_MAX {
+        let message = format!("a task has at most {} above it", TASK_DEPTH_MAX - 1);
+        return refuse(world, agent, "TASK_DEPTH", message, draw);
+    }
+    if request.tenant.is_some() && request.tenant != parent.tenant {
+        let message = "a child task is for its parent's tenant: leave the tenant out".to_owned();
+        return refuse(world, agent, "TASK_TENANT", message, draw);
+    }
+    let inherited = TaskRequest {
+        // A contract that knows no tenants touches no tenant's data, whatever the parent does.
+        tenant: parent.tenant.clone().filter(|_| terms.tenants.is_some()),
+        trusted: parent.trusted.clone(),
+        ..request.clone()
+    };
+    let through = world
+        .agent(scope, instance.agent)
+        .map_or_else(String::new, |agent| agent.name.to_string());
+    let opener = Opener {
+        kind: parent.opener.kind,
+        name: format!("{} through {through}", parent.opener.name),
+    };
+    let by = By {
+        opener,
+        human: None,
+        parent: Some(parent),
+    };
+    open_as(world, agent, terms, by, &inherited, draw)
+}
+
+/// By whom a task is opened.
+struct By<'a> {
+    opener: Opener,
+    human: Option<Human>,
+    parent: Option<&'a Task>,
 }
 
 fn open_as(
     world: &World,
     agent: &Agent,
     terms: &Terms,
-    opener: Opener,
-    human: Option<Human>,
+    by: By<'_>,
     request: &TaskRequest,
     draw: &mut Draw<'_>,
 ) -> Outcome<OpenedTask> {
+    let By {
+        opener,
+        human,
+        parent,
+    } = by;
     let checked = check(world, agent, terms, opener.kind, request, draw.now());
     let (kind, tenant, expires_at) = match checked {
         Ok(checked) => checked,
         Err((code, message)) => return refuse(world, agent, code, message, draw),
     };
+    let expires_at = parent.map_or(expires_at, |parent| expires_at.min(parent.expires_at));
     let id: TaskId = draw.minted();
     let mut event = draw.event(EventKind::TaskOpened, world.revision());
     event.org = Some(agent.org);
@@ -93,6 +159,9 @@ fn open_as(
     event
         .detail
         .insert("expires_at".into(), expires_at.rfc3339().into());
+    if let Some(parent) = parent {
+        event.detail.insert("parent".into(), parent.id.to_string().into());
+    }
     let task = Task {
         id,
         org: agent.org,
@@ -102,8 +171,8 @@ fn open_as(
         opener,
         opened_at: draw.now(),
         expires_at,
-        parent: None,
-        root: None,
+        parent: parent.map(|parent| parent.id),
+        root: parent.map(Task::root),
         trusted: request.trusted.clone(),
         declassified: Revision(0),
         closed: false,
@@ -151,6 +220,56 @@ pub fn close_by_operator(
     )
 }
 
+/// Longest reason for lowering labels, in bytes: a sentence or two.
+const REASON_BYTES: std::ops::RangeInclusive<usize> = 3..=300;
+
+/// Lowers what a task is taken to have read, on the word of an administrator: `tabard task declassify`. It counts for
+/// what was read so far; what is read afterwards raises the labels again. An agent is no administrator.
+pub fn declassify(
+    world: &World,
+    who: &Administrator,
+    task: &Task,
+    reason: &str,
+    draw: &mut Draw<'_>,
+) -> Outcome<()> {
+    let role = Role::Operator;
+    if let Err(refused) = who.check(role, Some(task.org), world, draw) {
+        return refused;
+    }
+    let invalid = |code, message: &str| Cause::Invalid {
+        code,
+        message: message.to_owned(),
+    };
+    if !task.is_open(draw.now()) {
+        let cause = invalid("TASK_NOT_OPEN", "the task is over: nothing of it goes on");
+        return who.refuse(cause, role, world, draw);
+    }
+    if !REASON_BYTES.contains(&reason.len()) || reason.chars().any(char::is_control) {
+        let message = "say why in one line of 3 to 300 bytes: it stands in the record beside your name";
+        return who.refuse(invalid("TASK_REASON", message), role, world, draw);
+    }
+    let mut event = who.event(EventKind::TaskDeclassified, role, world, draw);
+    event.org = Some(task.org);
+    event.why = Some(Why {
+        task: Some(task.id),
+        ..Why::default()
+    });
+    event.detail.insert("reason".into(), reason.into());
+    let root = task.root();
+    event.change_summary = vec![format!("what {root} has read was declassified")];
+    // The whole tree shares what was read, and each of its tasks is asked for by itself.
+    let tree = world
+        .tasks(OrgScope::Only(task.org))
+        .filter(|it| it.root() == root);
+    let plan = Plan::new(world.revision(), event, ());
+    Outcome::Granted(tree.fold(plan, |plan, it| {
+        plan.changing(Change::TaskDeclassified {
+            task: it.id,
+            org: it.org,
+        })
+    }))
+}
+
 /// Opens a task on the word of an administrator: `tabard task open`.
 pub fn open_by_operator(
     world: &World,
@@ -167,8 +286,12 @@ pub fn open_by_operator(
         kind: OpenerKind::Operator,
         name: who.principal().name.to_string(),
     };
-    let human = Some(who.human(Role::Operator, draw));
-    open_as(world, agent, terms, opener, human, request, draw)
+    let by = By {
+        opener,
+        human: Some(who.human(Role::Operator, draw)),
+        parent: None,
+    };
+    open_as(world, agent, terms, by, request, draw)
 }
 
 type Checked = (Name, Option<Name>, UnixTime);

@@ -36,6 +36,16 @@ pub struct ForeignClaims {
     pub claims: Map<String, Value>,
 }
 
+/// The issuer that a token names, to find its keys by. Proves nothing.
+pub fn issuer_unverified(token: &str) -> Result<String, Rejection> {
+    let jws = Jws::parse(token, TokenClass::Foreign)?;
+    let claims = parse_strict(jws.payload_unverified()).map_err(|error| in_part(error, Part::Payload))?;
+    let Value::Object(claims) = claims else {
+        return Err(Rejection::Malformed(Part::Payload, 0));
+    };
+    text(&claims, "iss")?.ok_or(Rejection::MissingClaim("iss"))
+}
+
 /// Verifies a token of `issuer` for one audience. `keys` are that issuer's, bound to the algorithms it may use.
 pub fn verify(
     token: &str,

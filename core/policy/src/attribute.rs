@@ -195,6 +195,29 @@ impl Attribute {
         .to_owned()
     }
 
+    /// Whether only calls are judged by it: every limit that reads it asks first whether this is one. At an exchange it
+    /// is left out, since building a context costs about as much as evaluating the policies.
+    pub(crate) const fn is_of_call(&self) -> bool {
+        match self {
+            Self::LabelsKnown
+            | Self::Sensitivity
+            | Self::Tainted
+            | Self::Readers
+            | Self::Tenants
+            | Self::Sink
+            | Self::Clearance
+            | Self::SinkReaders
+            | Self::Egress
+            | Self::Consequential
+            | Self::Trusted
+            | Self::Done(_)
+            | Self::Steps
+            | Self::OnGraph => true,
+            Self::Counter(counter) => !counter.is_of_exchange(),
+            _ => false,
+        }
+    }
+
     /// The fact it is made of, which says where it comes from.
     pub(crate) const fn fact(&self) -> Fact {
         match self {
@@ -303,10 +326,6 @@ impl Attribute {
     }
 
     /// Its value; `None` leaves it out.
-    #[expect(
-        clippy::too_many_lines,
-        reason = "one arm an attribute: the table is read as one"
-    )]
     pub(crate) fn value(&self, facts: &Facts<'_>, terms: &Terms, now: UnixTime) -> Option<Value> {
         let text = |text: &str| Value::new_string(text.to_owned());
         let flow = &facts.flow;

@@ -11,7 +11,7 @@ use crate::contract::{
     Contract, ContractError, ContractHash, DataTerms, ErrorCode, Grant, Mode, Terms, Then,
 };
 use crate::counter::{Counted, CounterId};
-use crate::expression::{Reads, all, uid};
+use crate::expression::{Expression, Reads, all, uid};
 use crate::fact::Provenance;
 use crate::facts::{ArgValue, Facts};
 use crate::limit::Limit;
@@ -22,8 +22,8 @@ use cedar_policy::pst::{
     PstConstructionError, ResourceConstraint, SmolStr, StaticPolicy, Template,
 };
 use cedar_policy::{
-    Authorizer, Context, Effect as CedarEffect, Entities, EntityId, EntityTypeName, EntityUid, Policy,
-    PolicyId, PolicySet, Request, Response, Schema, ValidationMode, Validator,
+    Authorizer, Context, Decision, Effect as CedarEffect, Entities, EntityId, EntityTypeName, EntityUid,
+    Policy, PolicyId, PolicySet, Request, Response, Schema, ValidationMode, Validator,
 };
 use identity::{Audience, Name, UnixTime};
 use serde_json::json;
@@ -36,11 +36,15 @@ use std::sync::Arc;
 const PRINCIPAL: (&str, &str) = ("Agent", "bearer");
 /// Stands for every action or service that the contract does not name. No [`Name`] or listed audience can be spelled so.
 const UNLISTED: &str = "(not in this contract)";
+/// Most grants whose permits hold the limits as well: each repeats them.
+const JOINED_MAX: usize = 32;
 
 /// A contract, ready to be decided by. Immutable; share it in an `Arc`.
 pub struct Compiled {
     contract: Contract,
     policies: PolicySet,
+    /// One `permit` a grant that holds all limits as well: most decisions end here. See [`Compiled::evaluate`].
+    joined: Option<PolicySet>,
     authorizer: Authorizer,
     entities: Entities,
     principal: EntityUid,
@@ -160,10 +164,11 @@ impl Compiled {
         let mut grants = Vec::with_capacity(terms.grants.len());
         for (place, grant) in terms.grants.iter().enumerate() {
             let compiled = compiled_grant(&contract, grant);
-            add(permit(&compiled, grant, &mut reads)?, Rule::Grant(place))?;
+            add(permit(&compiled, grant, &[], &mut reads)?, Rule::Grant(place))?;
             grants.push(compiled);
         }
         let mut limits = Vec::new();
+        let mut within = Vec::new();
         for (place, limit) in Limit::of(terms).into_iter().enumerate() {
             let compiled = CompiledLimit {
                 reason: limit.reason(),
@@ -171,9 +176,12 @@ impl Compiled {
                 text: limit.text(),
                 limit,
             };
-            add(forbid(&compiled, &mut reads)?, Rule::Limit(place))?;
+            let expression = compiled.limit.expression(&mut reads)?;
+            within.push(expression.clone());
+            add(forbid(&compiled, expression)?, Rule::Limit(place))?;
             limits.push(compiled);
         }
+        let joined = joined(terms, &grants, &within, &mut reads)?;
         let mut customs = Vec::with_capacity(terms.rules.len());
         if !terms.rules.is_empty() {
             reads.0.extend(Attribute::FIXED.iter().cloned());
@@ -209,6 +217,9 @@ impl Compiled {
             policies.add(custom).map_err(CompileError::new)?;
         }
         validate(&policies, &reads.0, terms.grants.as_slice())?;
+        if let Some(joined) = &joined {
+            validate(joined, &reads.0, terms.grants.as_slice())?;
+        }
         let named = |grants: &[Grant]| -> (BTreeSet<Name>, BTreeSet<Audience>) {
             (
                 grants
@@ -224,6 +235,7 @@ impl Compiled {
         let (actions, services) = named(&terms.grants);
         Ok(Self {
             policies,
+            joined,
             authorizer: Authorizer::new(),
             entities: Entities::empty(),
             principal: entity_uid(PRINCIPAL.0, PRINCIPAL.1)?,
@@ -278,9 +290,12 @@ impl Compiled {
     /// The Cedar request that `facts` become.
     pub fn request_for(&self, facts: &Facts<'_>, now: UnixTime) -> Result<Request, CompileError> {
         let terms = self.contract.terms();
+        // A rule in Cedar may look at anything at any time.
+        let all = facts.stage.is_call() || !terms.rules.is_empty();
         let pairs = self
             .attributes
             .iter()
+            .filter(|(_, attribute)| all || !attribute.is_of_call())
             .filter_map(|(name, attribute)| Some((name.clone(), attribute.value(facts, terms, now)?)));
         let context = Context::from_pairs(pairs).map_err(CompileError::new)?;
         let action = self.actions.get(facts.action).unwrap_or(&self.unlisted_action);
@@ -298,11 +313,25 @@ impl Compiled {
         .map_err(CompileError::new)
     }
 
+    /// Evaluates the policies. Most requests are allowed, and for those one `permit` that holds every limit says the
+    /// same as one `permit` and many `forbid`s that do not apply; only those say which limit was exceeded, so they are
+    /// evaluated when the first do not allow. A property test holds the two to the same answer.
     pub(crate) fn evaluate(&self, facts: &Facts<'_>, now: UnixTime) -> Result<Response, CompileError> {
         let request = self.request_for(facts, now)?;
-        Ok(self
-            .authorizer
-            .is_authorized(&request, &self.policies, &self.entities))
+        if let Some(joined) = &self.joined {
+            let response = self.authorizer.is_authorized(&request, joined, &self.entities);
+            let clean = response.diagnostics().errors().next().is_none();
+            if clean && response.decision() == Decision::Allow {
+                return Ok(response);
+            }
+        }
+        Ok(self.evaluate_all(&request))
+    }
+
+    /// Evaluates every policy.
+    pub(crate) fn evaluate_all(&self, request: &Request) -> Response {
+        self.authorizer
+            .is_authorized(request, &self.policies, &self.entities)
     }
     pub(crate) fn rule(&self, id: &PolicyId) -> Option<Rule> {
         self.rules.get(id).copied()
@@ -318,6 +347,7 @@ impl Compiled {
     pub(crate) fn with_policy(mut self, text: &str) -> Self {
         let policy = Policy::parse(Some(PolicyId::new("added")), text).unwrap();
         self.policies.add(policy).unwrap();
+        self.joined = None;
         self
     }
 }
@@ -361,7 +391,39 @@ fn compiled_grant(contract: &Contract, grant: &Grant) -> CompiledGrant {
     }
 }
 
-fn permit(compiled: &CompiledGrant, grant: &Grant, reads: &mut Reads) -> Result<Template, CompileError> {
+/// The grants as permits that hold every limit; `None` where rules in Cedar have a say, or grants are too many.
+fn joined(
+    terms: &Terms,
+    grants: &[CompiledGrant],
+    within: &[Expression],
+    reads: &mut Reads,
+) -> Result<Option<PolicySet>, CompileError> {
+    if !terms.rules.is_empty() || grants.len() > JOINED_MAX {
+        return Ok(None);
+    }
+    let mut policies = LinkedHashMap::new();
+    for (compiled, grant) in grants.iter().zip(&terms.grants) {
+        let policy = permit(compiled, grant, within, reads)?;
+        policies.insert(
+            policy.id.clone(),
+            StaticPolicy::try_from(policy).map_err(CompileError::new)?,
+        );
+    }
+    PolicySet::from_pst(TreeSet {
+        templates: LinkedHashMap::new(),
+        policies,
+        template_links: Vec::new(),
+    })
+    .map(Some)
+    .map_err(CompileError::new)
+}
+
+fn permit(
+    compiled: &CompiledGrant,
+    grant: &Grant,
+    within: &[Expression],
+    reads: &mut Reads,
+) -> Result<Template, CompileError> {
     let actions: Result<Vec<_>, _> = grant
         .actions
         .iter()
@@ -372,6 +434,7 @@ fn permit(compiled: &CompiledGrant, grant: &Grant, reads: &mut Reads) -> Result<
         .iter()
         .filter(|atom| !matches!(atom, Atom::Action(_)))
         .map(|atom| atom.expression(reads))
+        .chain(within.iter().cloned().map(Ok))
         .collect();
     let policy = Template::new(
         format!("grant:{}", grant.id).as_str(),
@@ -388,7 +451,7 @@ fn permit(compiled: &CompiledGrant, grant: &Grant, reads: &mut Reads) -> Result<
         ])))
 }
 
-fn forbid(compiled: &CompiledLimit, reads: &mut Reads) -> Result<Template, CompileError> {
+fn forbid(compiled: &CompiledLimit, within: Expression) -> Result<Template, CompileError> {
     let policy = Template::new(
         format!("limit:{}", compiled.limit.path()).as_str(),
         Effect::Forbid,
@@ -396,7 +459,7 @@ fn forbid(compiled: &CompiledLimit, reads: &mut Reads) -> Result<Template, Compi
         ActionConstraint::Any,
         ResourceConstraint::Any,
     );
-    let clause = Clause::Unless(compiled.limit.expression(reads)?);
+    let clause = Clause::Unless(within);
     Ok(policy.try_with_clauses([clause])?.with_annotations(annotations([
         ("reason", compiled.reason.code()),
         ("limit", &compiled.text),

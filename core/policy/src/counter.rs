@@ -48,6 +48,10 @@ impl Counted {
 }
 
 impl CounterId {
+    /// Whether it is looked at when a credential is asked for. The others are when a call is made.
+    pub const fn is_of_exchange(&self) -> bool {
+        matches!(self.counted, Counted::Audiences | Counted::Actions)
+    }
     /// Calls within a sliding length of time.
     pub const fn calls(scope: RateScope, per_secs: u64) -> Self {
         Self {

@@ -44,7 +44,6 @@ impl Facts<'_> {
         rows
     }
 
-    #[expect(clippy::too_many_lines, reason = "one arm a fact: the table is read as one")]
     fn rows_of(&self, fact: Fact, now: UnixTime, rows: &mut Vec<FactRow>) {
         let text = |text: &str| Some(Value::from(text));
         let name = |name: Option<&Name>| name.map(|name| Value::from(name.as_str()));
@@ -268,6 +267,10 @@ fn not(fact: Fact) -> NotFacts {
 
 impl Recorded {
     /// Reads rows, given as name and value in any order; names that are no facts are passed over.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "an iterator is made for the call, and walked several times"
+    )]
     pub fn read<'v>(rows: impl Iterator<Item = (&'v str, &'v Value)> + Clone) -> Result<Self, NotFacts> {
         let find = |name: &str| {
             rows.clone()

@@ -653,11 +653,11 @@ impl Limit {
                 };
                 let at_exchange = known(
                     Attribute::Exchange,
-                    &mut counters.iter().filter(|counter| is_of_exchange(counter)),
+                    &mut counters.iter().filter(|counter| counter.is_of_exchange()),
                 );
                 let at_call = known(
                     Attribute::Call,
-                    &mut counters.iter().filter(|counter| !is_of_exchange(counter)),
+                    &mut counters.iter().filter(|counter| !counter.is_of_exchange()),
                 );
                 let state = all([
                     reads.get(Attribute::LabelsKnown),
@@ -846,7 +846,7 @@ impl Limit {
             Self::Rate(counter, max) => !call || facts.counter(counter).unwrap_or(-1) < i64::from(*max),
             Self::StateKnown(counters) => {
                 let state = labels.is_some() && facts.workflow.steps.unwrap_or(-1) >= 0;
-                let needed = |counter: &CounterId| if is_of_exchange(counter) { exchange } else { call };
+                let needed = |counter: &CounterId| if counter.is_of_exchange() { exchange } else { call };
                 counters
                     .iter()
                     .all(|counter| !needed(counter) || facts.counter(counter).is_some_and(|count| count >= 0))
@@ -858,11 +858,6 @@ impl Limit {
 
 /// The most sensitive data for which a way out needs no look at what was read: [`crate::contract::Sensitivity::Internal`].
 const INTERNAL: u64 = 1;
-
-/// Whether a counter is looked at when a credential is asked for. The others are when a call is made.
-pub(crate) const fn is_of_exchange(counter: &CounterId) -> bool {
-    matches!(counter.counted, Counted::Audiences | Counted::Actions)
-}
 
 /// Whether a human approved it; false where the contract names no escalation.
 fn approved(approval: Option<&Name>, reads: &mut Reads) -> Expression {
@@ -884,7 +879,7 @@ fn or_approved(approval: Option<&Name>) -> String {
 fn budget_expression(budget: &Budget, reads: &mut Reads) -> Result<Expression, PstConstructionError> {
     let counter = budget.counter();
     let count = reads.get(Attribute::Counter(counter.clone()));
-    let when = if is_of_exchange(&counter) {
+    let when = if counter.is_of_exchange() {
         Attribute::Exchange
     } else {
         Attribute::Call
@@ -916,7 +911,7 @@ fn budget_expression(budget: &Budget, reads: &mut Reads) -> Result<Expression, P
 #[cfg(test)]
 fn budget_holds(budget: &Budget, facts: &Facts<'_>) -> bool {
     let counter = budget.counter();
-    let applies = if is_of_exchange(&counter) {
+    let applies = if counter.is_of_exchange() {
         matches!(facts.stage, crate::Stage::Exchange)
     } else {
         facts.stage.is_call()

@@ -109,6 +109,8 @@ reasons! {
         AudienceMismatch = "AUDIENCE_MISMATCH", Retry, "The credential is meant for another service.";
         /// The credential has expired.
         TokenExpired = "TOKEN_EXPIRED", Retry, "The credential has expired.";
+        /// What a caller showed for somebody else, another agent's token or a user's, is not good.
+        SubjectRejected = "SUBJECT_REJECTED", Retry, "The subject token is not acceptable.";
         /// Nobody owns the agent any more.
         Ownerless = "OWNERLESS", Request, "The agent has no owner.";
     }
@@ -139,6 +141,8 @@ reasons! {
         OutsideTask = "OUTSIDE_TASK", Request, "The action is not part of this task.";
         /// The grant, or the credential asked for, is for the agent process itself, not for a child of its run.
         ChildNotAllowed = "CHILD_NOT_ALLOWED", None, "Only the agent process itself may do this.";
+        /// A rule that the contract writes in Cedar refuses it.
+        CustomRule = "CUSTOM_RULE", Request, "A rule of the agent's contract refuses this.";
     }
     Data {
         /// The data belongs to a tenant that the task or contract does not reach.
@@ -165,8 +169,6 @@ reasons! {
     Chain {
         /// More parties than the contract allows.
         ChainTooDeep = "CHAIN_TOO_DEEP", None, "Too many parties act in this request.";
-        /// Another party of the chain is not allowed to do this.
-        ChainLinkDenied = "CHAIN_LINK_DENIED", None, "A party of the chain is not allowed to do this.";
         /// The contract does not let the agent delegate.
         DelegationNotAllowed = "DELEGATION_NOT_ALLOWED", None, "The agent may not delegate this.";
         /// More was asked for than the parent has.
@@ -177,6 +179,8 @@ reasons! {
         MissingUser = "MISSING_USER", Request, "A user has to be present.";
         /// The same party twice in a chain.
         Loop = "LOOP", None, "A party acts twice in this request.";
+        /// Another party of the chain is not allowed to do this.
+        ChainLinkDenied = "CHAIN_LINK_DENIED", None, "A party of the chain is not allowed to do this.";
     }
     State {
         /// More calls than the contract allows within a length of time.
@@ -211,8 +215,6 @@ reasons! {
         StateUnavailable = "STATE_UNAVAILABLE", Retry, "The request cannot be decided at the moment.";
         /// Somebody stopped everything.
         KillSwitch = "KILL_SWITCH", None, "The agent was stopped.";
-        /// A rule that the contract writes in Cedar refuses it.
-        CustomRule = "CUSTOM_RULE", Request, "A rule of the agent's contract refuses this.";
         /// The service's own policy refuses it.
         ServicePolicy = "SERVICE_POLICY", None, "The service refuses the request.";
     }

@@ -10,6 +10,10 @@ use std::sync::Arc;
 /// Allowed, or refused with every reason.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[must_use]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "the larger one is the common one, and a verdict lives for one decision"
+)]
 pub enum Verdict {
     /// It may be done.
     Allow(Allowed),

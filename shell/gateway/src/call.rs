@@ -17,6 +17,7 @@ use crate::outgoing::OutgoingBody;
 use crate::problem::{Challenge, Problem};
 use crate::view::View;
 use broker::enforce::{alive, block};
+use broker::upstream::delivery;
 use broker::upstream::{BODY_BYTES_MAX, BodyError, Mapped, NotMapped, TargetError, Upstream};
 use broker::{CallPermit, Outcome, Refusal};
 use bytes::Bytes;
@@ -26,7 +27,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
-use identity::Thumbprint;
+use identity::{DecisionId, Thumbprint};
 use policy::Reason;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -115,7 +116,12 @@ async fn judged(
         Ok(live) => live,
         Err(reason) => return Err(known.blocked(Some(upstream), reason, invalid_token()).await),
     };
+    let is_delivery = upstream.audience.as_str() == delivery::AUDIENCE;
     let (mapped, body) = match known.mapped(&destination, &head.headers, incoming).await {
+        Ok((mapped, body)) if is_delivery => match delivery::addressed(mapped) {
+            Some(mapped) => (mapped, body),
+            None => return Err(known.unmapped(upstream, &NotMapped::NoRoute).await),
+        },
         Ok(mapped) => mapped,
         Err(NotRead::NotMapped(why)) => return Err(known.unmapped(upstream, &why).await),
         Err(NotRead::Problem(problem)) => {
@@ -162,7 +168,12 @@ async fn judged(
     reservation.keep();
     inner.metrics.permitted();
     let decision = permit.get().decision();
-    let ending = Ending::new(inner.clone(), known.token.clone(), permit.entry(), decision);
+    let mut ending = Ending::new(inner.clone(), known.token.clone(), permit.entry(), decision);
+    if is_delivery {
+        ending.ended.error = None;
+        ending.ended.http_status = Some(StatusCode::OK.as_u16());
+        return Ok(delivered(decision));
+    }
     forward(
         known,
         destination,
@@ -197,6 +208,15 @@ fn identified(inner: &Inner, peer: Peer, head: &Parts) -> Result<(Address, Authe
         .doorkeeper
         .authenticate(&inner.settings, &inner.view.load(), &presented)?;
     Ok((address, authenticated))
+}
+
+/// The answer to who asked whether something may be shown: it may, by this decision.
+fn delivered(decision: DecisionId) -> Response<AnswerBody> {
+    let body = serde_json::json!({"decision": decision.to_string(), "deliver": true});
+    let mut response = Response::new(AnswerBody::from(Bytes::from(body.to_string())));
+    let json = HeaderValue::from_static("application/json");
+    response.headers_mut().insert(CONTENT_TYPE, json);
+    response
 }
 
 /// What lasts until the answer has passed.

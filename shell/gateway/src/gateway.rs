@@ -189,9 +189,15 @@ impl Gateway {
         })
     }
 
-    /// Takes in what the detail of a journal's entry says was taken and seen: after a restart, before serving.
-    pub fn replay(&self, detail: &audit::event::Extra) -> Result<(), serde_json::Error> {
-        self.inner.judge.ledger.replay_detail(detail)
+    /// Takes in what the journal's entries say was taken and seen: after a restart, before serving.
+    pub fn recover(&self) -> Result<(), store::ledger::RecoverError> {
+        let Inner {
+            judge,
+            journal,
+            clock,
+            ..
+        } = &*self.inner;
+        judge.ledger.recover(journal.log(), clock())
     }
 
     /// Its counters.

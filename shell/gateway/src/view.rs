@@ -3,6 +3,7 @@
 
 use crate::destination::Destination;
 use broker::World;
+use broker::upstream::delivery;
 use broker::world::KeyClass;
 use credential::{Jwk, TokenClass, VerifyingKey, VerifyingKeys};
 use identity::{Audience, Name, OrgId, OrgScope, UpstreamId};
@@ -31,6 +32,8 @@ pub(crate) struct Table {
     by_id: HashMap<UpstreamId, Arc<Destination>>,
     by_name: HashMap<(OrgId, Name), UpstreamId>,
     by_host: HashMap<(OrgId, String), UpstreamId>,
+    /// What agents hand to people, and the name that it is called by.
+    delivery: Option<(Name, Arc<Destination>)>,
     /// Every `aud` that this gateway answers to.
     pub(crate) audiences: Vec<Audience>,
     /// Definitions that could not be compiled.
@@ -84,6 +87,15 @@ impl Table {
             }
             table.by_id.insert(upstream.id, destination);
         }
+        let known = before.and_then(|before| before.delivery.clone());
+        table.delivery = known.or_else(|| {
+            let upstream = Arc::new(delivery::definition()?);
+            let destination = Destination::of(&upstream, &reach.tls, reach.connect_timeout)?;
+            Some((upstream.name.clone(), Arc::new(destination)))
+        });
+        if let Some((_, delivery)) = &table.delivery {
+            table.audiences.push(delivery.upstream.audience.clone());
+        }
         table
     }
 
@@ -99,6 +111,11 @@ impl Table {
     }
 
     pub(crate) fn named(&self, org: OrgId, name: &Name) -> Option<&Arc<Destination>> {
+        if let Some((own, delivery)) = &self.delivery
+            && own == name
+        {
+            return Some(delivery);
+        }
         self.by_name
             .get(&(org, name.clone()))
             .and_then(|id| self.by_id.get(id))

@@ -168,6 +168,7 @@ struct Forgetting;
 impl Chore for Forgetting {
     const NAME: &'static str = "forgetting";
     async fn turn(&mut self, installation: &Installation, now: UnixTime) -> Result<(), ChoreError> {
+        installation.ledger.forget_idle(now);
         let world = installation.store.world();
         let due = world
             .revocations(OrgScope::Every)

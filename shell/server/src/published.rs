@@ -8,7 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use broker::World;
 use broker::world::KeyClass;
-use credential::{Jwk, Jwks, TrustBundle, TrustRoots, VerifyingKeys};
+use credential::{Algorithm, Jwk, Jwks, TokenClass, TrustBundle, TrustRoots, VerifyingKeys};
 use identity::TrustDomain;
 use std::sync::Arc;
 
@@ -19,6 +19,8 @@ const REFRESH_HINT_SECS: u64 = 300;
 #[derive(Debug)]
 pub struct Published {
     kids: Vec<String>,
+    /// Keys that verify our access tokens.
+    pub access_token_keys: VerifyingKeys,
     /// Keys that verify our JWT-SVIDs.
     pub jwt_svid_keys: VerifyingKeys,
     /// Roots that verify X.509-SVIDs of the trust domain.
@@ -60,14 +62,16 @@ impl Published {
             sequence: Some(world.revision().0),
             refresh_hint_secs: Some(REFRESH_HINT_SECS),
         };
+        let access_token = Jwks {
+            keys: jwks_of(KeyClass::AccessToken),
+        };
+        let access_token_keys = access_token.verifying_keys(TokenClass::AccessToken, &[Algorithm::Es256]);
         let all = Jwks {
-            keys: jwks_of(KeyClass::AccessToken)
-                .into_iter()
-                .chain(jwt_svid)
-                .collect(),
+            keys: access_token.keys.into_iter().chain(jwt_svid).collect(),
         };
         Self {
             kids: kids(world).map(str::to_owned).collect(),
+            access_token_keys,
             jwt_svid_keys: bundle.jwt_keys(),
             x509_roots: bundle
                 .x509_roots()

@@ -16,9 +16,10 @@ use crate::{discovery, health, log, members, token};
 use axum::Router;
 use broker::inventory::Bootstrap;
 use broker::world::MemberRole;
-use identity::LogId;
+use identity::{LogId, OrgScope};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use store::ledger::RecoverError;
 use store::{OpenError, Settings, Store};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -72,9 +73,26 @@ pub enum StartError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// Counts of what was issued.
+    #[error("the counts of what was issued cannot be recovered: {0}")]
+    Ledger(#[from] RecoverError),
     /// A file in the data directory.
     #[error("cannot write {ROOT_PEM} in the data directory: {0}")]
     RootPem(std::io::Error),
+}
+
+/// Counts what was issued lately, if a contract has budgets at all: reading the log takes its time.
+fn recover(installation: &Installation) -> Result<(), RecoverError> {
+    let world = installation.store.world();
+    let counts = world
+        .contracts(OrgScope::Every)
+        .any(|contract| contract.source.contains("budgets"));
+    if counts {
+        installation
+            .ledger
+            .recover(installation.store.log(), installation.clock.now())?;
+    }
+    Ok(())
 }
 
 /// An opened server that does not listen yet.
@@ -118,6 +136,7 @@ impl Server {
             secrets,
         })?);
         founding::found(&installation, founder).await?;
+        recover(&installation)?;
         let own = Arc::new(OwnCertificate::new()?);
         housekeeping::renew(&installation, &own).await?;
         Ok(Self { installation, own })

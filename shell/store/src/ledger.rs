@@ -1,10 +1,14 @@
 //! The Ledger in shards, one lock each, never held across an await: counts, labels and steps of the requests that this
 //! process decides.
 
+use crate::error::ReadError;
+use crate::log::LogReader;
+use audit::Entry;
 use broker::chain::LinkInForce;
 use broker::ledger::{Gathered, LedgerShard, Seen, Taken, TrailKey, WindowKey};
 use broker::world::{TASK_MEMORY_SECS, Task};
 use identity::{Audience, InstanceId, Name, UnixTime};
+use memchr::memmem;
 use policy::contract::RateScope;
 use policy::{ArgValue, Counted, Counter, DataLabels, domains_of};
 use std::collections::BTreeMap;
@@ -13,6 +17,23 @@ use std::sync::{Arc, Mutex, PoisonError};
 const SHARDS: usize = 16;
 /// Tasks end within a day; what is older belongs to none that is open.
 const TRAIL_SECS: u64 = 24 * 3600 + TASK_MEMORY_SECS;
+
+/// Entries read at once while recovering.
+const CHUNK: u64 = 1024;
+
+/// Why counts and labels could not be taken from the log.
+#[derive(Debug, thiserror::Error)]
+pub enum RecoverError {
+    /// The log cannot be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// It holds something that is no entry.
+    #[error("an entry cannot be read: {0}")]
+    Entry(#[from] audit::event::ParseError),
+    /// It holds counts or labels of another form.
+    #[error("an entry's counts cannot be read: {0}")]
+    Detail(#[from] serde_json::Error),
+}
 
 /// The Ledger of this process.
 #[derive(Debug, Default)]
@@ -229,8 +250,34 @@ impl Ledger {
         self.with(taken.key.of, |shard| shard.replay(taken));
     }
 
-    /// Takes in what the detail of an entry says was taken and seen; `Err` names the part that this version cannot
-    /// read.
+    /// Takes in what the entries of `log` say was taken and seen, as far back as a task can reach: after a restart,
+    /// before the first request. An entry that cannot be read is an error: a count that is lost would be a right won.
+    pub fn recover(&self, log: &LogReader, now: UnixTime) -> Result<(), RecoverError> {
+        let since = now.minus_secs(TRAIL_SECS);
+        let mut from = log.size();
+        while from > 0 {
+            let chunk = from.saturating_sub(CHUNK);
+            let oldest = log.entries(chunk..chunk + 1)?;
+            from = chunk;
+            let Some(oldest) = oldest.first() else { break };
+            if Entry::parse(oldest)?.event.at < since {
+                break;
+            }
+        }
+        while from < log.size() {
+            let to = log.size().min(from + CHUNK);
+            for bytes in log.entries(from..to)? {
+                if memmem::find(&bytes, b"\"taken\"").is_some() || memmem::find(&bytes, b"\"seen\"").is_some()
+                {
+                    self.replay_detail(&Entry::parse(&bytes)?.event.detail)?;
+                }
+            }
+            from = to;
+        }
+        Ok(())
+    }
+
+    /// Takes in what the detail of an entry says was taken and seen.
     pub fn replay_detail(
         &self,
         detail: &BTreeMap<String, serde_json::Value>,

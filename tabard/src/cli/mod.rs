@@ -6,6 +6,7 @@ mod agent;
 mod audit;
 mod completions;
 mod contract;
+mod directory;
 mod explain;
 mod failure;
 mod foresee;
@@ -20,7 +21,9 @@ mod revoke;
 mod server;
 mod status;
 mod task;
+mod trust;
 mod upstream;
+mod user;
 
 pub(crate) use failure::{Exit, Failure};
 pub(crate) use page::Page;
@@ -122,6 +125,15 @@ enum Command {
     /// Units of work
     #[command(subcommand)]
     Task(task::TaskCommand),
+    /// Issuers outside that say who a user is
+    #[command(subcommand)]
+    Trust(trust::TrustCommand),
+    /// What people may do through agents
+    #[command(subcommand)]
+    User(user::UserCommand),
+    /// Destinations that are a tenant's own
+    #[command(subcommand)]
+    Directory(directory::DirectoryCommand),
     /// Stop something now, and see what that reached
     Revoke(revoke::Revoke),
     /// Lift a suspension
@@ -191,6 +203,9 @@ fn run(cli: &Cli, page: &Page) -> Result<Exit, Failure> {
         Command::JoinToken(command) => join_token::run(command, &at()?, page),
         Command::Member(command) => member::run(command, &at()?, page),
         Command::Task(command) => task::run(command, &at()?, page),
+        Command::Trust(command) => trust::run(command, &at()?, page),
+        Command::User(command) => user::run(command, &at()?, page),
+        Command::Directory(command) => directory::run(command, &at()?, page),
         Command::Revoke(command) => revoke::run(command, &at()?, page),
         Command::Resume(command) => revoke::resume(command, &at()?, page),
         Command::Explain(command) => explain::run(command, &at()?, page),

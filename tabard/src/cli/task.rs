@@ -14,6 +14,14 @@ pub(super) enum TaskCommand {
     Open(Open),
     /// Tasks that are open or still remembered
     List,
+    /// Lower what a task is taken to have read, on your word; counts for what it has read so far
+    Declassify {
+        /// task_…
+        id: String,
+        /// Why, in one line; it stands in the record beside your name
+        #[arg(long)]
+        reason: String,
+    },
     /// End a task: nothing is issued for it any more
     Close {
         /// task_…
@@ -83,6 +91,14 @@ pub(super) fn run(command: &TaskCommand, at: &Place, page: &Page) -> Result<Exit
                 let rows: Vec<_> = all.as_array().into_iter().flatten().map(row).collect();
                 page.table(&["task", "state", "agent", "type", "tenant", "until"], &rows);
             }
+        }
+        TaskCommand::Declassify { id, reason } => {
+            let path = format!("/v1/tasks/{}/declassify", segment(id));
+            applied(
+                "declassified task",
+                &at.admin.post(&path, &json!({"reason": reason}))?,
+                page,
+            );
         }
         TaskCommand::Close { id } => {
             applied(

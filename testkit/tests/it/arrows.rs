@@ -12,7 +12,7 @@ const ARROWS: [(&str, &[&str]); 15] = [
     ("broker", &["identity", "credential", "policy", "audit"]),
     ("peer", &["identity"]),
     ("sync", &["identity", "credential", "audit", "broker"]),
-    ("store", &["identity", "audit", "broker"]),
+    ("store", &["identity", "policy", "audit", "broker"]),
     (
         "node",
         &[

@@ -70,6 +70,8 @@ kinds! {
     CredentialRevoked = "credential.revoked",
     /// A question was answered without issuing anything (AuthZEN, ext_authz).
     DecisionMade = "decision.made",
+    /// The destinations that are a tenant's own were set.
+    DirectorySet = "directory.set",
     /// A detector found something.
     FindingRaised = "finding.raised",
     /// The gateway refused a call.
@@ -144,6 +146,8 @@ kinds! {
     SvidRefused = "svid.refused",
     /// A task ended.
     TaskClosed = "task.closed",
+    /// A human lowered what a task is taken to have read.
+    TaskDeclassified = "task.declassified",
     /// A task was opened by somebody who may.
     TaskOpened = "task.opened",
     /// A task was refused.
@@ -160,6 +164,10 @@ kinds! {
     UpstreamPublished = "upstream.published",
     /// An upstream was removed.
     UpstreamRemoved = "upstream.removed",
+    /// A user may do nothing through agents any more.
+    UserRemoved = "user.removed",
+    /// What a user may do through agents was set.
+    UserSet = "user.set",
 }
 
 impl From<String> for EventKind {

@@ -16,7 +16,10 @@ const STEPS_MAX: usize = identity::CHAIN_DEPTH_MAX;
 
 /// One thing that can be done.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a column of its own")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a column of its own, for people and for other programs"
+)]
 pub struct Cell {
     /// The service.
     pub service: String,

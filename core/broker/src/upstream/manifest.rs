@@ -7,6 +7,7 @@ mod group;
 mod labels;
 mod node;
 
+use super::delivery::NAME;
 use super::origin::{Host, Origin};
 use super::route::Routes;
 use super::{Argument, ArgumentKind, Injection, Place, Route, Upstream};
@@ -156,6 +157,19 @@ fn read(root: &Node, mistakes: &Mistakes<'_>) -> Option<Manifest> {
         .required("metadata")
         .and_then(|node| Group::of(node, "metadata", &["name"], mistakes))
         .and_then(|group| group.parsed("name", "a name such as invoices"));
+    if let (Some(taken), Some(node)) = (
+        name.as_ref().filter(|name| name.as_str() == NAME),
+        top.optional("metadata"),
+    ) {
+        let why = "the gateway itself answers under this name";
+        top.wrong(
+            node.at,
+            "metadata.name",
+            format!("\"{taken}\" is taken"),
+            why,
+            "choose another name",
+        );
+    }
     let audience = match top.optional("audience") {
         Some(_) => top.parsed("audience", "a name or URL that contracts use for it"),
         None => name.as_ref().map(Audience::from),

@@ -1,10 +1,12 @@
 //! Upstreams: the services that agents call, and how a plain HTTP request to one becomes an action on a resource.
 //!
 //! - [`manifest`]: the YAML an author writes, into an [`Upstream`] and a reference to its secret.
+//! - [`delivery`]: the one upstream that is our own, for what goes to people.
 //! - [`origin`]: where it is, in the one spelling we accept.
 //! - [`route`]: a request into the action it is, or why it is none.
 
 mod body;
+pub mod delivery;
 pub mod manifest;
 pub mod origin;
 pub mod route;

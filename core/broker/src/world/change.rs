@@ -240,7 +240,7 @@ impl Change {
             Self::UpstreamPublished(upstream) if upstream.id.revision() == Revision(0) => {
                 upstream.id = upstream.id.at(revision);
             }
-            Self::TaskOpened(task) => {
+            Self::TaskOpened(task) if task.id.revision() == Revision(0) => {
                 task.id = task.id.at(revision);
             }
             Self::InstanceOpened(instance) => {
@@ -260,6 +260,7 @@ impl Change {
             | Self::ContractPublished(_)
             | Self::UpstreamPublished(_)
             | Self::UpstreamSecretRotated { .. }
+            | Self::TaskOpened(_)
             | Self::TaskClosed { .. }
             | Self::TaskDeclassified { .. }
             | Self::DirectorySet(_)

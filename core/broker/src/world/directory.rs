@@ -11,14 +11,27 @@ pub struct Directory {
     pub org: OrgId,
     /// Whose.
     pub tenant: Name,
-    /// Exact destinations, or `@domain` for every address of a domain.
+    /// Exact destinations, `@domain` for every address of a domain, or `Words *` for every text that begins with these.
     pub destinations: BTreeSet<String>,
 }
 
 /// Whether `destination` is in `list`, byte by byte; an entry `@domain` holds every plain ASCII address of that domain.
 /// What only looks alike is another destination.
+///
+/// An entry that ends in a space and an asterisk holds every text on one line that begins like it: somebody who asks for
+/// an entry "Dinner at …" knows how its title begins and not yet how it ends. With the space it cannot hold an address:
+/// neither mail and web addresses nor account numbers have one.
 pub fn holds(list: &BTreeSet<String>, destination: &str) -> bool {
-    if list.contains(destination) && !destination.starts_with('@') {
+    let is_class = destination.starts_with('@') || destination.ends_with(" *");
+    if list.contains(destination) && !is_class {
+        return true;
+    }
+    let one_line = !destination.chars().any(char::is_control);
+    let begins = |entry: &String| {
+        let words = entry.strip_suffix('*').filter(|words| words.ends_with(' '));
+        words.is_some_and(|words| !words.trim().is_empty() && destination.starts_with(words))
+    };
+    if one_line && !is_class && list.iter().any(begins) {
         return true;
     }
     let mut parts = destination.split('@');
@@ -63,6 +76,26 @@ mod tests {
             "bob@c\u{43e}rp.example",
             "bob\n@corp.example",
             "<x>bob@corp.example",
+            "",
+        ] {
+            assert!(!holds(&list, unknown), "{unknown}");
+        }
+    }
+
+    #[test]
+    fn a_text_is_held_by_how_it_begins_and_an_address_never() {
+        let list: BTreeSet<String> = ["Dinner at *", "ann@acme.example*", "*", " *"]
+            .map(str::to_owned)
+            .into();
+        assert!(holds(&list, "Dinner at Chez Ann"));
+        for unknown in [
+            "Dinner atelier",
+            "dinner at Chez Ann",
+            "Dinner at *",
+            "Dinner at\nChez Ann",
+            "Dinner at \nChez Ann",
+            "ann@acme.example.evil.example",
+            " ",
             "",
         ] {
             assert!(!holds(&list, unknown), "{unknown}");

@@ -41,6 +41,9 @@ use std::sync::Arc;
 /// is asked for soon after it ended or from the log.
 pub const TASK_MEMORY_SECS: u64 = 2 * 3600;
 
+/// Most tasks from one to its root: as many agents as a chain has parties.
+pub const TASK_DEPTH_MAX: usize = identity::CHAIN_DEPTH_MAX;
+
 type IdMap<K, V> = imbl::GenericHashMap<K, V, IdHasher, DefaultSharedPtr>;
 type Ordered<K, V> = imbl::OrdMap<K, V>;
 
@@ -237,6 +240,22 @@ impl World {
     /// A task by id, open or still remembered.
     pub fn task(&self, scope: OrgScope, id: TaskId) -> Option<&Arc<Task>> {
         self.tasks.get(&id).filter(|task| scope.holds(task.org))
+    }
+    /// The task and those that it is a part of, up to the root; `None` where that line cannot be followed.
+    pub fn task_line(&self, scope: OrgScope, id: TaskId) -> Option<Vec<&Arc<Task>>> {
+        let mut line = vec![self.task(scope, id)?];
+        while let Some(parent) = line.last().and_then(|task| task.parent) {
+            if line.len() >= TASK_DEPTH_MAX {
+                return None;
+            }
+            line.push(self.task(scope, parent)?);
+        }
+        Some(line)
+    }
+    /// Whether credentials may be issued for a task at `now`: it is open, and so is every task that it is a part of.
+    pub fn is_task_open(&self, scope: OrgScope, id: TaskId, now: UnixTime) -> bool {
+        self.task_line(scope, id)
+            .is_some_and(|line| line.iter().all(|task| task.is_open(now)))
     }
     /// Every task in reach.
     pub fn tasks(&self, scope: OrgScope) -> impl Iterator<Item = &Arc<Task>> {

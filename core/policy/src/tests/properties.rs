@@ -270,6 +270,8 @@ proptest! {
             case.with(None, |facts| {
                 let now = case.now();
                 let verdict = decide(&contract, facts, now);
+                let all = contract.evaluate_all(&contract.request_for(facts, now).unwrap());
+                prop_assert_eq!(verdict.is_allowed(), all.decision() == cedar_policy::Decision::Allow);
                 let exceeded: Vec<&Limit> = contract
                     .limits()
                     .iter()

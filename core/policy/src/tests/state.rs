@@ -147,7 +147,7 @@ const PAY: [(&str, ArgValue<'_>); 2] = [("amount", ArgValue::Int(40)), ("to", Ar
 #[test]
 fn a_payment_waits_for_a_human_and_passes_with_one() {
     let verdict = judged("pay", &PAY, |facts, held| {
-        facts.workflow.last = Some(&held.finance)
+        facts.workflow.last = Some(&held.finance);
     });
     assert_eq!(codes(&verdict), ["NEEDS_APPROVAL"]);
     let verdict = judged("pay", &PAY, |facts, held| {

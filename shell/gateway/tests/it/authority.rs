@@ -1,8 +1,12 @@
 //! Tokens and proofs: 401 and 403 in the shapes of RFC 6750 and RFC 9449.
 
+use crate::fixture::now;
 use crate::fixture::{Fixture, Key};
 use audit::EventKind;
-use identity::Revision;
+use broker::upstream::Upstream;
+use broker::world::{Change, Org};
+use credential::Binding;
+use identity::{LogId, OrgId, OrgScope, Revision, UpstreamId};
 
 const PATH: &str = "/invoices/tenants/acme-eu/invoices/1";
 
@@ -96,7 +100,7 @@ async fn a_token_newer_than_the_world_waits_and_is_never_guessed_about() {
     let waiting = fixture.raw(&second);
     let catch_up = async {
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-        fixture.revoke(broker::world::Target::Org(identity::OrgId::from_u128(1)));
+        fixture.revoke(broker::world::Target::Org(OrgId::from_u128(1)));
     };
     let (answer, ()) = tokio::join!(waiting, catch_up);
     assert_eq!(answer.status(), 200, "{}", answer.0);
@@ -119,4 +123,45 @@ async fn a_rate_is_a_limit_for_racing_calls_too() {
         .filter(|entry| entry.event.kind == EventKind::GatewayBlocked)
         .count();
     assert_eq!((entries.len(), blocked), (17, 7));
+}
+
+#[tokio::test]
+async fn nothing_of_another_org_is_reached() {
+    let fixture = Fixture::new().await;
+    let agent = fixture.agent();
+    let world = fixture.worlds.borrow().clone();
+    let rivals = OrgId::mint(now(), LogId(7), 99).at(Revision(2));
+    let mut theirs = world
+        .upstreams(OrgScope::Every)
+        .find(|upstream| upstream.name.as_str() == "invoices")
+        .map(|upstream| Upstream::clone(upstream))
+        .unwrap();
+    theirs.id = UpstreamId::mint(now(), LogId(7), 98).at(Revision(3));
+    theirs.org = rivals;
+    theirs.name = "rivals".parse().unwrap();
+    theirs.audience = "rivals".parse().unwrap();
+    fixture.change(Change::OrgCreated(Org {
+        id: rivals,
+        name: "rivals".parse().unwrap(),
+    }));
+    fixture.change(Change::UpstreamPublished(theirs));
+    let call = async |audience: &str, org: OrgId, path: &str| {
+        let binding = Binding::Key(agent.key.public.thumbprint());
+        let mut claims = fixture.claims(agent, audience, Revision(3), binding);
+        claims.org = org;
+        let url = format!("http://{}{path}", fixture.address);
+        let credentials = fixture.credentials_with(agent, &fixture.sign(&claims), "GET", &url);
+        let host = fixture.address;
+        let request =
+            format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n{credentials}\r\n");
+        fixture.raw(&request).await.status()
+    };
+    // Their upstream, with a token of our org: there is none of that name here.
+    let path = "/rivals/tenants/acme-eu/invoices/1";
+    assert_eq!(call("rivals", fixture.org, path).await, 404);
+    // A token that says it is theirs, for an agent that is not: no such agent there.
+    assert_eq!(call("rivals", rivals, path).await, 401);
+    // And with theirs on ours.
+    assert_eq!(call("invoices", rivals, PATH).await, 404);
+    assert!(fixture.seen().is_empty());
 }

@@ -158,8 +158,8 @@ pub(crate) type Seen = Arc<Mutex<Vec<String>>>;
 pub(crate) struct Actor1 {
     pub(crate) id: AgentId,
     pub(crate) task: TaskId,
-    instance: InstanceId,
-    spiffe: String,
+    pub(crate) instance: InstanceId,
+    pub(crate) spiffe: String,
     pub(crate) key: Key,
 }
 
@@ -173,6 +173,10 @@ pub(crate) struct Wish {
     pub(crate) upstream: Option<(ServerConfig, RootCertStore)>,
     /// TLS of the gateway's own listener.
     pub(crate) listener: Option<ServerConfig>,
+    /// The agents' contract.
+    pub(crate) contract: &'static str,
+    /// The first upstream.
+    pub(crate) definition: &'static str,
 }
 
 impl Default for Wish {
@@ -182,6 +186,8 @@ impl Default for Wish {
             nonces: None,
             upstream: None,
             listener: None,
+            contract: CONTRACT,
+            definition: UPSTREAM,
         }
     }
 }
@@ -226,6 +232,8 @@ impl Fixture {
             nonces,
             upstream,
             listener: tls_of_listener,
+            contract,
+            definition,
         } = wish;
         let (tls, roots) = upstream.map_or((None, RootCertStore::empty()), |(tls, roots)| (Some(tls), roots));
         let seen = Seen::default();
@@ -237,7 +245,7 @@ impl Fixture {
         let journal = Arc::new(Store::open(&settings).unwrap());
         let (at, rev) = (now(), Revision(1));
         let org = OrgId::mint(at, LOG, 1).at(rev);
-        let contract = CONTRACT
+        let contract = contract
             .replace("NAME", "demo")
             .replace("RATE", &rate.to_string());
         let hash = policy::Contract::parse("demo.yaml", contract.as_bytes()).unwrap();
@@ -281,7 +289,7 @@ impl Fixture {
                 published_by: "test".into(),
                 published_at: at,
             }),
-            Change::UpstreamPublished(parse(UPSTREAM).upstream(invoices, org, 1)),
+            Change::UpstreamPublished(parse(definition).upstream(invoices, org, 1)),
             Change::UpstreamPublished(parse(PAYROLL).upstream(payroll, org, 1)),
             Change::KeyPublished(PublishedKey {
                 kid,

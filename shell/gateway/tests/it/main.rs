@@ -10,11 +10,13 @@
 
 mod attacks;
 mod authority;
+mod delegation;
 mod fixture;
 mod forwarding;
 mod leaks;
 mod refused;
 mod revocation;
+mod state;
 mod tls;
 mod tokens;
 mod unrecorded;

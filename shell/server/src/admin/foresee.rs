@@ -218,10 +218,8 @@ fn audience(world: &World, scope: OrgScope, text: &str) -> Result<Audience, Refu
     let named = world
         .upstreams(scope)
         .find(|upstream| upstream.name.as_str() == text);
-    if let Some(upstream) = named {
-        return Ok(upstream.audience.clone());
-    }
-    text.parse()
+    named
+        .map_or_else(|| text.parse(), |upstream| Ok(upstream.audience.clone()))
         .map_err(|_| Refused::bad_request(format!("{text:?} is no service"), "Write an audience of tokens."))
 }
 

@@ -13,6 +13,7 @@ mod caller;
 mod connection;
 mod contracts;
 mod decisions;
+mod directories;
 mod entries;
 mod foresee;
 mod join_string;
@@ -28,7 +29,9 @@ mod status;
 mod tail;
 mod tasks;
 mod three_lists;
+mod trust_sources;
 mod upstreams;
+mod users;
 mod which_decision;
 
 pub use join_string::{JoinString, JoinStringError};
@@ -152,6 +155,16 @@ fn routes(plane: &Arc<Plane>) -> Router {
         .route("/v1/members/{id}/remove", post(members::remove))
         .route("/v1/tasks", get(tasks::list).post(tasks::open))
         .route("/v1/tasks/{id}", delete(tasks::close))
+        .route("/v1/tasks/{id}/declassify", post(tasks::declassify))
+        .route(
+            "/v1/trust-sources",
+            get(trust_sources::list).post(trust_sources::add),
+        )
+        .route("/v1/trust-sources/remove", post(trust_sources::remove))
+        .route("/v1/users", get(users::list).post(users::set))
+        .route("/v1/users/remove", post(users::remove))
+        .route("/v1/directories", post(directories::set))
+        .route("/v1/directories/{tenant}", get(directories::show))
         .route(
             "/v1/revocations",
             get(revocations::list).post(revocations::revoke),

@@ -1,4 +1,4 @@
-//! `/v1/tasks`: open a task on an operator's word, list and close tasks.
+//! `/v1/tasks`: open a task on an operator's word, list, declassify and close tasks.
 
 use super::Plane;
 use super::agents::{Applied, find};
@@ -26,6 +26,13 @@ pub(super) struct Wanted {
     trusted: std::collections::BTreeSet<String>,
 }
 
+/// Why the labels of a task are lowered.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Because {
+    reason: String,
+}
+
 /// A task with its agent's name.
 #[derive(Debug, Serialize)]
 pub(super) struct TaskView {
@@ -46,7 +53,7 @@ pub(super) async fn list(
         agent_name: world
             .agent(caller.scope(), task.agent)
             .map(|agent| agent.name.to_string()),
-        open: task.is_open(now),
+        open: world.is_task_open(caller.scope(), task.id, now),
         expires: task.expires_at.rfc3339(),
         task: Task::clone(task),
     };
@@ -103,6 +110,36 @@ pub(super) async fn open(
     }))
 }
 
+pub(super) async fn declassify(
+    State(plane): State<Arc<Plane>>,
+    caller: Caller,
+    Path(id): Path<String>,
+    Strict(because): Strict<Because>,
+) -> Result<Json<Applied>, Refused> {
+    let installation = &plane.installation;
+    let world = installation.store.world();
+    let task = found(&world, &caller, &id)?;
+    let recorded = settle(installation, Some(task.org), |world, draw| {
+        let task = world.task(OrgScope::Only(task.org), task.id).unwrap_or(&task);
+        broker::task::declassify(world, &caller.who, task, &because.reason, draw)
+    })
+    .await?;
+    Ok(Json(Applied {
+        name: id,
+        id: Some(task.id.to_string()),
+        revision: recorded.revision().0,
+        entry: recorded.entry().to_string(),
+    }))
+}
+
+fn found(world: &broker::World, caller: &Caller, id: &str) -> Result<Arc<Task>, Refused> {
+    id.parse::<TaskId>()
+        .ok()
+        .and_then(|id| world.task(caller.scope(), id))
+        .cloned()
+        .ok_or_else(|| Refused::not_found("task", id))
+}
+
 pub(super) async fn close(
     State(plane): State<Arc<Plane>>,
     caller: Caller,
@@ -110,13 +147,9 @@ pub(super) async fn close(
 ) -> Result<Json<Applied>, Refused> {
     let installation = &plane.installation;
     let world = installation.store.world();
-    let task = id
-        .parse::<TaskId>()
-        .ok()
-        .and_then(|id| world.task(caller.scope(), id))
-        .ok_or_else(|| Refused::not_found("task", &id))?;
+    let task = found(&world, &caller, &id)?;
     let recorded = settle(installation, Some(task.org), |world, draw| {
-        close_by_operator(world, &caller.who, task, draw)
+        close_by_operator(world, &caller.who, &task, draw)
     })
     .await?;
     Ok(Json(Applied {

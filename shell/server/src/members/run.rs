@@ -13,7 +13,7 @@ use broker::task::{self, TaskRequest};
 use broker::unidentified::{OUTSIDE_RUN, Refused as Counted, counted_by};
 use broker::world::{Agent, Instance, MemberRole, NodeRecord, Opener, OpenerKind, Task, World};
 use broker::{Identified, Outcome};
-use identity::{DecisionId, LogId, Name, OrgScope, RunId, TaskId};
+use identity::{DecisionId, InstanceId, LogId, Name, OrgScope, RunId, TaskId, UnixTime};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use sync::proto;
@@ -39,7 +39,10 @@ pub(super) async fn open(
         Ok(identified) => identified.agent().clone(),
         Err(why) => return refuse_open(installation, node, Some(&evidence), why).await,
     };
-    let launcher = opener(&world, evidence.launcher_uid);
+    let launcher = match evidence.launcher_run {
+        None => Launcher::Person(opener(&world, evidence.launcher_uid)),
+        Some(run) => Launcher::Run(run),
+    };
     let task = if request.task_id.is_empty() {
         let opened = open_task(installation, &agent, &launcher, &wish).await;
         match opened {
@@ -52,8 +55,8 @@ pub(super) async fn open(
             .parse()
             .map_err(|_| Status::invalid_argument("task_id"))?;
         match world.task(OrgScope::Only(agent.org), id).cloned() {
-            Some(task) => task,
-            None => return no_task(installation, node, &agent).await.map(refused),
+            Some(task) if launcher.may_name(&world, &task) => task,
+            Some(_) | None => return no_task(installation, node, &agent).await.map(refused),
         }
     };
     let recorded = settle(
@@ -90,21 +93,61 @@ fn identify_launch(
     let now = installation.clock.now();
     let asked = evidence.agent.clone();
     let attested = attest::launch(node, evidence, now).map_err(not_attested)?;
-    let may_launch = |run: RunId| may_launch(installation, world, run, &asked);
+    let org = attested.evidence().org;
+    let may_launch = |run: RunId| {
+        let instance = instance_of(world, run);
+        instance.is_some_and(|instance| {
+            // A node agent speaks for its own runs only, and a run launches within its org.
+            instance.node == node.id
+                && instance.org == org
+                && world.is_task_open(OrgScope::Only(org), instance.task, now)
+                && may_launch(installation, world, instance, &asked, now)
+        })
+    };
     identify::launched(world, &attested, may_launch, now)
 }
 
-/// Whether the contract of the agent of `run` lists `asked` under `may_launch`.
-fn may_launch(installation: &Installation, world: &World, run: RunId, asked: &Name) -> bool {
-    let Some(instance) = world
-        .instances(OrgScope::Every)
-        .find(|instance| instance.run == run)
-    else {
-        return false;
-    };
+/// The live instance of a run.
+fn instance_of(world: &World, run: RunId) -> Option<&Arc<Instance>> {
+    // A run and its first instance are the same 128 bits.
+    world
+        .instance(OrgScope::Every, InstanceId::from_u128(run.as_u128()))
+        .filter(|instance| instance.run == run)
+}
+
+/// Who launches.
+enum Launcher {
+    /// Somebody outside every run.
+    Person(Opener),
+    /// A process of this run: what it launches works on a part of its task.
+    Run(RunId),
+}
+
+impl Launcher {
+    /// Whether it may launch for a task that is open already. A run may for the parts of its own task only: another
+    /// task would be one that has read nothing yet.
+    fn may_name(&self, world: &World, task: &Task) -> bool {
+        match self {
+            Self::Person(_) => true,
+            Self::Run(run) => {
+                instance_of(world, *run).is_some_and(|instance| task.parent == Some(instance.task))
+            }
+        }
+    }
+}
+
+/// Whether the agent of an instance may act, and its contract lists `asked` under `may_launch`.
+fn may_launch(
+    installation: &Installation,
+    world: &World,
+    instance: &Instance,
+    asked: &Name,
+    now: UnixTime,
+) -> bool {
     let scope = OrgScope::Only(instance.org);
     let record = world
         .agent(scope, instance.agent)
+        .filter(|agent| agent.is_live(now))
         .and_then(|agent| world.contract(scope, &agent.contract));
     let compiled = record.and_then(|record| installation.contracts.compiled(record).ok());
     compiled.is_some_and(|compiled| compiled.contract().may_launch(asked))
@@ -123,22 +166,27 @@ fn not_attested(why: NotAttested) -> WhyNot {
 async fn open_task(
     installation: &Installation,
     agent: &Arc<Agent>,
-    launcher: &Opener,
+    launcher: &Launcher,
     wish: &TaskRequest,
 ) -> Result<Arc<Task>, Unsettled> {
     let recorded = settle(installation, Some(agent.org), |world, draw| {
         let scope = OrgScope::Only(agent.org);
         let record = world.contract(scope, &agent.contract);
-        match record.and_then(|record| installation.contracts.compiled(record).ok()) {
-            Some(compiled) => task::open(
-                world,
-                agent,
-                compiled.contract().terms(),
-                launcher.clone(),
-                wish,
-                draw,
-            ),
-            None => Outcome::Refused(run::refuse(
+        let compiled = record.and_then(|record| installation.contracts.compiled(record).ok());
+        let parent = match launcher {
+            Launcher::Person(_) => None,
+            Launcher::Run(run) => instance_of(world, *run),
+        };
+        match (compiled, launcher, parent) {
+            (Some(compiled), Launcher::Person(opener), _) => {
+                let terms = compiled.contract().terms();
+                task::open(world, agent, terms, opener.clone(), wish, draw)
+            }
+            (Some(compiled), Launcher::Run(_), Some(instance)) => {
+                let terms = compiled.contract().terms();
+                task::open_child(world, agent, terms, instance, wish, draw)
+            }
+            (None, _, _) | (Some(_), Launcher::Run(_), None) => Outcome::Refused(run::refuse(
                 world,
                 Some(agent.org),
                 no_node(),
@@ -317,7 +365,7 @@ pub(super) async fn identify(
             kind: OpenerKind::Agent,
             name: agent.name.to_string(),
         };
-        match open_registered(installation, &agent, &opener, &found).await {
+        match open_registered(installation, &agent, &Launcher::Person(opener), &found).await {
             Ok(run) => runs.push(run),
             Err(unsettled) => {
                 let outcome = proto::identify_process_reply::Outcome::Refused(refusal(unsettled)?);
@@ -337,7 +385,7 @@ pub(super) async fn identify(
 async fn open_registered(
     installation: &Installation,
     agent: &Arc<Agent>,
-    opener: &Opener,
+    opener: &Launcher,
     found: &impl Fn(&World) -> Result<Vec<Identified>, WhyNot>,
 ) -> Result<proto::OpenedRun, Unsettled> {
     let task = open_task(installation, agent, opener, &TaskRequest::default()).await?;

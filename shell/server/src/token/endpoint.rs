@@ -11,8 +11,9 @@ use crate::signer::Credential;
 use axum::body::Body;
 use axum::extract::{Extension, State};
 use axum::response::Response;
+use broker::behalf::{Behalf, chain_of, task_of};
 use broker::chain::{LinkInForce, Parties, parties};
-use broker::exchange::{Acting, Ask, Behalf, chain_of, exchange, refuse_subject, task_of};
+use broker::exchange::{Acting, Ask, exchange, refuse_subject};
 use broker::identify::Identified;
 use broker::ledger::Gathered;
 use broker::permit::{Grant, Permit};
@@ -87,7 +88,7 @@ async fn serve(
     let issuer = &installation.config.issuer;
     let svid = published
         .subjects
-        .verified(wish.subject.expose(), &published, issuer, now)?;
+        .verified(wish.caller.expose(), &published, issuer, now)?;
     let proven = prove(installation, peer, &head.headers, now)?;
     if wish
         .client_id
@@ -129,17 +130,23 @@ async fn decide(
         let world = installation.store.world();
         let subject = match identify::subject(&world, svid, proven.key(), now) {
             Ok(subject) => subject,
-            Err(reason) => return Err(refuse(installation, svid, reason, now).await),
+            Err(reason) => return Err(refuse(installation, svid, reason, None, now).await),
         };
         let agent = subject.agent().clone();
-        let behalf = Behalf::Own;
+        let (behalf, shown_until) = match &wish.shown {
+            None => (Behalf::Own, UnixTime::MAX),
+            Some(shown) => match shown.behalf(installation, &world, &agent, now).await {
+                Ok(found) => found,
+                Err(not) => return Err(refuse(installation, svid, not.reason, Some(&not.why), now).await),
+            },
+        };
         let chain = match chain_of(&world, &behalf, &agent.spiffe_id) {
             Ok(chain) => chain,
-            Err(reason) => return Err(refuse(installation, svid, reason, now).await),
+            Err(reason) => return Err(refuse(installation, svid, reason, None, now).await),
         };
         let parties = match parties(&world, OrgScope::Only(agent.org), &chain) {
             Ok(parties) => parties,
-            Err(reason) => return Err(refuse(installation, svid, reason, now).await),
+            Err(reason) => return Err(refuse(installation, svid, reason, None, now).await),
         };
         let links = links(installation, &world, &parties)?;
         let ask = Ask {
@@ -149,7 +156,7 @@ async fn decide(
             tenant: wish.tenant.clone(),
             purpose: wish.purpose.clone(),
             binding: proven.binding(),
-            not_after: svid.claims().expires_at.min(proven.not_after()),
+            not_after: svid.claims().expires_at.min(proven.not_after()).min(shown_until),
         };
         let possession = match proven.spend(&installation.replays, now) {
             Ok(possession) => possession,
@@ -179,7 +186,7 @@ async fn decide(
             }
             Err(CommitError::Stale { .. }) => proven.withdraw(&installation.replays),
             Err(CommitError::Conflict(_)) => {
-                return Err(refuse(installation, svid, Reason::ReplayDetected, now).await);
+                return Err(refuse(installation, svid, Reason::ReplayDetected, None, now).await);
             }
             Err(error) => return Err(error.into()),
         }
@@ -269,11 +276,12 @@ async fn refused(installation: &Installation, plan: Plan<Refusal>) -> NotIssued 
     }
 }
 
-/// Refuses a subject that did verify.
+/// Refuses a caller that is known; `shown` says what was wrong with what it showed for somebody else.
 async fn refuse(
     installation: &Installation,
     svid: &Verified<JwtSvidClaims>,
     reason: Reason,
+    shown: Option<&str>,
     now: UnixTime,
 ) -> NotIssued {
     let world = installation.store.world();
@@ -282,6 +290,6 @@ async fn refuse(
         Ok(source) => source,
         Err(error) => return error.into(),
     };
-    let plan = refuse_subject(&world, svid, reason, &mut source.draw());
+    let plan = refuse_subject(&world, svid, reason, shown, &mut source.draw());
     refused(installation, plan).await
 }

@@ -34,12 +34,12 @@ pub(super) enum NotIssued {
     /// The form cannot be read.
     #[error(transparent)]
     Form(#[from] ExchangeFormError),
-    /// Another type of subject token than a JWT-SVID.
-    #[error("the subject token is not of type jwt")]
+    /// A type of subject token that is not taken there.
+    #[error("the subject token is of a type that is not taken there")]
     SubjectKind,
-    /// An actor token: delegation between agents is decided elsewhere.
-    #[error("an actor token was sent")]
-    ActorToken,
+    /// Another type of actor token than a JWT-SVID.
+    #[error("the actor token is not of type jwt")]
+    ActorKind,
     /// A client assertion beside the proof that counts.
     #[error("a client assertion was sent")]
     ClientAssertion,
@@ -178,9 +178,14 @@ impl NotIssued {
             Self::SubjectKind => say(
                 BAD,
                 "invalid_request",
-                "The subject token is a JWT-SVID: subject_token_type is urn:ietf:params:oauth:token-type:jwt.",
+                "Without an actor token the subject is the caller's own JWT-SVID (token type jwt); with one it is an \
+                 access token handed to the caller (access_token), or a user's (id_token or jwt).",
             ),
-            Self::ActorToken => say(BAD, "invalid_request", "Actor tokens are not taken."),
+            Self::ActorKind => say(
+                BAD,
+                "invalid_request",
+                "The actor token is the caller's own JWT-SVID: actor_token_type is urn:ietf:params:oauth:token-type:jwt.",
+            ),
             Self::ClientAssertion => say(
                 StatusCode::UNAUTHORIZED,
                 "invalid_client",
@@ -256,7 +261,7 @@ impl NotIssued {
             | Self::Slow
             | Self::Form(_)
             | Self::SubjectKind
-            | Self::ActorToken
+            | Self::ActorKind
             | Self::ClientAssertion
             | Self::RequestedKind
             | Self::NoTarget
@@ -292,7 +297,7 @@ impl NotIssued {
             Self::Slow => "SLOW",
             Self::Form(_) => "FORM",
             Self::SubjectKind => "SUBJECT_KIND",
-            Self::ActorToken => "ACTOR_TOKEN",
+            Self::ActorKind => "ACTOR_KIND",
             Self::ClientAssertion => "CLIENT_ASSERTION",
             Self::RequestedKind => "REQUESTED_KIND",
             Self::NoTarget => "NO_TARGET",

@@ -1,12 +1,14 @@
 //! The token endpoint: RFC 8693 token exchange, sender-constrained, recorded before it is signed.
 //!
-//! A subject token here is a JWT-SVID of ours, shown by the very instance that it was issued to: proven by DPoP with
-//! the instance's key, or by the connection's own X.509-SVID. Who cannot be identified is only counted; from then on
-//! every refusal is an entry.
+//! Who asks shows a JWT-SVID of ours, from the very instance that it was issued to: proven by DPoP with the instance's
+//! key, or by the connection's own X.509-SVID. It is the subject token of a caller that acts for itself, and the actor
+//! token of one that acts for somebody else, whose token is the subject then. Who cannot be identified is only counted;
+//! from then on every refusal is an entry.
 
 mod answer;
 mod endpoint;
 mod errors;
+mod on_behalf;
 mod possession;
 mod replays;
 mod subject;

@@ -4,6 +4,7 @@
 //! silence would give more than was asked for.
 
 use super::errors::NotIssued;
+use super::on_behalf::Shown;
 use credential::token_exchange::TypedToken;
 use credential::{AgentTask, Constraints, TokenExchangeForm, TokenType};
 use identity::{Audience, Name, Secret, TaskId};
@@ -11,8 +12,10 @@ use std::collections::BTreeSet;
 
 /// A token exchange that we can decide on.
 pub(super) struct Wish {
-    /// The subject token.
-    pub(super) subject: Secret<String>,
+    /// The caller's own JWT-SVID.
+    pub(super) caller: Secret<String>,
+    /// What it shows for somebody else, if it does.
+    pub(super) shown: Option<Shown>,
     /// The one audience.
     pub(super) audience: Audience,
     /// Actions by name; empty for all that the contract grants there.
@@ -32,12 +35,17 @@ impl Wish {
     pub(super) fn parse(body: &[u8]) -> Result<Self, NotIssued> {
         let form = TokenExchangeForm::parse(body)?;
         let TypedToken { token: subject, kind } = form.subject;
-        if kind != TokenType::Jwt {
-            return Err(NotIssued::SubjectKind);
-        }
-        if form.actor.is_some() {
-            return Err(NotIssued::ActorToken);
-        }
+        let (caller, shown) = match (form.actor, kind) {
+            (None, TokenType::Jwt) => (subject, None),
+            (Some(actor), _) if actor.kind != TokenType::Jwt => return Err(NotIssued::ActorKind),
+            (Some(actor), TokenType::AccessToken) => (actor.token, Some(Shown::AccessToken(subject))),
+            (Some(actor), TokenType::IdToken | TokenType::Jwt) => {
+                (actor.token, Some(Shown::UserToken(subject)))
+            }
+            // Without an actor too: a token that says on whose behalf it acts is never taken for its holder's own
+            // (keycloak#52691).
+            (None | Some(_), _) => return Err(NotIssued::SubjectKind),
+        };
         if form.client.is_some() {
             return Err(NotIssued::ClientAssertion);
         }
@@ -66,7 +74,8 @@ impl Wish {
             (None, actions) => actions.unwrap_or_default(),
         };
         Ok(Self {
-            subject,
+            caller,
+            shown,
             audience,
             actions,
             task: detail.task,

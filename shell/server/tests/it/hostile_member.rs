@@ -6,7 +6,7 @@ use crate::test_key::TestKey;
 use broker::attest::LaunchEvidence;
 use broker::inventory::create_join_token;
 use broker::world::{JoinToken, MemberRole};
-use identity::{DecisionId, Digest, LogId, OrgId};
+use identity::{DecisionId, Digest, LogId, OrgId, OrgScope, RunId};
 use rustls::pki_types::CertificateDer;
 use std::collections::HashMap;
 use sync::proto::{
@@ -212,7 +212,7 @@ async fn instances_and_runs_of_another_node_are_out_of_reach() {
         .installation()
         .store
         .world()
-        .instance(identity::OrgScope::Every, victim.id)
+        .instance(OrgScope::Every, victim.id)
         .unwrap()
         .run;
     let request = CloseRunRequest {
@@ -331,4 +331,28 @@ async fn a_node_invents_neither_decisions_of_others_nor_codes_nor_a_flood() {
         assert!(tokio::time::Instant::now() < deadline, "the rest is not counted");
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_names_a_run_of_another_node_launches_nothing_as_a_part_of_it() {
+    let place = Place::new().await;
+    let parent = crate::delegation::contract("parent", "invoices.read", "may_launch: [demo-billing]");
+    place.register(place.org, "parent", parent.as_bytes()).await;
+    let instance = Instance::launch_as(&place, place.org, "parent").await;
+    let link = member(&place, MemberRole::Node, Some(place.org)).await;
+    let tasks = || place.installation().store.world().tasks(OrgScope::Every).count();
+    let before = tasks();
+    for run in [
+        RunId::from_u128(instance.id.as_u128()),
+        RunId::from_u128(instance.id.as_u128() + 1),
+    ] {
+        let invented = LaunchEvidence {
+            launcher_run: Some(run),
+            ..evidence(&place, place.org)
+        };
+        let answer = refused(open_run(&link, json(&invented), "").await.unwrap());
+        assert_eq!(answer.code, "LAUNCH_INSIDE_RUN");
+        entry(&place, &["identity.refused", &answer.decision_id]);
+    }
+    assert_eq!(tasks(), before);
 }

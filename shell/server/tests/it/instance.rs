@@ -30,9 +30,14 @@ impl Instance {
 
     /// The agent of that name of an org.
     pub(crate) async fn launch_in(place: &Place, org: identity::OrgId) -> Self {
+        Self::launch_as(place, org, "demo-billing").await
+    }
+
+    /// Any agent of an org, under a task that an operator opened.
+    pub(crate) async fn launch_as(place: &Place, org: identity::OrgId, agent: &str) -> Self {
         let key = TestKey::new();
         let store = &place.installation().store;
-        let name: Name = "demo-billing".parse().unwrap();
+        let name: Name = agent.parse().unwrap();
         let agent = store
             .world()
             .agent_named(OrgScope::Every, org, &name)

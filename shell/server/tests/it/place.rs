@@ -223,17 +223,22 @@ impl Place {
     }
 
     async fn furnish_org(&self, org: OrgId, contract: &[u8]) {
+        self.register(org, "demo-billing", contract).await;
+    }
+
+    /// An agent with a contract of its own name.
+    pub(crate) async fn register(&self, org: OrgId, agent: &str, contract: &[u8]) {
         let admin = self.admin();
         let store = self.installation().store.clone();
         let name = |text: &str| text.parse::<Name>().unwrap();
         let text = contract;
-        let contract = Contract::parse("demo-billing.yaml", text).unwrap();
+        let contract = Contract::parse("contract.yaml", text).unwrap();
         let record = ContractRecord {
             hash: contract.hash().0,
             org,
-            name: name("demo-billing"),
+            name: name(agent),
             version: 1,
-            file: "demo-billing.yaml".into(),
+            file: "contract.yaml".into(),
             source: String::from_utf8(text.to_vec()).unwrap().into(),
             published_by: "tester".into(),
             published_at: self.now(),
@@ -244,7 +249,7 @@ impl Place {
         drop(self.grant(published).await);
 
         let manifest = AgentManifest {
-            name: name("demo-billing"),
+            name: name(agent),
             owner: "finance".into(),
             purpose: "Reconciles.".into(),
             contract: record.hash,

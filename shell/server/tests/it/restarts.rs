@@ -63,8 +63,9 @@ async fn a_proof_that_was_used_is_dead_after_a_restart_twice_over() {
 
 /// The exchange that a server with an empty replay cache would make of the same proof.
 async fn spend_again(place: &Place, instance: &Instance, svid: &str, proof: &str) -> store::CommitError {
+    use broker::behalf::{Behalf, chain_of};
     use broker::chain::{LinkInForce, parties};
-    use broker::exchange::{Acting, Ask, Behalf, Possession, chain_of, exchange};
+    use broker::exchange::{Acting, Ask, Possession, exchange};
     use credential::dpop::{self, NoncePolicy, ProofExpected, RequestTarget};
     let (installation, now) = (place.installation(), place.now());
     let world = installation.store.world();

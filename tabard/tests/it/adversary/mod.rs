@@ -4,6 +4,8 @@
 //! entry with `tabard audit`. Attacks on one protocol alone are tested in the crate that speaks it; `docs/adversary.md`
 //! lists all of them and where each is.
 
+mod child_tasks;
+mod delegation;
 mod foresight;
 pub(crate) mod home;
 mod installation;

@@ -108,13 +108,11 @@ fn truth(group: &Group<'_>, key: &str) -> Option<bool> {
     let Some(node) = group.optional(key) else {
         return Some(false);
     };
-    match &node.value {
-        Value::Bool(value) => Some(*value),
-        _ => {
-            let what = format!("true or false is expected, this is {}", node.kind());
-            let why = "each key of a manifest has one form";
-            group.wrong(node.at, key, what, why, "write true or false");
-            None
-        }
+    if let Value::Bool(value) = node.value {
+        return Some(value);
     }
+    let what = format!("true or false is expected, this is {}", node.kind());
+    let why = "each key of a manifest has one form";
+    group.wrong(node.at, key, what, why, "write true or false");
+    None
 }

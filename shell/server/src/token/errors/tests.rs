@@ -22,7 +22,7 @@ fn each() -> Vec<NotIssued> {
         form(ExchangeFormError::Details(credential::AgentTaskError::Malformed)),
         form(ExchangeFormError::ClientAssertion),
         NotIssued::SubjectKind,
-        NotIssued::ActorToken,
+        NotIssued::ActorKind,
         NotIssued::ClientAssertion,
         NotIssued::RequestedKind,
         NotIssued::NoTarget,

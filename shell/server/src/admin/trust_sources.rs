@@ -1,0 +1,106 @@
+//! `/v1/trust-sources`: issuers outside that say who a user is.
+
+use super::Plane;
+use super::agents::Applied;
+use super::body::Strict;
+use super::caller::Caller;
+use super::refused::Refused;
+use crate::settle::settle;
+use axum::Json;
+use axum::extract::State;
+use broker::trust::{remove_source, set_source};
+use broker::world::TrustSource;
+use credential::Jwks;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// An issuer, and its keys as they were downloaded.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Wanted {
+    issuer: String,
+    audience: String,
+    keys: String,
+}
+
+/// Which issuer.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Named {
+    issuer: String,
+}
+
+/// An issuer with the names of its keys.
+#[derive(Debug, Serialize)]
+pub(super) struct SourceView {
+    issuer: String,
+    audience: String,
+    kids: Vec<String>,
+}
+
+pub(super) async fn list(
+    State(plane): State<Arc<Plane>>,
+    caller: Caller,
+) -> Result<Json<Vec<SourceView>>, Refused> {
+    caller.looks(&plane).await?;
+    let world = plane.installation.store.world();
+    let view = |source: &Arc<TrustSource>| SourceView {
+        issuer: source.issuer.clone(),
+        audience: source.audience.clone(),
+        kids: Jwks::parse(source.keys.as_bytes())
+            .map(|jwks| {
+                let kid = |jwk: credential::Jwk| jwk.kid.unwrap_or_else(|| jwk.key.thumbprint().to_string());
+                jwks.keys.into_iter().map(kid).collect()
+            })
+            .unwrap_or_default(),
+    };
+    Ok(Json(world.trust_sources(caller.scope()).map(view).collect()))
+}
+
+pub(super) async fn add(
+    State(plane): State<Arc<Plane>>,
+    caller: Caller,
+    Strict(wanted): Strict<Wanted>,
+) -> Result<Json<Applied>, Refused> {
+    let installation = &plane.installation;
+    let org = caller.org(&installation.store.world())?;
+    let source = TrustSource {
+        org,
+        issuer: wanted.issuer,
+        audience: wanted.audience,
+        keys: wanted.keys,
+    };
+    let recorded = settle(installation, Some(org), |world, draw| {
+        set_source(world, &caller.who, source.clone(), draw)
+    })
+    .await?;
+    Ok(Json(Applied {
+        name: source.issuer,
+        id: None,
+        revision: recorded.revision().0,
+        entry: recorded.entry().to_string(),
+    }))
+}
+
+pub(super) async fn remove(
+    State(plane): State<Arc<Plane>>,
+    caller: Caller,
+    Strict(named): Strict<Named>,
+) -> Result<Json<Applied>, Refused> {
+    let installation = &plane.installation;
+    let world = installation.store.world();
+    let org = caller.org(&world)?;
+    if world.trust_source(caller.scope(), org, &named.issuer).is_none() {
+        return Err(Refused::not_found("trusted issuer", &named.issuer));
+    }
+    let recorded = settle(installation, Some(org), |world, draw| {
+        remove_source(world, &caller.who, org, &named.issuer, draw)
+    })
+    .await?;
+    Ok(Json(Applied {
+        name: named.issuer,
+        id: None,
+        revision: recorded.revision().0,
+        entry: recorded.entry().to_string(),
+    }))
+}

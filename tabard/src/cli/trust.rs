@@ -1,0 +1,67 @@
+//! `tabard trust`: issuers outside that say who a user is. They give nobody a right.
+
+use super::agent::applied;
+use super::page::{Page, items, text};
+use super::{Exit, Failure, Place, document};
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+use std::path::PathBuf;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum TrustCommand {
+    /// Trust an issuer's tokens to say who a user is, or replace what was set for it
+    Add(Add),
+    /// Every trusted issuer
+    List,
+    /// Trust an issuer no more; its users can not be acted for from the next call on
+    Remove {
+        /// `iss`, as its tokens spell it
+        issuer: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Add {
+    /// `iss`, as its tokens spell it
+    issuer: String,
+    /// `aud` that its tokens have to have: what the issuer calls this installation
+    #[arg(long)]
+    audience: String,
+    /// Its public keys, downloaded from its jwks_uri (JSON)
+    #[arg(long)]
+    keys: PathBuf,
+}
+
+pub(super) fn run(command: &TrustCommand, at: &Place, page: &Page) -> Result<Exit, Failure> {
+    match command {
+        TrustCommand::Add(add) => {
+            let (_, keys) = document(&add.keys)?;
+            let body = json!({"issuer": add.issuer, "audience": add.audience, "keys": keys});
+            applied(
+                "trusted issuer",
+                &at.admin.post("/v1/trust-sources", &body)?,
+                page,
+            );
+        }
+        TrustCommand::List => {
+            let all = at.admin.get("/v1/trust-sources")?;
+            if page.is_json() {
+                page.json(&all);
+            } else {
+                let row = |it: &Value| {
+                    let kids: Vec<&str> = items(it, "kids").iter().filter_map(Value::as_str).collect();
+                    vec![text(it, "issuer"), text(it, "audience"), kids.join(",")]
+                };
+                let rows: Vec<_> = all.as_array().into_iter().flatten().map(row).collect();
+                page.table(&["issuer", "audience", "keys"], &rows);
+            }
+        }
+        TrustCommand::Remove { issuer } => {
+            let done = at
+                .admin
+                .post("/v1/trust-sources/remove", &json!({"issuer": issuer}))?;
+            applied("removed issuer", &done, page);
+        }
+    }
+    Ok(Exit::Done)
+}
