@@ -158,10 +158,10 @@ async fn nothing_of_another_org_is_reached() {
     };
     // Their upstream, with a token of our org: there is none of that name here.
     let path = "/rivals/tenants/acme-eu/invoices/1";
-    assert_eq!(call("rivals", fixture.org, path).await, 404);
+    assert_eq!(call("rivals", fixture.org, path).await, 403);
     // A token that says it is theirs, for an agent that is not: no such agent there.
     assert_eq!(call("rivals", rivals, path).await, 401);
     // And with theirs on ours.
-    assert_eq!(call("invoices", rivals, PATH).await, 404);
+    assert_eq!(call("invoices", rivals, PATH).await, 403);
     assert!(fixture.seen().is_empty());
 }
