@@ -316,6 +316,7 @@ fn judged(
                 labels: allowed.raises().clone(),
                 action: Some(call.mapped.action.clone()),
                 steps: steps(call.links, &links),
+                declassified: (task.declassified.0 > 0).then_some(task.declassified.0),
                 at: now,
                 ..Seen::default()
             };

@@ -142,7 +142,6 @@ impl Trail {
                 self.declassified = *declassified;
                 self.labels = Labels::NONE;
             }
-            return;
         }
         self.labels.join(&seen.labels);
         self.calls = self.calls.saturating_add(u64::from(seen.action.is_some()));

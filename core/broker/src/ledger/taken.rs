@@ -116,7 +116,8 @@ pub struct Seen {
     /// Whether it ends the task or instance.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub suspends: bool,
-    /// A human lowered the labels, by the Change of this revision; nothing else of this is looked at then.
+    /// A human lowered the labels before this, by the Change of this revision. Each call carries the last one, so that
+    /// after a restart what was read since is not lowered by the same word again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub declassified: Option<u64>,
     /// When.

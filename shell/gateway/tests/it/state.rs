@@ -355,6 +355,31 @@ async fn what_entries_say_is_enough_to_go_on_after_a_crash() {
     assert_eq!(gathered.trail.calls, 1);
 }
 
+#[tokio::test]
+async fn a_crash_does_not_lower_what_was_read_since_a_human_did() {
+    let fixture = office().await;
+    assert_eq!(own(&fixture, READ, "").await.status(), 200);
+    fixture.change(Change::TaskDeclassified {
+        task: fixture.agent().task,
+        org: fixture.org,
+    });
+    assert_eq!(own(&fixture, READ, "").await.status(), 200);
+    let recovered = std::sync::Arc::new(store::ledger::Ledger::default());
+    for entry in fixture.journal(4).await {
+        recovered.replay_detail(&entry.event.detail).unwrap();
+    }
+    let world = fixture.worlds.borrow().clone();
+    let reservation = recovered.gather(&store::ledger::Request {
+        links: &[],
+        task: world.task(OrgScope::Every, fixture.agent().task).unwrap(),
+        instance: fixture.agent().instance,
+        audience: &"invoices".parse().unwrap(),
+        wants: store::ledger::Wants::Credential { actions: &[] },
+        now: now(),
+    });
+    assert!(reservation.gathered().labels.taint.contains("mail.read"));
+}
+
 /// The token of the second agent, on behalf of `user` and the first one.
 fn chained(fixture: &Fixture, user: Option<&str>) -> AccessTokenClaims {
     let [first, second, _] = &fixture.agents;
