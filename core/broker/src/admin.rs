@@ -7,13 +7,43 @@ use crate::refusal::{Cause, Refusal};
 use crate::world::{Change, Principal, Role, World};
 use audit::event::{Decision, Human, Ruling};
 use audit::{Event, EventKind};
-use identity::{OrgId, OrgScope};
+use identity::{OrgId, OrgScope, UnixTime};
 use std::sync::Arc;
 
 /// A principal that the kernel vouched for, outside every run. Made only by [`authenticate`].
 #[derive(Debug, Clone)]
 pub struct Administrator {
     principal: Arc<Principal>,
+    presence: Presence,
+}
+
+/// How it is known that the human is there, and not only something that acts as they would.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Presence {
+    /// The kernel's word about the uid of a process. Whatever runs as that uid has it.
+    Process,
+    /// A session in a browser, whose human proved to be there at this time: by a passkey that verified its user, or at
+    /// the identity provider.
+    Session {
+        /// When they last did.
+        verified: UnixTime,
+    },
+}
+
+/// How long a human counts as there after having proved it, in seconds. OWASP ASVS 5.0 V7.5 leaves the time to us; a person
+/// reads an approval within minutes.
+pub const VERIFIED_SECS: u64 = 300;
+
+impl Presence {
+    /// Whether a human proved lately that it is they who act.
+    pub const fn is_verified(self, now: UnixTime) -> bool {
+        match self {
+            Self::Process => false,
+            Self::Session { verified } => {
+                verified.millis() <= now.millis() && now.millis_since(verified) <= VERIFIED_SECS * 1000
+            }
+        }
+    }
 }
 
 /// Why a peer of the admin socket is nobody.
@@ -44,6 +74,7 @@ pub fn authenticate(world: &World, peer: PeerEvidence) -> Result<Administrator, 
     let principal = world.principal(peer.uid).ok_or(NotAdministrator::Unknown)?;
     Ok(Administrator {
         principal: principal.clone(),
+        presence: Presence::Process,
     })
 }
 
@@ -96,6 +127,10 @@ impl Administrator {
     /// Who it is.
     pub fn principal(&self) -> &Principal {
         &self.principal
+    }
+    /// How it is known that the human is there.
+    pub const fn presence(&self) -> Presence {
+        self.presence
     }
     /// What part of the World it sees.
     pub fn scope(&self) -> OrgScope {

@@ -36,6 +36,8 @@ enum Role {
     Operator,
     /// Publishes contracts, upstreams, agents and registrations
     Author,
+    /// Says yes or no to what a contract does not let an agent do alone
+    Approver,
     /// Everything
     Admin,
 }

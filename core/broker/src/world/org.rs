@@ -25,6 +25,8 @@ pub enum Role {
     Operator,
     /// Publishes contracts, upstreams, agents and registrations.
     Author,
+    /// Says yes or no to what a contract does not let an agent do alone.
+    Approver,
     /// Everything, and other principals.
     Admin,
 }
@@ -37,6 +39,7 @@ impl Role {
             Self::Auditor => "auditor",
             Self::Operator => "operator",
             Self::Author => "author",
+            Self::Approver => "approver",
             Self::Admin => "admin",
         }
     }

@@ -19,7 +19,13 @@ pub(super) const HERE: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 pub(super) const READERS_OF_THE_RECORD: &[Role] = &[Role::Auditor, Role::Operator];
 
 /// Every role: each may look at the inventory.
-const ANY: &[Role] = &[Role::Viewer, Role::Auditor, Role::Operator, Role::Author];
+const ANY: &[Role] = &[
+    Role::Viewer,
+    Role::Auditor,
+    Role::Operator,
+    Role::Author,
+    Role::Approver,
+];
 
 /// An authenticated administrator.
 #[derive(Debug)]

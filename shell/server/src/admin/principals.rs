@@ -47,7 +47,7 @@ pub(super) async fn add(
     Strict(wanted): Strict<Wanted>,
 ) -> Result<Json<Applied>, Refused> {
     if wanted.roles.is_empty() {
-        let fix = "Add --role viewer, auditor, operator, author or admin.";
+        let fix = "Add --role viewer, auditor, operator, author, approver or admin.";
         return Err(Refused::bad_request("A principal needs a role.", fix));
     }
     let org = caller.who.principal().org;
