@@ -201,14 +201,9 @@ fn links(
     parties: &Parties,
 ) -> Result<Vec<LinkInForce>, NotIssued> {
     let each = parties.agents.iter().map(|agent| {
-        let record = world
-            .contract(OrgScope::Only(agent.org), &agent.contract)
-            .ok_or(NotIssued::NoContract)?;
-        Ok(LinkInForce {
-            agent: agent.clone(),
-            record: record.clone(),
-            compiled: installation.contracts.compiled(record)?,
-        })
+        LinkInForce::of(world, agent, |record| installation.contracts.compiled(record))
+            .ok_or(NotIssued::NoContract)?
+            .map_err(NotIssued::from)
     });
     each.collect()
 }
