@@ -366,6 +366,7 @@ fn parties(
                 id: String::new(),
             },
             user: Some(Arc::new(user)),
+            claimed: None,
         }),
         depth: 2,
     }

@@ -97,8 +97,12 @@ impl Apart {
 
     /// One more gateway, at an address of its own.
     pub(crate) fn gateway_elsewhere(&self, name: &str, more: &[&str]) -> Process {
-        let listen = free().to_string();
-        let url = format!("https://{listen}");
+        self.gateway_at(name, free(), more)
+    }
+
+    /// The same at that address.
+    pub(crate) fn gateway_at(&self, name: &str, address: SocketAddr, more: &[&str]) -> Process {
+        let (listen, url) = (address.to_string(), format!("https://{address}"));
         self.member(
             name,
             &["gateway", "--listen", &listen, "--public-url", &url],
