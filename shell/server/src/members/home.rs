@@ -37,6 +37,11 @@ pub(super) async fn claim(
         let seen = format!("a home for {}", wanted.task);
         return Err(overreach(installation, gateway, Overreach::Home, &seen).await);
     };
+    if !home::is_claimable(&world, gateway, &wanted, installation.clock.now()) {
+        return Ok(proto::ClaimHomeReply {
+            revision: world.revision().0,
+        });
+    }
     let settled = settle(installation, Some(task.org), |world, draw| {
         home::claim(world, gateway, &wanted, draw)
     })
