@@ -367,6 +367,7 @@ fn parties(
                 id: String::new(),
             },
             user: Some(Arc::new(user)),
+            claimed: None,
         }),
         depth: 2,
     }
