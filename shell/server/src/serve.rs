@@ -11,7 +11,7 @@ use crate::installation::{Installation, Opened};
 use crate::keys::{Kek, KeyError, Keys};
 use crate::problem::Problem;
 use crate::secrets::UpstreamSecrets;
-use crate::tls::{self, ClientSvidVerifier, OwnCertificate};
+use crate::tls::{self, OwnCertificate};
 use crate::{discovery, health, log, members, token};
 use axum::Router;
 use broker::inventory::Bootstrap;
@@ -159,7 +159,7 @@ impl Server {
             address: configured,
             source,
         })?;
-        let clients = Arc::new(ClientSvidVerifier::new(installation.clone()));
+        let clients = tls::clients(installation.clone());
         let acceptor = TlsAcceptor::from(tls::config(own.clone(), clients)?);
         let routes = routes(&installation)
             .merge(more)

@@ -4,6 +4,7 @@
 //! says how fresh it is, and lets a request wait for a revision it heard of elsewhere. Nothing here decides anything.
 
 pub mod change;
+mod client_svid;
 mod lag;
 pub mod link;
 pub mod member;
@@ -11,6 +12,7 @@ pub mod own_certificate;
 pub mod replica;
 pub mod tls;
 
+pub use client_svid::{ClientSvids, Distrust};
 pub use link::{Ended, Link, LinkError, Pinned};
 pub use member::{Member, MemberIdentity};
 pub use own_certificate::OwnCertificate;

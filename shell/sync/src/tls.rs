@@ -1,6 +1,9 @@
 //! A member's side of TLS: it accepts exactly one kind of peer, a server (or, for a node agent's calls, a gateway) of
 //! its trust domain, by the rules for X.509-SVIDs and nothing looser. The host name plays no part: the SPIFFE ID does.
 
+use crate::client_svid::ClientSvids;
+use crate::link::Link;
+use crate::own_certificate::OwnCertificate;
 use credential::x509_svid::{self, PeerRole};
 use credential::{TrustRoots, X509Svid};
 use identity::{TrustDomain, UnixTime};
@@ -8,7 +11,6 @@ use rustls::client::WantsClientCert;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{WebPkiSupportedAlgorithms, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::server::ResolvesServerCert;
 use rustls::{
     CertificateError, ClientConfig, ConfigBuilder, DigitallySignedStruct, Error, ServerConfig,
     SignatureScheme,
@@ -58,12 +60,22 @@ pub fn to_gateway(
     Ok(config)
 }
 
-/// A gateway's configuration towards node agents and agents: shows its own SVID, whichever is the newest.
-pub fn of_gateway(own: Arc<dyn ResolvesServerCert>) -> Result<ServerConfig, TlsError> {
+/// A gateway's configuration towards node agents and agents: shows its own SVID, whichever is the newest, and lets them
+/// show theirs, by the authorities that came with it.
+pub fn of_gateway(link: &Link) -> Result<ServerConfig, TlsError> {
+    let clients = {
+        let link = link.clone();
+        ClientSvids::judged_by(move |chain, now| {
+            let own = link.identity().ok_or("this gateway has not joined")?;
+            let roots = Roots::of(&own.trust_domain, &own.authorities).map_err(|error| error.to_string())?;
+            let verified = roots.verify(chain, PeerRole::Client, now);
+            verified.map(drop).map_err(|error| error.to_string())
+        })
+    };
     let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_protocol_versions(&[&rustls::version::TLS13])?
-        .with_no_client_auth()
-        .with_cert_resolver(own);
+        .with_client_cert_verifier(clients)
+        .with_cert_resolver(Arc::new(OwnCertificate::of(link)));
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(config)
 }

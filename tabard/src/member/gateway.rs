@@ -8,7 +8,6 @@ use broker::world::MemberRole;
 use identity::Secret;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use sync::OwnCertificate;
 use tokio::net::TcpListener;
 
 /// A gateway by itself: agents' requests become upstream requests here. Tells a service manager when it is ready.
@@ -49,8 +48,7 @@ pub(super) async fn run(args: &GatewayArgs, page: &Page) -> Result<Exit, Failure
     let origin = audit::checkpoint::origin(&identity.trust_domain, identity.log);
     let log_key = joined.keys.log(&origin, wall_clock());
     let tls = if is_tls {
-        let own = OwnCertificate::of(&joined.link);
-        let config = sync::tls::of_gateway(Arc::new(own)).map_err(|error| failed(error.to_string()))?;
+        let config = sync::tls::of_gateway(&joined.link).map_err(|error| failed(error.to_string()))?;
         Some(Arc::new(config))
     } else {
         None

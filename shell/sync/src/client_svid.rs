@@ -1,40 +1,46 @@
-//! Client certificates: none is fine; one that is there must be an X.509-SVID of our trust domain, now.
+//! Client certificates: none is fine; one that is shown must be an X.509-SVID that is trusted here, now.
 //!
-//! The checks are those of [`credential::x509_svid::verify`]; rustls only verifies that the peer holds the key.
+//! The checks are those of [`credential::x509_svid::verify`]; rustls only verifies that the peer holds the key. What a
+//! certificate is good for is decided later: a token may be bound to it (RFC 8705).
 
-use crate::installation::Installation;
-use credential::x509_svid::{self, PeerRole};
 use rustls::client::danger::HandshakeSignatureValid;
-use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
+use rustls::crypto::{WebPkiSupportedAlgorithms, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
 use std::fmt;
 use std::sync::Arc;
 
-/// Judges client certificates by the World's current authorities.
-pub(crate) struct ClientSvidVerifier {
-    installation: Arc<Installation>,
+/// Why a chain is not trusted, for the operator's log.
+pub type Distrust = String;
+
+type Judge = dyn Fn(&[CertificateDer<'_>], identity::UnixTime) -> Result<(), Distrust> + Send + Sync;
+
+/// Optional client certificates, judged by whoever has the authorities.
+pub struct ClientSvids {
+    judge: Box<Judge>,
     algorithms: WebPkiSupportedAlgorithms,
 }
 
-impl ClientSvidVerifier {
-    pub(crate) fn new(installation: Arc<Installation>) -> Self {
-        let algorithms = rustls::crypto::aws_lc_rs::default_provider().signature_verification_algorithms;
-        Self {
-            installation,
-            algorithms,
-        }
+impl ClientSvids {
+    /// `judge` is given the chain, leaf first, and the time.
+    pub fn judged_by(
+        judge: impl Fn(&[CertificateDer<'_>], identity::UnixTime) -> Result<(), Distrust> + Send + Sync + 'static,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            judge: Box::new(judge),
+            algorithms: aws_lc_rs::default_provider().signature_verification_algorithms,
+        })
     }
 }
 
-impl fmt::Debug for ClientSvidVerifier {
+impl fmt::Debug for ClientSvids {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("ClientSvidVerifier")
+        f.write_str("ClientSvids")
     }
 }
 
-impl ClientCertVerifier for ClientSvidVerifier {
+impl ClientCertVerifier for ClientSvids {
     fn offer_client_auth(&self) -> bool {
         true
     }
@@ -48,17 +54,13 @@ impl ClientCertVerifier for ClientSvidVerifier {
         &self,
         leaf: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
-        _: UnixTime,
+        now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        let chain: Vec<CertificateDer<'_>> = std::iter::once(leaf)
-            .chain(intermediates)
-            .map(|der| CertificateDer::from(der.as_ref()))
-            .collect();
-        let (published, now) = (self.installation.published(), self.installation.clock.now());
-        match x509_svid::verify(&chain, |_| published.x509_roots.as_ref(), PeerRole::Client, now) {
-            Ok(_) => Ok(ClientCertVerified::assertion()),
-            Err(rejection) => {
-                tracing::debug!(%rejection, "a client certificate was refused");
+        let chain: Vec<CertificateDer<'_>> = std::iter::once(leaf).chain(intermediates).cloned().collect();
+        match (self.judge)(&chain, identity::UnixTime::from_secs(now.as_secs())) {
+            Ok(()) => Ok(ClientCertVerified::assertion()),
+            Err(why) => {
+                tracing::debug!(%why, "a client certificate was refused");
                 Err(CertificateError::ApplicationVerificationFailure.into())
             }
         }
