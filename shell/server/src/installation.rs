@@ -53,6 +53,8 @@ pub struct Installation {
     /// Bounds entries of members' refusals.
     pub(crate) allowances: Allowances,
     pub(crate) exchanges: Semaphore,
+    /// Questions of services at once; a batch is one.
+    pub(crate) decisions: Arc<Semaphore>,
     pub(crate) joining: Mutex<()>,
     published: ArcSwap<Published>,
 }
@@ -106,6 +108,7 @@ impl Installation {
             signer: Signer::new(keys.clone(), config.trust_domain.clone()),
             published: ArcSwap::from_pointee(Published::of(&store.world(), &config.trust_domain)),
             exchanges: Semaphore::new(config.exchanges_max),
+            decisions: Arc::new(Semaphore::new(config.exchanges_max)),
             joining: Mutex::default(),
             contracts: Contracts::default(),
             ledger: Arc::default(),

@@ -12,7 +12,7 @@ use crate::keys::{Kek, KeyError, Keys};
 use crate::problem::Problem;
 use crate::secrets::UpstreamSecrets;
 use crate::tls::{self, ClientSvidVerifier, OwnCertificate};
-use crate::{discovery, health, log, members, token};
+use crate::{decisions, discovery, health, log, members, token};
 use axum::Router;
 use broker::inventory::Bootstrap;
 use broker::world::MemberRole;
@@ -81,13 +81,17 @@ pub enum StartError {
     RootPem(std::io::Error),
 }
 
-/// Counts what was issued lately, if a contract has budgets at all: reading the log takes its time.
+/// Counts what was issued and decided lately, if a contract has budgets, or a service asks for decisions, at all: reading
+/// the log takes its time.
 fn recover(installation: &Installation) -> Result<(), RecoverError> {
     let world = installation.store.world();
     let counts = world
         .contracts(OrgScope::Every)
         .any(|contract| contract.source.contains("budgets"));
-    if counts {
+    let decides = world
+        .upstreams(OrgScope::Every)
+        .any(|upstream| !upstream.enforced_by.is_empty());
+    if counts || decides {
         installation
             .ledger
             .recover(installation.store.log(), installation.clock.now())?;
@@ -200,6 +204,7 @@ fn routes(installation: &Arc<Installation>) -> Router {
     Router::new()
         .merge(discovery::routes())
         .merge(token::routes())
+        .merge(decisions::routes())
         .merge(log::routes())
         .merge(health::routes())
         .method_not_allowed_fallback(|| async { Problem::MethodNotAllowed })
