@@ -36,6 +36,8 @@ pub(crate) const EXCHANGE_MTLS_CACHED: Row = row("exchange_mtls_cached", "cpu_us
 pub(crate) const X509_SVID: Row = row("x509_svid_issue", "cpu_us", 2.2, Of::Ratio);
 pub(crate) const DECISION: Row = row("decision_in_process", "cpu_us", 2.5, Of::Ratio);
 pub(crate) const DECISION_HTTP: Row = row("decision_over_http", "cpu_us", 2.5, Of::Ratio);
+pub(crate) const DECISION_CERBOS: Row = row("decision_over_http_cerbos", "cpu_us", 1.0, Of::Ratio);
+pub(crate) const EXT_AUTHZ: Row = row("ext_authz_check", "cpu_us", 3.0, Of::Ratio);
 pub(crate) const GATEWAY: Row = row("gateway_request", "cpu_us", 3.0, Of::Ratio);
 pub(crate) const GATEWAY_ENVOY: Row = row("gateway_request_envoy", "cpu_us", 1.0, Of::Ratio);
 pub(crate) const GATEWAY_ADDED: Row = row("gateway_added_latency_p99", "ms", 1.0, Of::Value);
@@ -51,12 +53,14 @@ pub(crate) const RSS_EMPTY: Row = row("rss_empty", "mib", 30.0, Of::Value);
 pub(crate) const SCALE: Row = row("scale_1k_to_100k_agents", "cpu_us", 1.2, Of::Ratio);
 
 /// Every row, in the order of the table.
-pub(crate) const ALL: [&Row; 18] = [
+pub(crate) const ALL: [&Row; 20] = [
     &EXCHANGE_FULL,
     &EXCHANGE_MTLS_CACHED,
     &X509_SVID,
     &DECISION,
     &DECISION_HTTP,
+    &DECISION_CERBOS,
+    &EXT_AUTHZ,
     &GATEWAY,
     &GATEWAY_ENVOY,
     &GATEWAY_ADDED,

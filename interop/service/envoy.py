@@ -87,6 +87,11 @@ def config(port, svid, upstream):
     tls = typed(
         "extensions.transport_sockets.tls.v3.UpstreamTlsContext",
         common_tls_context={
+            # An Envoy that calls speaks TLS 1.2 unless it is told otherwise.
+            "tls_params": {
+                "tls_minimum_protocol_version": "TLSv1_3",
+                "tls_maximum_protocol_version": "TLSv1_3",
+            },
             "tls_certificates": [{"certificate_chain": file("svid.pem"), "private_key": file("key.pem")}],
             "validation_context": {
                 "trusted_ca": file("bundle.pem"),
