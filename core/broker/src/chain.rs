@@ -4,7 +4,7 @@
 //! ended, takes the whole chain with it.
 
 use crate::facts;
-use crate::ledger::Gathered;
+use crate::ledger::{Gathered, TrailKey};
 use crate::world::directory::holds;
 use crate::world::{Agent, ContractRecord, Task, User, World};
 use audit::event::{Commitment, CommitmentKey};
@@ -25,6 +25,28 @@ pub struct LinkInForce {
     pub record: Arc<ContractRecord>,
     /// Its contract, as it is evaluated.
     pub compiled: Arc<Compiled>,
+    /// What was counted of the agent before then is not known here; 0 where all of it is.
+    pub counted_since: UnixTime,
+}
+
+impl LinkInForce {
+    /// An agent with the contract that it acts under; `None` where the World has no such contract, or where `compiled`
+    /// gives none.
+    pub fn of<E>(
+        world: &World,
+        agent: &Arc<Agent>,
+        compiled: impl FnOnce(&Arc<ContractRecord>) -> Result<Arc<Compiled>, E>,
+    ) -> Option<Result<Self, E>> {
+        let scope = OrgScope::Only(agent.org);
+        let record = world.contract(scope, &agent.contract)?;
+        let home = world.home(scope, TrailKey(agent.id.as_u128()));
+        Some(compiled(record).map(|compiled| Self {
+            agent: agent.clone(),
+            record: record.clone(),
+            compiled,
+            counted_since: home.map_or_else(UnixTime::default, |home| home.since),
+        }))
+    }
 }
 
 /// The parties of a chain, looked up: its agents from the first to the current actor, and the user at its beginning.

@@ -15,6 +15,7 @@ pub mod enforce;
 pub mod exchange;
 mod facts;
 pub mod foresee;
+pub mod home;
 pub mod identify;
 pub mod inventory;
 pub mod issue;

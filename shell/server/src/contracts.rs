@@ -4,7 +4,7 @@
 use broker::World;
 use broker::chain::LinkInForce;
 use broker::world::{Agent, ContractRecord};
-use identity::{Digest, OrgScope};
+use identity::Digest;
 use policy::{Compiled, Contract};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -41,14 +41,9 @@ impl Contracts {
     /// Agents with the contracts that they act under.
     pub fn in_force(&self, world: &World, agents: &[Arc<Agent>]) -> Result<Vec<LinkInForce>, NotInForce> {
         let each = agents.iter().map(|agent| {
-            let record = world
-                .contract(OrgScope::Only(agent.org), &agent.contract)
-                .ok_or(NotInForce::Unknown(agent.contract))?;
-            Ok(LinkInForce {
-                agent: agent.clone(),
-                record: record.clone(),
-                compiled: self.compiled(record)?,
-            })
+            LinkInForce::of(world, agent, |record| self.compiled(record))
+                .ok_or(NotInForce::Unknown(agent.contract))?
+                .map_err(NotInForce::from)
         });
         each.collect()
     }

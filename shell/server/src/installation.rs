@@ -16,7 +16,7 @@ use arc_swap::ArcSwap;
 use audit::event::CommitmentKey;
 use broker::Draw;
 use credential::dpop::RequestTarget;
-use identity::{LogId, OrgId, UnixTime};
+use identity::{LogId, OrgId, OrgScope, UnixTime};
 use std::sync::Arc;
 use store::Store;
 use store::ledger::Ledger;
@@ -125,6 +125,15 @@ impl Installation {
             keys,
             secrets,
         })
+    }
+
+    /// Whether anything is counted here: a contract has budgets, or a service asks for decisions.
+    pub(crate) fn counts(&self) -> bool {
+        let world = self.store.world();
+        let mut contracts = world.contracts(OrgScope::Every);
+        let mut upstreams = world.upstreams(OrgScope::Every);
+        contracts.any(|contract| contract.source.contains("budgets"))
+            || upstreams.any(|upstream| !upstream.enforced_by.is_empty())
     }
 
     /// The public keys of the World as it is now.

@@ -16,7 +16,7 @@ use crate::{decisions, discovery, health, log, members, token};
 use axum::Router;
 use broker::inventory::Bootstrap;
 use broker::world::MemberRole;
-use identity::{LogId, OrgScope};
+use identity::LogId;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use store::ledger::RecoverError;
@@ -81,20 +81,11 @@ pub enum StartError {
     RootPem(std::io::Error),
 }
 
-/// Counts what was issued and decided lately, if a contract has budgets, or a service asks for decisions, at all: reading
-/// the log takes its time.
+/// Counts what was issued and decided, if a contract has budgets, or a service asks for decisions, at all: reading the log
+/// takes its time.
 fn recover(installation: &Installation) -> Result<(), RecoverError> {
-    let world = installation.store.world();
-    let counts = world
-        .contracts(OrgScope::Every)
-        .any(|contract| contract.source.contains("budgets"));
-    let decides = world
-        .upstreams(OrgScope::Every)
-        .any(|upstream| !upstream.enforced_by.is_empty());
-    if counts || decides {
-        installation
-            .ledger
-            .recover(installation.store.log(), installation.clock.now())?;
+    if installation.counts() {
+        installation.ledger.recover(&installation.store)?;
     }
     Ok(())
 }

@@ -8,6 +8,7 @@ use crate::health::{Health, Poison};
 use crate::history::{Chain, History};
 use crate::housekeeper;
 use crate::index::{Index, Indexer};
+use crate::ledger::Snapshots as LedgerSnapshots;
 use crate::log::{ExportError, Head, LogFiles, LogReader, SealedTo, Sealer, export};
 use crate::log_key::LogKey;
 use crate::queue::{Job, Message, QUEUE_PLANS_MAX};
@@ -40,6 +41,7 @@ pub struct Store {
     history: Arc<History>,
     reader: Arc<LogReader>,
     index: Arc<Index>,
+    ledgers: LedgerSnapshots,
     poison: Poison,
     published: Arc<AtomicU64>,
     sealed: Arc<AtomicU64>,
@@ -169,6 +171,7 @@ impl Store {
         Ok(Self {
             world,
             head,
+            ledgers: LedgerSnapshots::new(directory.ledgers(), log_key.clone()),
             key: log_key,
             queue: Some(queue),
             feed,
@@ -271,6 +274,10 @@ impl Store {
     /// Finds entries by agent, task, kind, reason, decision and time.
     pub fn index(&self) -> &Arc<Index> {
         &self.index
+    }
+
+    pub(crate) const fn ledgers(&self) -> &LedgerSnapshots {
+        &self.ledgers
     }
 
     /// The directory of tiles, bundles and checkpoint, as any static server can serve it.

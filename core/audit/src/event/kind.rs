@@ -84,6 +84,8 @@ kinds! {
     GrantAdded = "grant.added",
     /// Such a grant was taken back.
     GrantRemoved = "grant.removed",
+    /// A gateway asked to count the calls of a task, a process or agents.
+    HomeClaimed = "home.claimed",
     /// A process was known but not given an identity.
     IdentityRefused = "identity.refused",
     /// A join token was created.

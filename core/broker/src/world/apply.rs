@@ -2,7 +2,7 @@
 //! left alone, because the decision to commit it was made on a World where it was there.
 
 use super::{Change, Founding, Revoked, World};
-use identity::{OrgScope, Revision};
+use identity::{AgentId, InstanceId, OrgScope, Revision, TaskId};
 use std::sync::Arc;
 
 impl World {
@@ -44,6 +44,7 @@ impl World {
         part.instances.retain(|_, instance| instance.org == org);
         let instances = part.instances.clone();
         keep(&mut part.running, |(_, _, id), ()| instances.contains_key(id));
+        part.homes.retain(|_, home| home.org == org);
         keep(&mut part.directories, |(of, _), _| *of == org);
         keep(&mut part.users, |(of, _, _), _| *of == org);
         keep(&mut part.trust_sources, |(of, _), _| *of == org);
@@ -160,6 +161,22 @@ impl World {
                     self.running.remove(&(closed.agent, closed.task, closed.id));
                 }
             }
+            Change::Homed { org, log, of, since } => {
+                for key in of {
+                    if self.homes.get(&key).is_none_or(|home| home.log.is_none()) {
+                        let log = Some(log);
+                        self.homes.insert(key, super::Home { org, log, since });
+                    }
+                }
+            }
+            Change::HomeLeft { org, log, of, since } => {
+                for key in of {
+                    if self.homes.get(&key).is_some_and(|home| home.log == Some(log)) {
+                        let log = None;
+                        self.homes.insert(key, super::Home { org, log, since });
+                    }
+                }
+            }
             Change::Revoked(revocation) => {
                 let revoked = Revoked {
                     before: revision,
@@ -172,6 +189,13 @@ impl World {
                 keep(&mut self.revocations, |_, revoked| revoked.forget_at > until);
                 self.tasks
                     .retain(|_, task| task.expires_at.plus_secs(super::TASK_MEMORY_SECS) > until);
+                let (tasks, instances, agents) =
+                    (self.tasks.clone(), self.instances.clone(), self.agents.clone());
+                self.homes.retain(|of, _| {
+                    tasks.contains_key(&TaskId::from_u128(of.0))
+                        || instances.contains_key(&InstanceId::from_u128(of.0))
+                        || agents.contains_key(&AgentId::from_u128(of.0))
+                });
             }
             Change::KeyPublished(key) => {
                 self.keys.insert(key.kid.clone(), Arc::new(key));

@@ -8,10 +8,11 @@ use super::{
     Agent, AgentState, ContractRecord, Directory, Instance, JoinToken, LaunchSpec, NodeRecord, Org,
     Principal, PublicKey, Registration, Revocation, Task, TrustSource, User,
 };
+use crate::ledger::TrailKey;
 use crate::upstream::Upstream;
 use identity::{
-    AgentId, Digest, InstanceId, Name, NodeId, OrgId, OrgScope, Revision, TaskId, TrustDomain, UnixTime,
-    UpstreamId,
+    AgentId, Digest, InstanceId, LogId, Name, NodeId, OrgId, OrgScope, Revision, TaskId, TrustDomain,
+    UnixTime, UpstreamId,
 };
 use serde::{Deserialize, Serialize};
 
@@ -116,6 +117,28 @@ pub enum Change {
         /// Its org.
         org: OrgId,
     },
+    /// A gateway counts the calls of these from here on, as far as nobody does: who asks first has it.
+    Homed {
+        /// Their org.
+        org: OrgId,
+        /// The number of the gateway's own log.
+        log: LogId,
+        /// Task trees, instances and agents.
+        of: Vec<TrailKey>,
+        /// What was counted before then is not known at the gateway; 0 for the first time.
+        since: UnixTime,
+    },
+    /// A gateway counts no calls of these any more.
+    HomeLeft {
+        /// Their org.
+        org: OrgId,
+        /// The number of the gateway's own log.
+        log: LogId,
+        /// Agents: tasks and processes end with their home.
+        of: Vec<TrailKey>,
+        /// From when on another gateway may.
+        since: UnixTime,
+    },
     /// Refuse everything of one kind and value that was decided before this Change.
     Revoked(Revocation),
     /// Revocations that no live credential can match any more.
@@ -175,6 +198,8 @@ impl Change {
             | Self::TaskOpened(_)
             | Self::TaskDeclassified { .. }
             | Self::InstanceOpened(_)
+            | Self::Homed { .. }
+            | Self::HomeLeft { .. }
             | Self::RevocationsForgotten { .. }
             | Self::KeyPublished(_)
             | Self::JoinTokenCreated(_)
@@ -200,6 +225,8 @@ impl Change {
             | Self::TaskDeclassified { org, .. }
             | Self::UserRemoved { org, .. }
             | Self::TrustSourceRemoved { org, .. }
+            | Self::Homed { org, .. }
+            | Self::HomeLeft { org, .. }
             | Self::InstanceClosed { org, .. } => Some(*org),
             Self::DirectorySet(directory) => Some(directory.org),
             Self::UserSet(user) => Some(user.org),
@@ -269,6 +296,8 @@ impl Change {
             | Self::TrustSourceSet(_)
             | Self::TrustSourceRemoved { .. }
             | Self::InstanceClosed { .. }
+            | Self::Homed { .. }
+            | Self::HomeLeft { .. }
             | Self::Revoked(_)
             | Self::RevocationsForgotten { .. }
             | Self::KeyPublished(_)

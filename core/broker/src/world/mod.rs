@@ -8,6 +8,7 @@ mod apply;
 mod change;
 mod contract;
 pub mod directory;
+mod home;
 mod key;
 mod member;
 mod org;
@@ -20,6 +21,7 @@ pub use agent::{Agent, AgentState, ArgvRule, Instance, LaunchSpec, MeasuredRoot,
 pub use change::Change;
 pub use contract::ContractRecord;
 pub use directory::Directory;
+pub use home::Home;
 pub use key::{KeyClass, PublicKey};
 pub use member::{JoinToken, MemberRole, NodeRecord};
 pub use org::{Org, Principal, Role};
@@ -28,9 +30,10 @@ pub use task::{Opener, OpenerKind, Task};
 pub use trust::TrustSource;
 pub use user::{User, UserRight};
 
+use crate::ledger::TrailKey;
 use crate::upstream::Upstream;
 use identity::{
-    AgentId, Digest, IdHasher, InstanceId, Name, NodeId, OrgId, OrgScope, Revision, SpiffeId, TaskId,
+    AgentId, Digest, IdHasher, InstanceId, LogId, Name, NodeId, OrgId, OrgScope, Revision, SpiffeId, TaskId,
     Thumbprint, TrustDomain, UnixTime, UpstreamId,
 };
 use imbl::shared_ptr::DefaultSharedPtr;
@@ -75,6 +78,7 @@ pub struct World {
     instances: IdMap<InstanceId, Arc<Instance>>,
     #[serde(default)]
     running: Ordered<(AgentId, TaskId, InstanceId), ()>,
+    homes: IdMap<TrailKey, Home>,
     revocations: Ordered<Target, Revoked>,
     keys: Ordered<String, Arc<PublicKey>>,
     join_tokens: Ordered<Digest, Arc<JoinToken>>,
@@ -303,6 +307,17 @@ impl World {
         self.instances
             .values()
             .filter(move |instance| scope.holds(instance.org))
+    }
+
+    /// Where calls of that task tree, instance or agent are counted; `None` as long as there was none.
+    pub fn home(&self, scope: OrgScope, of: TrailKey) -> Option<Home> {
+        self.homes.get(&of).copied().filter(|home| scope.holds(home.org))
+    }
+    /// Everything that is at home at the gateway with that log.
+    pub fn at_home(&self, log: LogId) -> impl Iterator<Item = (TrailKey, &Home)> {
+        let there = move |home: &Home| home.log == Some(log);
+        let all = self.homes.iter().map(|(of, home)| (*of, home));
+        all.filter(move |(_, home)| there(home))
     }
 
     /// The revocation that hits any of `targets` for something decided at `rev`, with the target it names.

@@ -90,7 +90,7 @@ impl Checks {
             body,
             ..
         } = received;
-        let known = Known {
+        let mut known = Known {
             inner: inner.clone(),
             view: inner.view_at(token.revision).await?,
             token,
@@ -122,8 +122,9 @@ impl Checks {
             Ok(mapped) => mapped,
             Err(why) => return Err(known.unmapped(upstream, &why).await),
         };
+        let (live, links) = known.counted(live, upstream).await?;
         let permit = known
-            .permitted(upstream, &mapped, &live, fresh, caller.as_ref())
+            .permitted(upstream, &mapped, (&live, &links), fresh, caller.as_ref())
             .await?;
         let behalf = OnBehalf {
             token: &known.token,

@@ -14,6 +14,7 @@ mod delegation;
 mod ext_authz;
 mod fixture;
 mod forwarding;
+mod homes;
 mod leaks;
 mod refused;
 mod revocation;

@@ -4,9 +4,11 @@ use super::answer::Decided;
 use super::failed::Failed;
 use super::obligation;
 use super::question::{NotAQuestion, Question};
-use super::subject::{Stands, Who, who};
+use super::subject::{Who, who};
 use crate::installation::{DrawSource, Installation};
+use crate::settle::settle;
 use broker::enforce::{Blocked, Call, Evaluated, arguments, evaluate, refuse};
+use broker::home::{Counted, Whose, claim_here};
 use broker::service::Service;
 use broker::upstream::{Described, Upstream};
 use broker::{Outcome, Plan, Refusal, World};
@@ -67,6 +69,7 @@ async fn judged(
             .await;
         }
     };
+    let mut claimed = false;
     for _ in 0..ATTEMPTS_MAX {
         let world = installation.store.world();
         let Some(upstream) = upstream(&world, service, &described, question)? else {
@@ -82,8 +85,20 @@ async fn judged(
             .await;
         };
         let upstream = confined(upstream, obligation::can_confine(&question.context));
-        match attempt(installation, service, &world, &who, &upstream, &described, now).await {
+        let asked = Asked {
+            installation,
+            service,
+            who: &who,
+            upstream: &upstream,
+            described: &described,
+            now,
+        };
+        match asked.attempt(&world, claimed).await {
             Err(Stopped::Stale) => {}
+            Err(Stopped::Homeless(counted)) => {
+                claimed = true;
+                asked.claim(&counted).await?;
+            }
             Err(Stopped::Failed(failed)) => return Err(failed),
             Ok(Ok(evaluated)) => {
                 let tenant = evaluated.confined_to();
@@ -132,6 +147,8 @@ fn confined(upstream: Arc<Upstream>, can_confine: bool) -> Arc<Upstream> {
 enum Stopped {
     /// Something was restricted meanwhile: decide anew.
     Stale,
+    /// Nobody counts that yet: claim it, and decide anew.
+    Homeless(Counted),
     /// There will be none.
     Failed(Failed),
 }
@@ -142,94 +159,123 @@ impl From<Failed> for Stopped {
     }
 }
 
-async fn attempt(
-    installation: &Installation,
-    service: &Service,
-    world: &World,
-    who: &Who,
-    upstream: &Upstream,
-    described: &Described<'_>,
+/// One question, all but the World that it is decided on.
+struct Asked<'a> {
+    installation: &'a Installation,
+    service: &'a Service,
+    who: &'a Who,
+    upstream: &'a Upstream,
+    described: &'a Described<'a>,
     now: UnixTime,
-) -> Result<Result<Evaluated, Refusal>, Stopped> {
-    let source = installation
-        .draw_source(Some(service.org()), now)
-        .map_err(|error| unavailable(&error))?;
-    let asked = Some((described, Some(&upstream.audience)));
-    let stands = match who.stands(world, &upstream.audience, now) {
-        Ok(stands) => stands,
-        Err(reason) => {
-            let plan = refuse(world, service, asked, reason, &mut source.draw());
-            return settled(installation, plan).await.map(Err);
-        }
-    };
-    let mapped = described.route(upstream).map(|route| described.map(route));
-    let mapped = match mapped {
-        Some(Ok(mapped)) => mapped,
-        why => {
-            if let Some(Err(why)) = why {
-                tracing::debug!(%why, service = %service.name(), "a question is not what its route says");
-            }
-            let plan = blocked(&stands, service, upstream).plan(
-                world,
-                Reason::ArgumentOutOfRange,
-                &mut source.draw(),
-            );
-            return settled(installation, plan).await.map(Err);
-        }
-    };
-    let links = installation.contracts.in_force(world, stands.live().agents());
-    let links = links.map_err(|error| unavailable(&error))?;
-    let standing = stands.standing();
-    let reservation = arguments(&mapped, |arguments| {
-        installation.ledger.gather(&Gathering {
-            links: &links,
-            task: stands.live().task(),
-            instance: standing.instance,
-            audience: &upstream.audience,
-            wants: Wants::Call {
-                action: &mapped.action,
-                arguments,
-                data: mapped.data.as_deref(),
-            },
-            now,
-        })
-    });
-    let outcome = {
-        let call = Call {
-            standing,
-            asked_by: Some(service.name()),
-            upstream,
-            mapped: &mapped,
-            method: None,
-            path: None,
-            caller: who.caller(world),
-            links: &links,
-            gathered: reservation.gathered(),
-        };
-        evaluate(world, stands.live(), &call, &mut source.draw())
-    };
-    match outcome {
-        Outcome::Granted(plan) => {
-            // Before it is answered: what comes back is in whatever the task does from here on.
-            installation.ledger.see(plan.proof().seen());
-            let evaluated = settled(installation, plan).await?;
-            reservation.keep();
-            Ok(Ok(evaluated))
-        }
-        Outcome::Refused(plan) => {
-            installation.ledger.denied(reservation.gathered(), now);
-            settled(installation, plan).await.map(Err)
-        }
-    }
 }
 
-fn blocked<'a>(stands: &'a Stands<'_>, service: &'a Service, upstream: &'a Upstream) -> Blocked<'a> {
-    Blocked {
-        standing: stands.standing(),
-        audience: &upstream.audience,
-        upstream: Some(upstream),
-        request: None,
-        asked_by: Some(service.name()),
+impl Asked<'_> {
+    async fn attempt(&self, world: &World, claimed: bool) -> Result<Result<Evaluated, Refusal>, Stopped> {
+        let Self {
+            installation,
+            service,
+            upstream,
+            described,
+            now,
+            ..
+        } = *self;
+        let source = installation
+            .draw_source(Some(service.org()), now)
+            .map_err(|error| unavailable(&error))?;
+        let stands = match self.who.stands(world, &upstream.audience, now) {
+            Ok(stands) => stands,
+            Err(reason) => {
+                let asked = Some((described, Some(&upstream.audience)));
+                let plan = refuse(world, service, asked, reason, &mut source.draw());
+                return settled(installation, plan).await.map(Err);
+            }
+        };
+        let standing = stands.standing();
+        let blocked = |reason| {
+            let blocked = Blocked {
+                standing,
+                audience: &upstream.audience,
+                upstream: Some(upstream),
+                request: None,
+                asked_by: Some(service.name()),
+            };
+            settled(installation, blocked.plan(world, reason, &mut source.draw()))
+        };
+        let mapped = match described.route(upstream).map(|route| described.map(route)) {
+            Some(Ok(mapped)) => mapped,
+            why => {
+                if let Some(Err(why)) = why {
+                    tracing::debug!(%why, service = %service.name(), "a question is not what its route says");
+                }
+                return blocked(Reason::ArgumentOutOfRange).await.map(Err);
+            }
+        };
+        let links = installation.contracts.in_force(world, stands.live().agents());
+        let links = links.map_err(|error| unavailable(&error))?;
+        let counted = Counted::of(stands.live().task(), standing.instance, &links);
+        match counted.whose(world, service.scope(), installation.log) {
+            Whose::Ours => {}
+            Whose::Others => return blocked(Reason::CountedElsewhere).await.map(Err),
+            Whose::Nobodys if claimed => return blocked(Reason::StateUnavailable).await.map(Err),
+            Whose::Nobodys => return Err(Stopped::Homeless(counted)),
+        }
+        let reservation = arguments(&mapped, |arguments| {
+            installation.ledger.gather(&Gathering {
+                links: &links,
+                task: stands.live().task(),
+                instance: standing.instance,
+                audience: &upstream.audience,
+                wants: Wants::Call {
+                    action: &mapped.action,
+                    arguments,
+                    data: mapped.data.as_deref(),
+                },
+                now,
+            })
+        });
+        let outcome = {
+            let call = Call {
+                standing,
+                asked_by: Some(service.name()),
+                upstream,
+                mapped: &mapped,
+                method: None,
+                path: None,
+                caller: self.who.caller(world),
+                links: &links,
+                gathered: reservation.gathered(),
+            };
+            evaluate(world, stands.live(), &call, &mut source.draw())
+        };
+        match outcome {
+            Outcome::Granted(plan) => {
+                // Before it is answered: what comes back is in whatever the task does from here on.
+                installation.ledger.see(plan.proof().seen());
+                let evaluated = settled(installation, plan).await?;
+                reservation.keep();
+                Ok(Ok(evaluated))
+            }
+            Outcome::Refused(plan) => {
+                installation.ledger.denied(reservation.gathered(), now);
+                settled(installation, plan).await.map(Err)
+            }
+        }
+    }
+
+    /// Makes this server the one that counts what the question is counted on, unless somebody came first.
+    async fn claim(&self, counted: &Counted) -> Result<(), Failed> {
+        let Self {
+            installation,
+            service,
+            ..
+        } = *self;
+        let claimed = settle(installation, Some(service.org()), |world, draw| {
+            claim_here(world, service.org(), installation.log, counted, draw)
+        });
+        match claimed.await {
+            Ok(_) => Ok(()),
+            Err(error) => Err(unavailable(&error)),
+        }
     }
 }
 
@@ -255,7 +301,7 @@ async fn refused(
         .map_err(|error| unavailable(&error))?;
     match settled(installation, plan(&world, &source)).await {
         Ok(refusal) => Ok(Decided::refused(&refusal)),
-        Err(Stopped::Stale) => Err(Failed::Contended),
+        Err(Stopped::Stale | Stopped::Homeless(_)) => Err(Failed::Contended),
         Err(Stopped::Failed(failed)) => Err(failed),
     }
 }

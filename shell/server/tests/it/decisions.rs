@@ -531,6 +531,25 @@ async fn a_tenant_that_only_a_header_names_is_an_obligation_or_unknown() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_a_gateway_counts_is_not_counted_again_here() {
+    use broker::home::{Counted, claim};
+    let scene = Scene::new().await;
+    // A gateway decided the first call of the task.
+    let counted = Counted {
+        task: scene.instance.task,
+        instance: scene.instance.id,
+        agents: Vec::new(),
+    };
+    let world = scene.place.installation().store.world();
+    let source = scene.place.draw();
+    let claimed = claim(&world, &scene.place.member(), &counted, &mut source.draw());
+    drop(scene.place.grant(claimed).await);
+    let refused = scene.edge.codes(&read(by_name("demo-billing"))).await;
+    assert_eq!(refused, ["COUNTED_ELSEWHERE"]);
+    scene.place.running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_search_leaves_nothing_behind_but_a_count() {
     let budget = "budgets:\n  - {counts: calls, scope: task, max: 1}\n";
     let scene = Scene::with_mail(budget).await;
