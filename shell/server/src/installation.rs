@@ -127,13 +127,12 @@ impl Installation {
         })
     }
 
-    /// Whether anything is counted here: a contract has budgets, or a service asks for decisions.
+    /// Whether anything is counted here: a contract has budgets, or this server is the home of what services asked about.
     pub(crate) fn counts(&self) -> bool {
         let world = self.store.world();
         let mut contracts = world.contracts(OrgScope::Every);
-        let mut upstreams = world.upstreams(OrgScope::Every);
         contracts.any(|contract| contract.source.contains("budgets"))
-            || upstreams.any(|upstream| !upstream.enforced_by.is_empty())
+            || world.at_home(self.log).next().is_some()
     }
 
     /// The public keys of the World as it is now.

@@ -81,7 +81,7 @@ pub enum StartError {
     RootPem(std::io::Error),
 }
 
-/// Counts what was issued and decided, if a contract has budgets, or a service asks for decisions, at all: reading the log
+/// Counts what was issued and decided, if a contract has budgets, or services asked for decisions, at all: reading the log
 /// takes its time.
 fn recover(installation: &Installation) -> Result<(), RecoverError> {
     if installation.counts() {
