@@ -213,6 +213,7 @@ pub(crate) async fn start_node(
         helper: Helper::default(),
         places: node::launch::Places {
             workload_socket: options.workload_socket,
+            launch_socket: options.launch_socket,
             runs: options.runs,
             secret: options.secret,
         },

@@ -11,6 +11,7 @@ mod gateway;
 mod revoke;
 mod scale;
 mod start;
+mod state;
 mod svid;
 mod wire;
 
@@ -38,6 +39,13 @@ pub(crate) async fn measure(effort: Effort<'_>) -> Report {
     }
     if effort.wants(&[&row::EXT_AUTHZ]) {
         report.take([&row::EXT_AUTHZ], ext_authz::measure(effort).await);
+    }
+    let state = [&row::DECISION_STATE, &row::REPLAY];
+    if effort.wants(&state) {
+        report.take(state, state::measure(effort));
+    }
+    if effort.wants(&[&row::DECISION_AGENTS]) {
+        report.take([&row::DECISION_AGENTS], state::many(effort));
     }
     let log = [&row::APPEND, &row::APPEND_WALL, &row::WAL];
     if effort.wants(&log) {

@@ -88,83 +88,96 @@ fn counts_over_tasks(link: &LinkInForce) -> bool {
     counters.any(|counter| counter.id.scope == RateScope::Agent && !counter.id.is_of_exchange())
 }
 
-/// Makes `member` the home of what is `wanted`, as far as it has none. A plan without a Change came too late, or is for
-/// what is over or of another org.
-pub fn claim(world: &World, member: &NodeRecord, wanted: &Counted, draw: &mut Draw<'_>) -> Outcome<()> {
-    let claimant = Claimant {
-        who: Some(Who {
-            node: Some(member.id),
-            spiffe_id: Some(member.spiffe_id.clone()),
-            ..Who::default()
-        }),
-        name: format!("gateway {}", member.id),
-        log: LogId(member.log),
-        reach: member.org.map_or(OrgScope::Every, OrgScope::Only),
-    };
-    settled(world, claimant, wanted, draw)
-}
-
-/// The same for the server itself, which decides what services ask about.
-pub fn claim_here(
-    world: &World,
-    org: OrgId,
-    log: LogId,
-    wanted: &Counted,
-    draw: &mut Draw<'_>,
-) -> Outcome<()> {
-    let claimant = Claimant {
-        who: None,
-        name: "the server".to_owned(),
-        log,
-        reach: OrgScope::Only(org),
-    };
-    settled(world, claimant, wanted, draw)
-}
-
 /// Who asks to be a home.
-struct Claimant {
+#[derive(Debug, Clone)]
+pub struct Claimant {
     who: Option<Who>,
     name: String,
     log: LogId,
     reach: OrgScope,
 }
 
-fn settled(world: &World, claimant: Claimant, wanted: &Counted, draw: &mut Draw<'_>) -> Outcome<()> {
+impl Claimant {
+    /// A gateway.
+    pub fn gateway(member: &NodeRecord) -> Self {
+        Self {
+            who: Some(Who {
+                node: Some(member.id),
+                spiffe_id: Some(member.spiffe_id.clone()),
+                ..Who::default()
+            }),
+            name: format!("gateway {}", member.id),
+            log: LogId(member.log),
+            reach: member.org.map_or(OrgScope::Every, OrgScope::Only),
+        }
+    }
+    /// The server whose log that is, for what services of an org ask about.
+    pub fn server(org: OrgId, log: LogId) -> Self {
+        Self {
+            who: None,
+            name: "the server".to_owned(),
+            log,
+            reach: OrgScope::Only(org),
+        }
+    }
+}
+
+/// What of `wanted` may be at home at the claimant, and from when on it is known there: what exists and has no home.
+fn homeless(
+    world: &World,
+    claimant: &Claimant,
+    wanted: &Counted,
+    now: UnixTime,
+) -> Option<(OrgId, Vec<(TrailKey, UnixTime)>)> {
+    let task = world.task(claimant.reach, wanted.task)?;
+    let scope = OrgScope::Only(task.org);
+    let exists = |key: TrailKey| {
+        let is_task = key.0 == task.id.as_u128() && task.root() == task.id && task.is_open(now);
+        let is_agent = || world.agent(scope, AgentId::from_u128(key.0)).is_some();
+        is_task || world.instance(scope, InstanceId::from_u128(key.0)).is_some() || is_agent()
+    };
+    let since = |key: TrailKey| match world.home(scope, key) {
+        None => Some(UnixTime::default()),
+        Some(left) => (left.log.is_none() && now >= left.since).then_some(left.since),
+    };
+    let found = wanted.keys().filter(|key| exists(*key));
+    Some((
+        task.org,
+        found
+            .filter_map(|key| since(key).map(|since| (key, since)))
+            .collect(),
+    ))
+}
+
+/// Whether a claim of `wanted` changes anything. One that does not is no entry: a process that calls on and on, and is at
+/// home nowhere, would fill the log.
+pub fn is_claimable(world: &World, claimant: &Claimant, wanted: &Counted, now: UnixTime) -> bool {
+    homeless(world, claimant, wanted, now).is_some_and(|(_, found)| !found.is_empty())
+}
+
+/// Makes the claimant the home of what is `wanted`, as far as it has none. A plan without a Change came too late.
+pub fn claim(world: &World, claimant: &Claimant, wanted: &Counted, draw: &mut Draw<'_>) -> Outcome<()> {
     let mut event = draw.event(EventKind::HomeClaimed, world.revision());
-    event.who = claimant.who;
+    event.who.clone_from(&claimant.who);
     event.why = Some(Why {
         task: Some(wanted.task),
         ..Why::default()
     });
-    let Some(task) = world.task(claimant.reach, wanted.task) else {
+    let Some((org, mut found)) = homeless(world, claimant, wanted, draw.now()) else {
         return Outcome::Granted(Plan::new(world.revision(), event, ()));
     };
-    event.org = Some(task.org);
-    let scope = OrgScope::Only(task.org);
-    let exists = |key: TrailKey| {
-        let is_task = key.0 == task.id.as_u128() && task.root() == task.id && task.is_open(draw.now());
-        let is_agent = || world.agent(scope, AgentId::from_u128(key.0)).is_some();
-        is_task || world.instance(scope, InstanceId::from_u128(key.0)).is_some() || is_agent()
-    };
-    let mut found = Vec::new();
-    for key in wanted.keys().filter(|key| exists(*key)) {
-        match world.home(scope, key) {
-            None => found.push((key, UnixTime::default())),
-            Some(left) if left.log.is_none() && draw.now() >= left.since => found.push((key, left.since)),
-            Some(_) => {}
-        }
-    }
-    let homeless = found.len();
+    event.org = Some(org);
     event.change_summary = vec![format!(
-        "{} counts {homeless} of what a call is counted on",
-        claimant.name
+        "{} counts {} of what a call is counted on",
+        claimant.name,
+        found.len()
     )];
     let mut plan = Plan::new(world.revision(), event, ());
     found.sort_unstable_by_key(|(_, since)| *since);
     for same in found.chunk_by(|(_, one), (_, other)| one == other) {
         if let [(_, since), ..] = same {
             plan = plan.changing(Change::Homed {
-                org: task.org,
+                org,
                 log: claimant.log,
                 of: same.iter().map(|(key, _)| *key).collect(),
                 since: *since,

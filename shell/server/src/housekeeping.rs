@@ -180,6 +180,7 @@ impl Chore for Forgetting {
         let due = world
             .revocations(OrgScope::Every)
             .any(|(_, revoked)| revoked.forget_at <= now)
+            || world.has_claims_over(now)
             || world
                 .tasks(OrgScope::Every)
                 .any(|task| task.expires_at.plus_secs(TASK_MEMORY_SECS) <= now);

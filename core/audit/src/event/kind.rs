@@ -166,6 +166,8 @@ kinds! {
     UpstreamPublished = "upstream.published",
     /// An upstream was removed.
     UpstreamRemoved = "upstream.removed",
+    /// An issuer's token said something of a user that is worth a right, or was until then.
+    UserClaimed = "user.claimed",
     /// A user may do nothing through agents any more.
     UserRemoved = "user.removed",
     /// What a user may do through agents was set.

@@ -2,7 +2,7 @@
 //! left alone, because the decision to commit it was made on a World where it was there.
 
 use super::{Change, Founding, Revoked, World};
-use identity::{AgentId, InstanceId, OrgScope, Revision, TaskId};
+use identity::{AgentId, InstanceId, OrgId, OrgScope, Revision, TaskId};
 use std::sync::Arc;
 
 impl World {
@@ -48,6 +48,7 @@ impl World {
         keep(&mut part.directories, |(of, _), _| *of == org);
         keep(&mut part.users, |(of, _, _), _| *of == org);
         keep(&mut part.trust_sources, |(of, _), _| *of == org);
+        keep(&mut part.claimed, |(of, _, _), _| *of == org);
         keep(&mut part.revocations, |_, revoked| {
             revoked.org.is_none_or(|of| of == org)
         });
@@ -144,11 +145,27 @@ impl World {
             Change::UserRemoved { org, issuer, subject } => {
                 self.users.remove(&(org, issuer, subject));
             }
+            Change::UserClaimed(claimed) => {
+                let key = (claimed.org, claimed.issuer.clone(), claimed.subject.clone());
+                // The newer word stays, whichever was shown first.
+                match self.claimed.get(&key) {
+                    Some(known) if known.said_at > claimed.said_at => {}
+                    _ => {
+                        self.claimed.insert(key, Arc::new(claimed));
+                    }
+                }
+            }
             Change::TrustSourceSet(source) => {
                 let key = (source.org, source.issuer.clone());
+                let claim = |source: &super::TrustSource| source.rights.as_ref().map(|it| it.claim.clone());
+                // The words of one claim are not those of another.
+                if self.trust_sources.get(&key).map(|known| claim(known)) != Some(claim(&source)) {
+                    self.forget_claims(source.org, &source.issuer);
+                }
                 self.trust_sources.insert(key, Arc::new(source));
             }
             Change::TrustSourceRemoved { org, issuer } => {
+                self.forget_claims(org, &issuer);
                 self.trust_sources.remove(&(org, issuer));
             }
             Change::InstanceOpened(instance) => {
@@ -187,6 +204,7 @@ impl World {
             }
             Change::RevocationsForgotten { until } => {
                 keep(&mut self.revocations, |_, revoked| revoked.forget_at > until);
+                keep(&mut self.claimed, |_, claimed| claimed.forget_at > until);
                 self.tasks
                     .retain(|_, task| task.expires_at.plus_secs(super::TASK_MEMORY_SECS) > until);
                 let (tasks, instances, agents) =
@@ -220,6 +238,12 @@ impl World {
                 }
             }
         }
+    }
+}
+
+impl World {
+    fn forget_claims(&mut self, org: OrgId, issuer: &str) {
+        keep(&mut self.claimed, |(of, by, _), _| *of != org || by != issuer);
     }
 }
 

@@ -5,7 +5,7 @@
 //! a Change of an unknown kind is refused when it is read, never skipped.
 
 use super::{
-    Agent, AgentState, ContractRecord, Directory, Instance, JoinToken, LaunchSpec, NodeRecord, Org,
+    Agent, AgentState, Claimed, ContractRecord, Directory, Instance, JoinToken, LaunchSpec, NodeRecord, Org,
     Principal, PublicKey, Registration, Revocation, Task, TrustSource, User,
 };
 use crate::ledger::TrailKey;
@@ -99,6 +99,8 @@ pub enum Change {
         /// Its name for them.
         subject: String,
     },
+    /// What an issuer's token says of a user, in words that the org gave a meaning.
+    UserClaimed(Claimed),
     /// An issuer of users' tokens and its keys.
     TrustSourceSet(TrustSource),
     /// The opposite.
@@ -200,6 +202,7 @@ impl Change {
             | Self::InstanceOpened(_)
             | Self::Homed { .. }
             | Self::HomeLeft { .. }
+            | Self::UserClaimed(_)
             | Self::RevocationsForgotten { .. }
             | Self::KeyPublished(_)
             | Self::JoinTokenCreated(_)
@@ -230,6 +233,7 @@ impl Change {
             | Self::InstanceClosed { org, .. } => Some(*org),
             Self::DirectorySet(directory) => Some(directory.org),
             Self::UserSet(user) => Some(user.org),
+            Self::UserClaimed(claimed) => Some(claimed.org),
             Self::TrustSourceSet(source) => Some(source.org),
             Self::Revoked(revocation) => revocation.org,
             Self::Founded { .. }
@@ -293,6 +297,7 @@ impl Change {
             | Self::DirectorySet(_)
             | Self::UserSet(_)
             | Self::UserRemoved { .. }
+            | Self::UserClaimed(_)
             | Self::TrustSourceSet(_)
             | Self::TrustSourceRemoved { .. }
             | Self::InstanceClosed { .. }

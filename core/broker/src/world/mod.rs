@@ -6,6 +6,7 @@
 mod agent;
 mod apply;
 mod change;
+mod claimed;
 mod contract;
 pub mod directory;
 mod home;
@@ -19,6 +20,7 @@ mod user;
 
 pub use agent::{Agent, AgentState, ArgvRule, Instance, LaunchSpec, MeasuredRoot, Registration, VisiblePath};
 pub use change::Change;
+pub use claimed::Claimed;
 pub use contract::ContractRecord;
 pub use directory::Directory;
 pub use home::Home;
@@ -27,7 +29,7 @@ pub use member::{JoinToken, MemberRole, NodeRecord};
 pub use org::{Org, Principal, Role};
 pub use revocation::{Revocation, Target};
 pub use task::{Opener, OpenerKind, Task};
-pub use trust::TrustSource;
+pub use trust::{ClaimRights, TrustSource};
 pub use user::{User, UserRight};
 
 use crate::ledger::TrailKey;
@@ -75,6 +77,7 @@ pub struct World {
     users: Ordered<(OrgId, String, String), Arc<User>>,
     #[serde(default)]
     trust_sources: Ordered<(OrgId, String), Arc<TrustSource>>,
+    claimed: Ordered<(OrgId, String, String), Arc<Claimed>>,
     instances: IdMap<InstanceId, Arc<Instance>>,
     #[serde(default)]
     running: Ordered<(AgentId, TaskId, InstanceId), ()>,
@@ -193,6 +196,15 @@ impl World {
     /// Every user in reach.
     pub fn users(&self, scope: OrgScope) -> impl Iterator<Item = &Arc<User>> {
         self.users.values().filter(move |user| scope.holds(user.org))
+    }
+    /// What an issuer's newest token said of a user.
+    pub fn claimed(&self, scope: OrgScope, org: OrgId, issuer: &str, subject: &str) -> Option<&Arc<Claimed>> {
+        let key = (org, issuer.to_owned(), subject.to_owned());
+        scope.holds(org).then(|| self.claimed.get(&key)).flatten()
+    }
+    /// Whether anything that a token said can be forgotten.
+    pub fn has_claims_over(&self, until: UnixTime) -> bool {
+        self.claimed.values().any(|claimed| claimed.forget_at <= until)
     }
     /// The issuer of users' tokens that the org trusts under this name.
     pub fn trust_source(&self, scope: OrgScope, org: OrgId, issuer: &str) -> Option<&Arc<TrustSource>> {

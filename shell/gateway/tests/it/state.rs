@@ -417,6 +417,7 @@ async fn every_party_of_a_chain_is_judged_at_every_call() {
         issuer: "https://login.test".into(),
         audience: "tabard".into(),
         keys: r#"{"keys":[]}"#.into(),
+        rights: None,
     }));
     // A user of whom nobody knows anything.
     assert_eq!(read(Some("ann")).await.status(), 401);

@@ -8,7 +8,7 @@ use super::subject::{Who, who};
 use crate::installation::{DrawSource, Installation};
 use crate::settle::settle;
 use broker::enforce::{Blocked, Call, Evaluated, arguments, evaluate, refuse};
-use broker::home::{Counted, Whose, claim_here};
+use broker::home::{Claimant, Counted, Whose, claim, is_claimable};
 use broker::service::Service;
 use broker::upstream::{Described, Upstream};
 use broker::{Outcome, Plan, Refusal, World};
@@ -216,7 +216,9 @@ impl Asked<'_> {
         match counted.whose(world, service.scope(), installation.log) {
             Whose::Ours => {}
             Whose::Others => return blocked(Reason::CountedElsewhere).await.map(Err),
-            Whose::Nobodys if claimed => return blocked(Reason::StateUnavailable).await.map(Err),
+            Whose::Nobodys if claimed || !is_claimable(world, &self.claimant(), &counted, now) => {
+                return blocked(Reason::StateUnavailable).await.map(Err);
+            }
             Whose::Nobodys => return Err(Stopped::Homeless(counted)),
         }
         let reservation = arguments(&mapped, |arguments| {
@@ -262,6 +264,10 @@ impl Asked<'_> {
         }
     }
 
+    fn claimant(&self) -> Claimant {
+        Claimant::server(self.service.org(), self.installation.log)
+    }
+
     /// Makes this server the one that counts what the question is counted on, unless somebody came first.
     async fn claim(&self, counted: &Counted) -> Result<(), Failed> {
         let Self {
@@ -270,7 +276,7 @@ impl Asked<'_> {
             ..
         } = *self;
         let claimed = settle(installation, Some(service.org()), |world, draw| {
-            claim_here(world, service.org(), installation.log, counted, draw)
+            claim(world, &self.claimant(), counted, draw)
         });
         match claimed.await {
             Ok(_) => Ok(()),

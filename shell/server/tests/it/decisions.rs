@@ -532,7 +532,7 @@ async fn a_tenant_that_only_a_header_names_is_an_obligation_or_unknown() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_gateway_counts_is_not_counted_again_here() {
-    use broker::home::{Counted, claim};
+    use broker::home::{Claimant, Counted, claim};
     let scene = Scene::new().await;
     // A gateway decided the first call of the task.
     let counted = Counted {
@@ -542,7 +542,8 @@ async fn what_a_gateway_counts_is_not_counted_again_here() {
     };
     let world = scene.place.installation().store.world();
     let source = scene.place.draw();
-    let claimed = claim(&world, &scene.place.member(), &counted, &mut source.draw());
+    let gateway = Claimant::gateway(&scene.place.member());
+    let claimed = claim(&world, &gateway, &counted, &mut source.draw());
     drop(scene.place.grant(claimed).await);
     let refused = scene.edge.codes(&read(by_name("demo-billing"))).await;
     assert_eq!(refused, ["COUNTED_ELSEWHERE"]);

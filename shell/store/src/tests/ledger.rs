@@ -10,7 +10,7 @@ use policy::Labels;
 const DAY_SECS: u64 = 86_400;
 
 fn task() -> TaskId {
-    TaskId::mint(NOW, LOG, 77)
+    TaskId::mint(NOW, LOG, 77).at(Revision(1))
 }
 
 fn instance() -> InstanceId {
