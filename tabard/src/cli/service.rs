@@ -96,15 +96,17 @@ fn key(out: &Path) -> Result<(Member, bool), Failure> {
 }
 
 fn pem(label: &str, base64: &str) -> String {
-    let mut text = format!("-----BEGIN {label}-----\n");
-    for (place, character) in base64.chars().enumerate() {
-        if place > 0 && place % LINE == 0 {
-            text.push('\n');
-        }
-        text.push(character);
+    let mut lines = vec![format!("-----BEGIN {label}-----")];
+    let mut rest = base64;
+    while let Some((line, more)) = rest.split_at_checked(LINE) {
+        lines.push(line.to_owned());
+        rest = more;
     }
-    text.push_str(&format!("\n-----END {label}-----\n"));
-    text
+    if !rest.is_empty() {
+        lines.push(rest.to_owned());
+    }
+    lines.push(format!("-----END {label}-----\n"));
+    lines.join("\n")
 }
 
 /// Replaces a file at one stroke; nobody ever reads half of it, or one with a wider mode.
@@ -128,4 +130,35 @@ fn failed(path: &Path, why: &dyn std::fmt::Display) -> Failure {
     Failure::new("SERVICE_FILES", format!("{} cannot be used", path.display()))
         .because(why.to_string())
         .fix("Choose a folder that exists, is yours, and holds no other key.")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pem_has_lines_of_64_characters() {
+        let text = pem("X", &"A".repeat(130));
+        let lines: Vec<usize> = text.lines().map(str::len).collect();
+        assert_eq!(lines, [17, 64, 64, 2, 15]);
+        assert_eq!(pem("X", &"A".repeat(64)).lines().count(), 3);
+        assert!(text.ends_with("-----END X-----\n"));
+    }
+
+    #[test]
+    fn a_file_is_replaced_whole_and_with_its_own_mode() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(KEY);
+        std::fs::write(&path, "before, with a wider mode").unwrap();
+        // What an earlier run left behind is not written into.
+        std::fs::write(path.with_extension("pem.new"), "half of something").unwrap();
+        write(&path, "after", 0o600).unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "after");
+        assert_eq!(
+            std::fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            0o600
+        );
+        assert!(key(folder.path()).is_err(), "a file that holds no key is no key");
+    }
 }

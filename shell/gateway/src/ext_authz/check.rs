@@ -7,7 +7,7 @@ use super::reply;
 use crate::authenticate::{Authenticated, DPOP_NONCE, Presented, invalid_token};
 use crate::call::{Known, feed_lost, of_body, slot};
 use crate::gateway::Inner;
-use crate::inject::OnBehalf;
+use crate::inject::{Injected, OnBehalf};
 use crate::problem::Problem;
 use broker::enforce::alive;
 use broker::service::Service;
@@ -52,7 +52,7 @@ impl Authorization for Checks {
             Err(problem) => {
                 inner.metrics.refused(problem.code);
                 tracing::debug!(code = problem.code, decision = ?problem.decision, "refused");
-                reply::denied(problem, self.nonce())
+                reply::denied(problem, self.nonce().as_ref())
             }
         };
         Ok(Response::new(reply))
@@ -136,12 +136,10 @@ impl Checks {
             tracing::error!(upstream = %upstream.name, %error, "no credential for a permitted call");
             error.problem().with_decision(permit.get().decision())
         })?;
-        let mut ours: Vec<(HeaderName, HeaderValue)> = injected
-            .into_iter()
-            .map(|injected| injected.into_header())
-            .collect();
+        let mut ours: Vec<(HeaderName, HeaderValue)> =
+            injected.into_iter().map(Injected::into_header).collect();
         ours.extend(tenant(upstream, permit.get().tenant()));
-        Ok(reply::permitted(&headers, ours))
+        Ok(reply::permitted(&headers, &ours))
     }
 
     fn authenticated(&self, received: &Received) -> Result<Authenticated, Problem> {

@@ -19,7 +19,6 @@ mod tls;
 #[expect(
     missing_docs,
     unused_qualifications,
-    clippy::all,
     clippy::pedantic,
     clippy::allow_attributes,
     clippy::allow_attributes_without_reason,

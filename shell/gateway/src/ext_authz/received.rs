@@ -52,22 +52,19 @@ impl Received {
         if target.as_str() != http.path {
             return Err(malformed("its path has more than one spelling"));
         }
-        let headers = match &http.header_map {
-            Some(raw) => {
-                let each = raw.headers.iter().map(|one| {
-                    let value = if one.raw_value.is_empty() {
-                        one.value.as_bytes()
-                    } else {
-                        &one.raw_value
-                    };
-                    (one.key.as_str(), value)
-                });
-                headers(each, false)?
-            }
-            None => {
-                let each = http.headers.iter();
-                headers(each.map(|(name, value)| (name.as_str(), value.as_bytes())), true)?
-            }
+        let headers = if let Some(raw) = &http.header_map {
+            let each = raw.headers.iter().map(|one| {
+                let value = if one.raw_value.is_empty() {
+                    one.value.as_bytes()
+                } else {
+                    &one.raw_value
+                };
+                (one.key.as_str(), value)
+            });
+            headers(each, false)?
+        } else {
+            let each = http.headers.iter();
+            headers(each.map(|(name, value)| (name.as_str(), value.as_bytes())), true)?
         };
         fields::check_length(&target.clone().into(), &headers)?;
         fields::check_connection(&headers)?;

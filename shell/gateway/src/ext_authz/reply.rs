@@ -17,7 +17,7 @@ const UNAVAILABLE: i32 = 14;
 const UNAUTHENTICATED: i32 = 16;
 
 /// Lets a request pass with `ours` in it, and without what authority the agent's own fields carry.
-pub(super) fn permitted(sent: &HeaderMap, ours: Vec<(HeaderName, HeaderValue)>) -> CheckResponse {
+pub(super) fn permitted(sent: &HeaderMap, ours: &[(HeaderName, HeaderValue)]) -> CheckResponse {
     let names: Vec<&HeaderName> = ours.iter().map(|(name, _)| name).collect();
     let headers_to_remove = to_remove(sent, &names);
     CheckResponse {
@@ -30,7 +30,7 @@ pub(super) fn permitted(sent: &HeaderMap, ours: Vec<(HeaderName, HeaderValue)>) 
 }
 
 /// Refuses it as our own listener would.
-pub(super) fn denied(problem: Problem, nonce: Option<(HeaderName, HeaderValue)>) -> CheckResponse {
+pub(super) fn denied(problem: Problem, nonce: Option<&(HeaderName, HeaderValue)>) -> CheckResponse {
     let code = match problem.status() {
         StatusCode::UNAUTHORIZED => UNAUTHENTICATED,
         status if status.is_server_error() => UNAVAILABLE,
@@ -46,7 +46,7 @@ pub(super) fn denied(problem: Problem, nonce: Option<(HeaderName, HeaderValue)>)
                 code: i32::from(response.status().as_u16()),
             }),
             headers: headers
-                .chain(nonce.iter().map(|(name, value)| option(name, value)))
+                .chain(nonce.into_iter().map(|(name, value)| option(name, value)))
                 .collect(),
             body: String::from_utf8_lossy(response.body()).into_owned(),
         })),

@@ -226,7 +226,7 @@ fn text(option: &HeaderValueOption) -> (String, String) {
 /// Status and code of a refusal.
 fn refused(response: &CheckResponse) -> (i32, String) {
     let Some(HttpResponse::DeniedResponse(denied)) = &response.http_response else {
-        panic!("{response:?}");
+        unreachable!("{response:?}");
     };
     assert_ne!(response.status.as_ref().unwrap().code, 0);
     assert!(

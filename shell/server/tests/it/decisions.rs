@@ -116,7 +116,8 @@ impl Scene {
 }
 
 /// Whether the demo's agent may read an invoice.
-fn read(subject: Value) -> Value {
+fn read(subject: impl Into<Value>) -> Value {
+    let subject: Value = subject.into();
     json!({
         "subject": subject,
         "action": {"name": "invoices.read"},

@@ -28,10 +28,10 @@ pub(super) struct Results {
 
 impl Results {
     fn none() -> Self {
-        Self::of(Vec::new(), String::new())
+        Self::of(Vec::new(), "")
     }
 
-    fn of(results: Vec<Value>, next_token: String) -> Self {
+    fn of(results: Vec<Value>, next_token: &str) -> Self {
         Self {
             page: json!({"next_token": next_token, "count": results.len()}),
             results,
@@ -48,13 +48,13 @@ impl Results {
         let (mut looked_at, mut last) = (0, String::new());
         for name in names.into_iter().filter(|name| wanted.is_after(name)) {
             if results.len() >= wanted.limit || looked_at >= page::CANDIDATES_MAX {
-                return Self::of(results, wanted.token(&last));
+                return Self::of(results, &wanted.token(&last));
             }
             looked_at += 1;
             results.extend(value(&name));
             last = name;
         }
-        Self::of(results, String::new())
+        Self::of(results, "")
     }
 }
 

@@ -48,7 +48,7 @@ pub(in super::super) async fn answer(
         for (looked_at, agent) in world.agents_after(service.org(), after.as_ref()).enumerate() {
             if results.len() >= wanted.limit || looked_at >= CANDIDATES_MAX {
                 let next = last.map_or_else(String::new, |last| wanted.token(last.as_str()));
-                return Ok(Results::of(results, next));
+                return Ok(Results::of(results, &next));
             }
             let link = in_force(installation, world, agent)?;
             if could(world, &link, &upstream, &described, None, now) {
@@ -56,7 +56,7 @@ pub(in super::super) async fn answer(
             }
             last = Some(&agent.name);
         }
-        Ok(Results::of(results, String::new()))
+        Ok(Results::of(results, ""))
     })
     .await
 }
