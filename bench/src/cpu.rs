@@ -1,5 +1,6 @@
 //! The clocks of the kernel: CPU time of this process or thread, and the one clock that all processes share.
 
+use crate::fault::{Fault, fault};
 use rustix::time::{ClockId, clock_gettime};
 use std::time::Duration;
 
@@ -11,6 +12,20 @@ pub(crate) fn of_process() -> Duration {
 /// CPU time of this thread.
 pub(crate) fn of_thread() -> Duration {
     read(ClockId::ThreadCPUTime)
+}
+
+/// CPU time of another process, to a hundredth of a second: user and system of its threads, ended ones included.
+pub(crate) fn of_pid(pid: u32) -> Result<Duration, Fault> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    // The second field is the name, in brackets, and may hold anything (proc_pid_stat(5)); 14 and 15 are the times.
+    let after = stat.rsplit_once(") ").map(|(_, after)| after);
+    let mut fields = after.unwrap_or_default().split(' ').skip(11);
+    let mut ticks = || fields.next()?.parse::<u64>().ok();
+    let ticks = ticks().zip(ticks()).map(|(user, system)| user + system);
+    let ticks = ticks.ok_or_else(|| fault(format!("/proc/{pid}/stat is not understood")))?;
+    Ok(Duration::from_millis(
+        ticks * 1000 / rustix::param::clock_ticks_per_second(),
+    ))
 }
 
 /// Time since some fixed point, the same one in every process of this machine.

@@ -15,6 +15,7 @@ mod load;
 mod log_key;
 mod part;
 mod path;
+mod peer;
 mod place;
 mod report;
 mod row;

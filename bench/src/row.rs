@@ -39,6 +39,8 @@ pub(crate) const DECISION_STATE: Row = row("decision_all_state_p99", "us", 100.0
 pub(crate) const DECISION_AGENTS: Row = row("decision_100_to_100k_agents", "cpu_us", 1.2, Of::Ratio);
 pub(crate) const REPLAY: Row = row("replay_decision", "cpu_us", 33.0, Of::Value);
 pub(crate) const DECISION_HTTP: Row = row("decision_over_http", "cpu_us", 2.5, Of::Ratio);
+pub(crate) const DECISION_CERBOS: Row = row("decision_over_http_cerbos", "cpu_us", 1.0, Of::Ratio);
+pub(crate) const EXT_AUTHZ: Row = row("ext_authz_check", "cpu_us", 3.0, Of::Ratio);
 pub(crate) const GATEWAY: Row = row("gateway_request", "cpu_us", 3.0, Of::Ratio);
 pub(crate) const GATEWAY_ENVOY: Row = row("gateway_request_envoy", "cpu_us", 1.0, Of::Ratio);
 pub(crate) const GATEWAY_ADDED: Row = row("gateway_added_latency_p99", "ms", 1.0, Of::Value);
@@ -54,7 +56,7 @@ pub(crate) const RSS_EMPTY: Row = row("rss_empty", "mib", 30.0, Of::Value);
 pub(crate) const SCALE: Row = row("scale_1k_to_100k_agents", "cpu_us", 1.2, Of::Ratio);
 
 /// Every row, in the order of the table.
-pub(crate) const ALL: [&Row; 21] = [
+pub(crate) const ALL: [&Row; 23] = [
     &EXCHANGE_FULL,
     &EXCHANGE_MTLS_CACHED,
     &X509_SVID,
@@ -63,6 +65,8 @@ pub(crate) const ALL: [&Row; 21] = [
     &DECISION_AGENTS,
     &REPLAY,
     &DECISION_HTTP,
+    &DECISION_CERBOS,
+    &EXT_AUTHZ,
     &GATEWAY,
     &GATEWAY_ENVOY,
     &GATEWAY_ADDED,

@@ -11,11 +11,12 @@ use node::runs::Runs;
 use node::server_link::ServerLink;
 use peer::{ExecutableDigests, Listener};
 use server::keys::LogKey;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use store::{Settings, Store};
-use sync::{Ended, Link, Pinned, Replica};
+use sync::{Ended, Link, OwnCertificate, Pinned, Replica};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -72,6 +73,8 @@ pub(crate) struct GatewayOptions {
     pub(crate) upstream_tls: Arc<rustls::ClientConfig>,
     /// Without it the listener is on loopback.
     pub(crate) tls: Option<Arc<rustls::ServerConfig>>,
+    /// Where services' own proxies ask for decisions.
+    pub(crate) ext_authz: Option<TcpListener>,
 }
 
 /// A replica that follows `link`, with its first World.
@@ -102,7 +105,7 @@ async fn follow(
 pub(crate) async fn start_gateway(
     link: &Link,
     options: GatewayOptions,
-    mut stopped: watch::Receiver<bool>,
+    stopped: watch::Receiver<bool>,
     tasks: &mut Tasks,
 ) -> Result<Arc<Store>, String> {
     let identity = link.identity().ok_or("the gateway has not joined")?;
@@ -133,19 +136,37 @@ pub(crate) async fn start_gateway(
     gateway
         .recover()
         .map_err(|error| format!("the gateway's journal: {error}"))?;
-    let (listener, tls) = (options.listener, options.tls);
+    let (listener, tls, ext_authz) = (options.listener, options.tls, options.ext_authz);
+    let own = Arc::new(OwnCertificate::of(link));
     tasks.parts.spawn(async move {
-        let stop = async move {
-            if stopped.wait_for(|stop| *stop).await.is_err() {
-                tracing::debug!("nobody is left to stop the gateway");
+        let checks = async {
+            let Some(listener) = ext_authz else { return };
+            let told = told(stopped.clone());
+            if let Err(error) = gateway.serve_ext_authz(listener, own, told).await {
+                tracing::error!(%error, "the gateway answers no more checks");
             }
         };
-        if let Err(error) = gateway.serve(listener, tls, stop).await {
+        let (served, ()) = tokio::join!(gateway.serve(listener, tls, told(stopped.clone())), checks);
+        if let Err(error) = served {
             tracing::error!(%error, "the gateway ended");
         }
         drop(replica);
     });
     Ok(journal)
+}
+
+/// Ready once a part is told to stop.
+async fn told(mut stopped: watch::Receiver<bool>) {
+    if stopped.wait_for(|stop| *stop).await.is_err() {
+        tracing::debug!("nobody is left to stop the gateway");
+    }
+}
+
+/// A listener, or why there is none.
+pub(crate) async fn listen(address: SocketAddr, option: &str) -> Result<TcpListener, String> {
+    TcpListener::bind(address).await.map_err(|error| {
+        format!("cannot listen on {address}: {error}. Choose another {option}, or stop what listens there")
+    })
 }
 
 /// What a node agent is started with.

@@ -16,6 +16,7 @@ pub struct Live {
     child: Child,
     home: PathBuf,
     path: std::ffi::OsString,
+    ext_authz: String,
 }
 
 impl Live {
@@ -41,13 +42,20 @@ impl Live {
         let also = log.try_clone().map_err(|why| format!("dev.log: {why}"))?;
         let mut command = Command::new(home.join("bin/tabard"));
         // Ports of its own, so that a person's `tabard dev` may go on beside it.
+        let ext_authz = free_address()?;
         command.args(["dev", "--listen", &free_address()?, "--gateway", &free_address()?]);
+        command.args(["--ext-authz", &ext_authz]);
         command.stdin(Stdio::null()).stdout(log).stderr(also);
         confine(&mut command, &home, &path);
         let child = command
             .spawn()
             .map_err(|why| format!("{}: {why}", project.binary().display()))?;
-        let mut live = Self { child, home, path };
+        let mut live = Self {
+            child,
+            home,
+            path,
+            ext_authz,
+        };
         live.wait_until_ready()?;
         Ok(live)
     }
@@ -57,6 +65,7 @@ impl Live {
         let mut command = Command::new(program);
         command.stdin(Stdio::null());
         confine(&mut command, &self.home, &self.path);
+        command.env("TABARD_INTEROP_EXT_AUTHZ", &self.ext_authz);
         command
     }
 

@@ -1,5 +1,6 @@
 //! A gateway with its journal, a World of one agent, and a listener on mutual TLS.
 
+use super::check_load::Service;
 use super::gateway_load::Bound;
 use super::{Orders, tell};
 use crate::fault::{Fault, fault};
@@ -26,8 +27,13 @@ use identity::{
     Actor, ActorChain, ActorKind, AgentId, Assurance, DecisionId, Digest, FamilyId, InstanceId, LogId,
     NodeId, OrgId, Revision, RunId, Secret, TaskId, Thumbprint, TokenId, UnixTime, UpstreamId,
 };
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, IsCa, KeyPair, KeyUsagePurpose,
+    SanType,
+};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::server::WebPkiClientVerifier;
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
@@ -54,7 +60,21 @@ pub(crate) struct Order {
 pub(crate) struct Serving {
     pub(crate) address: SocketAddr,
     pub(crate) bound: Bound,
+    pub(crate) checks: Checks,
 }
+
+/// Where a proxy asks for decisions, and as which service.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Checks {
+    pub(crate) address: SocketAddr,
+    pub(crate) service: Service,
+    /// Of the agent that the token of [`Bound`] is of.
+    pub(crate) principal: String,
+}
+
+/// A declared host of the upstream, and what is asked for there.
+pub(crate) const HOST: &str = "invoices.demo";
+pub(crate) const CHECKED_PATH: &str = "/tenants/acme-eu/invoices/4711";
 
 struct OneSecret;
 
@@ -92,11 +112,11 @@ impl Cast {
         })
     }
 
-    fn world(&self, upstream: SocketAddr) -> Result<World, Fault> {
+    fn world(&self, upstream: SocketAddr, authority: &[u8]) -> Result<World, Fault> {
         let (at, rev, org) = (self.at, Revision(1), self.org);
         let manifest = format!(
             "apiVersion: tabard/v1\nkind: Upstream\nmetadata: {{name: invoices}}\nbase_url: http://{upstream}\n\
-             credential: {{api_key: {{header: x-api-key, secret: stdin}}}}\nroutes:\n  - {{method: GET, path: \
+             hosts: [{HOST}]\nenforced_by: [edge]\ncredential: {{api_key: {{header: x-api-key, secret: stdin}}}}\nroutes:\n  - {{method: GET, path: \
              '/tenants/{{tenant}}/invoices/{{id}}', action: invoices.read, resource: {{type: invoice, id: id}}, \
              tenant: {{path: tenant}}}}\n"
         );
@@ -127,6 +147,11 @@ impl Cast {
                 kid: self.issuer.thumbprint().to_string(),
                 class: KeyClass::AccessToken,
                 material: Jwk::signing(self.issuer.public().clone(), Algorithm::Es256).to_json(),
+            }),
+            Change::KeyPublished(PublishedKey {
+                kid: "root".into(),
+                class: KeyClass::X509Authority,
+                material: STANDARD.encode(authority),
             }),
             Change::AgentRegistered(Agent {
                 id: self.agent,
@@ -249,7 +274,10 @@ pub(super) async fn run(mut orders: Orders) -> Result<(), Fault> {
     let address = listener.local_addr()?;
     let own = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()])?;
     let caller = rcgen::generate_simple_self_signed(["caller.test".to_owned()])?;
-    let (worlds, world_of) = watch::channel(Arc::new(cast.world(order.upstream)?));
+    let authority = authority()?;
+    let checks = TcpListener::bind("127.0.0.1:0").await?;
+    let checks_at = checks.local_addr()?;
+    let (worlds, world_of) = watch::channel(Arc::new(cast.world(order.upstream, authority.der())?));
     let (feed, feed_of) = watch::channel(FeedHealth::Local);
     let names = Arc::new(CommitmentKey::new(Secret::new([9; 32])));
     let gateway = Gateway::new(GatewayParts {
@@ -268,9 +296,17 @@ pub(super) async fn run(mut orders: Orders) -> Result<(), Fault> {
         random: Arc::new(random),
     })?;
     let tls = from_callers(&own, caller.cert.der())?;
+    let shown = Arc::new(SingleCertAndKey::from(CertifiedKey::from_der(
+        vec![own.cert.der().clone()],
+        PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(own.signing_key.serialize_der())),
+        &rustls::crypto::aws_lc_rs::default_provider(),
+    )?));
     drop(tokio::spawn(async move {
         let _kept = (worlds, feed);
-        gateway.serve(listener, Some(tls), std::future::pending()).await
+        tokio::join!(
+            gateway.serve(listener, Some(tls), std::future::pending()),
+            gateway.serve_ext_authz(checks, shown, std::future::pending()),
+        )
     }));
     tell(&Serving {
         address,
@@ -280,8 +316,41 @@ pub(super) async fn run(mut orders: Orders) -> Result<(), Fault> {
             certificate: STANDARD.encode(caller.cert.der()),
             key: STANDARD.encode(caller.signing_key.serialize_der()),
         },
+        checks: Checks {
+            address: checks_at,
+            service: service(&authority, own.cert.der())?,
+            principal: cast.spiffe.clone(),
+        },
     })?;
     orders.serve_cpu().await
+}
+
+/// The authority of the one World.
+fn authority() -> Result<CertifiedIssuer<'static, KeyPair>, Fault> {
+    let mut root = CertificateParams::new(Vec::new())?;
+    root.distinguished_name = DistinguishedName::new();
+    root.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    root.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    root.subject_alt_names = vec![SanType::URI("spiffe://bench.test".try_into()?)];
+    Ok(CertifiedIssuer::self_signed(root, KeyPair::generate()?)?)
+}
+
+/// The SVID of the service that asks, and whom it trusts.
+fn service(
+    authority: &CertifiedIssuer<'static, KeyPair>,
+    root: &CertificateDer<'_>,
+) -> Result<Service, Fault> {
+    let key = KeyPair::generate()?;
+    let mut leaf = CertificateParams::new(Vec::new())?;
+    leaf.distinguished_name = DistinguishedName::new();
+    leaf.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    leaf.subject_alt_names = vec![SanType::URI("spiffe://bench.test/acme/svc/edge".try_into()?)];
+    let leaf = leaf.signed_by(&key, authority)?;
+    Ok(Service {
+        root: STANDARD.encode(root),
+        certificate: STANDARD.encode(leaf.der()),
+        key: STANDARD.encode(key.serialize_der()),
+    })
 }
 
 /// 32 fresh bytes. Without a random source there is no id that is safe to use: the part ends.
@@ -303,7 +372,7 @@ fn to_upstreams() -> Result<Arc<ClientConfig>, Fault> {
 }
 
 fn from_callers(
-    own: &rcgen::CertifiedKey<rcgen::KeyPair>,
+    own: &rcgen::CertifiedKey<KeyPair>,
     caller: &CertificateDer<'static>,
 ) -> Result<Arc<ServerConfig>, Fault> {
     let mut callers = RootCertStore::empty();

@@ -3,6 +3,8 @@
 //! A part reads orders from stdin and answers on stdout, one JSON document a line. It ends when its stdin does, so
 //! that none outlives the measurement. What a part costs is its own: CPU time is told by each process for itself.
 
+pub(crate) mod asker;
+pub(crate) mod check_load;
 pub(crate) mod exchange_load;
 pub(crate) mod first_svid;
 pub(crate) mod follower;
@@ -150,6 +152,9 @@ pub(crate) fn tell(answer: &impl Serialize) -> Result<(), Fault> {
 pub(crate) async fn run(name: &str) -> Result<(), Fault> {
     let orders = Orders::new();
     match name {
+        "asker" => asker::run(orders).await,
+        "check-load" => check_load::run(orders).await,
+        "check-nothing" => check_load::run_nothing(orders).await,
         "exchange-load" => exchange_load::run(orders).await,
         "first-svid" => first_svid::run(orders).await,
         "follower" => follower::run(orders).await,

@@ -3,7 +3,9 @@
 
 mod append;
 mod decision;
+mod decision_http;
 mod exchange;
+mod ext_authz;
 mod first_svid;
 mod gateway;
 mod revoke;
@@ -29,15 +31,14 @@ const AGENTS_MANY: u32 = 100_000;
 pub(crate) async fn measure(effort: Effort<'_>) -> Report {
     let mut report = Report::default();
     report.put(
-        &row::DECISION_HTTP,
-        Measured::Nothing("there is no AuthZEN endpoint yet, so no decision over HTTP".to_owned()),
-    );
-    report.put(
         &row::GATEWAY_ENVOY,
         Measured::Nothing("Envoy with ext_authz is not part of this run".to_owned()),
     );
     if effort.wants(&[&row::DECISION]) {
         report.take([&row::DECISION], decision::measure(effort));
+    }
+    if effort.wants(&[&row::EXT_AUTHZ]) {
+        report.take([&row::EXT_AUTHZ], ext_authz::measure(effort).await);
     }
     let state = [&row::DECISION_STATE, &row::REPLAY];
     if effort.wants(&state) {
@@ -61,7 +62,9 @@ pub(crate) async fn measure(effort: Effort<'_>) -> Report {
 }
 
 /// The rows that need a server.
-const SMALL: [&Row; 5] = [
+const SMALL: [&Row; 7] = [
+    &row::DECISION_HTTP,
+    &row::DECISION_CERBOS,
     &row::EXCHANGE_MTLS_CACHED,
     &row::EXCHANGE_FULL,
     &row::X509_SVID,
@@ -81,6 +84,10 @@ async fn on_servers(effort: Effort<'_>, report: &mut Report) {
             [&row::EXCHANGE_MTLS_CACHED],
             exchange::cached(&small.0, effort).await,
         );
+    }
+    let decisions = [&row::DECISION_HTTP, &row::DECISION_CERBOS];
+    if effort.wants(&decisions) {
+        report.take(decisions, decision_http::measure(&small.0, effort).await);
     }
     // After the cached one: its tens of thousands of subject tokens would leave no room to remember others.
     if effort.wants(&[&row::EXCHANGE_FULL]) {

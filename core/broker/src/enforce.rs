@@ -2,6 +2,13 @@
 //!
 //! The gateway verified the token and its proof and mapped the request; here the World and the contract have their
 //! say, with arguments and counters. A `CallPermit` lets the upstream's credential be injected, once it is recorded.
+//! A service that enforces itself gets the same judgement by [`evaluate`], and no permit: it opens no door of ours.
+
+mod evaluate;
+mod standing;
+
+pub use evaluate::{Evaluated, evaluate, refuse};
+pub use standing::{Standing, StandingOf, standing};
 
 use crate::chain::{Asked, LinkInForce, Parties, parties};
 use crate::draw::Draw;
@@ -16,27 +23,28 @@ use crate::world::{Agent, Target, Task, World};
 use audit::event::{Decision, Outcome as CallOutcome, Ruling, Status, What, Who, Why};
 use audit::{Event, EventKind};
 use credential::AccessTokenClaims;
-use identity::{DecisionId, EntryRef, Name, OrgScope, UpstreamId};
+use identity::{Audience, DecisionId, EntryRef, Name, OrgScope, UpstreamId};
 use policy::{
     ArgValue, ChainVerdict, Denial, Evaluations, Facts, FlowFacts, Reason, ResourceFacts, Stage, Verdict,
     WorkflowFacts,
 };
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
-/// One request at the gateway: verified, mapped, not yet judged.
+/// One request at the gateway, or at a service that asks us: verified, mapped, not yet judged.
 #[derive(Debug)]
 pub struct Call<'a> {
-    /// What the verified token says.
-    pub token: &'a AccessTokenClaims,
+    /// Who acts, and with what right.
+    pub standing: Standing<'a>,
+    /// The service that enforces it and tells us of it; `None` where the gateway itself does.
+    pub asked_by: Option<&'a Name>,
     /// The upstream that the request addresses.
     pub upstream: &'a Upstream,
     /// What the request is, in the words of contracts.
     pub mapped: &'a Mapped,
-    /// Its method, for the entry.
-    pub method: &'a str,
+    /// Its method, for the entry; `None` where a service says only what it is.
+    pub method: Option<&'a str>,
     /// Its path without query, for the entry.
-    pub path: &'a str,
+    pub path: Option<&'a str>,
     /// Who makes the call within the run, as its node agent vouches; the run as a whole if nobody says.
     pub caller: Option<audit::event::Caller>,
     /// The agents of the chain with their contracts, the current actor last.
@@ -217,17 +225,18 @@ fn judged(
 ) -> Outcome<CallPermit> {
     let now = draw.now();
     let Live { parties, agent, task } = live;
+    let blocked_for = |reason, draw: &mut Draw<'_>| {
+        let blocked = Blocked {
+            standing: call.standing,
+            audience: &call.upstream.audience,
+            upstream: Some(call.upstream),
+            request: call.method.zip(call.path),
+            asked_by: call.asked_by,
+        };
+        Outcome::Refused(blocked.plan(world, reason, draw))
+    };
     if call.gathered.suspended {
-        let request = Some((call.method, call.path));
-        let reason = Reason::BudgetExhausted;
-        return Outcome::Refused(block(
-            world,
-            call.token,
-            Some(call.upstream),
-            request,
-            reason,
-            draw,
-        ));
+        return blocked_for(Reason::BudgetExhausted, draw);
     }
     let confined = call
         .upstream
@@ -236,24 +245,15 @@ fn judged(
         .then(|| task.tenant.as_ref())
         .flatten();
     let tenant = call.mapped.tenant.as_ref().or(confined);
-    let scope: Vec<Name> = call
-        .token
-        .details
-        .iter()
-        .filter_map(|detail| detail.actions.as_ref())
-        .flatten()
-        .cloned()
-        .collect::<BTreeSet<Name>>()
-        .into_iter()
-        .collect();
+    let scope = call.standing.scope(&call.mapped.action);
     let caller = match &call.caller {
         Some(caller) if caller.kind == audit::event::CallerKind::Agent => policy::Caller::Agent,
         Some(_) | None => policy::Caller::Child,
     };
     let facts = Facts {
-        assurance: call.token.assurance,
+        assurance: call.standing.assurance,
         evidence_age_secs: world
-            .instance(OrgScope::Only(agent.org), call.token.instance)
+            .instance(OrgScope::Only(agent.org), call.standing.instance)
             .map_or(u64::MAX, |instance| now.millis_since(instance.attested_at) / 1000),
         resource: ResourceFacts {
             kind: Some(call.mapped.resource_type.as_str()),
@@ -297,9 +297,9 @@ fn judged(
     let mut rows = Vec::new();
     let ChainVerdict { links, verdict } =
         asked.decide(&facts, |_| true, &mut rows, &mut Evaluations::default());
-    let mut event = draw.event(EventKind::GatewayCall, world.revision());
+    let mut event = draw.event(kind_of(EventKind::GatewayCall, call.asked_by), world.revision());
     describe(&mut event, agent, call);
-    event.chain = facts::links(&call.token.chain, &links, draw.names());
+    event.chain = facts::links(call.standing.chain, &links, draw.names());
     let mut decision = Decision::new(draw.id(), Ruling::Allow);
     let own = call.links.last();
     decision.contract = own.map(|link| link.record.hash);
@@ -332,16 +332,7 @@ fn judged(
                 }
                 // A count that the entry does not carry would be lost in a crash.
                 let Ok(value) = value else {
-                    let request = Some((call.method, call.path));
-                    let reason = Reason::StateUnavailable;
-                    return Outcome::Refused(block(
-                        world,
-                        call.token,
-                        Some(call.upstream),
-                        request,
-                        reason,
-                        draw,
-                    ));
+                    return blocked_for(Reason::StateUnavailable, draw);
                 };
                 event.detail.insert(name.into(), value);
             }
@@ -361,9 +352,24 @@ fn judged(
         }
         Verdict::Deny(denial) => {
             denied_takes(&mut event, call.gathered, now);
+            event.kind = kind_of(EventKind::GatewayBlocked, call.asked_by);
             Outcome::Refused(blocked(world, event, decision, denial))
         }
     }
+}
+
+/// A caller as entries name it.
+pub fn recorded_caller(caller: &credential::dpop::Caller) -> audit::event::Caller {
+    let kind = match caller.kind {
+        credential::dpop::CallerKind::Agent => audit::event::CallerKind::Agent,
+        credential::dpop::CallerKind::Child => audit::event::CallerKind::Child,
+    };
+    let mut out = audit::event::Caller::new(kind);
+    out.exe = Some(caller.exe.clone());
+    out.exe_digest = Some(caller.exe_digest);
+    out.argv = Some(caller.argv_digest);
+    out.pid = Some(caller.pid);
+    out
 }
 
 /// The steps of each agent's declared graph that the call is.
@@ -419,46 +425,72 @@ impl<'a> Held<'a> {
     }
 }
 
-/// Blocks a request of a known token before any contract is asked: it is dead, or the request is no declared action.
-pub fn block(
-    world: &World,
-    token: &AccessTokenClaims,
-    upstream: Option<&Upstream>,
-    request: Option<(&str, &str)>,
-    reason: Reason,
-    draw: &mut Draw<'_>,
-) -> Plan<Refusal> {
-    let mut event = draw.event(EventKind::GatewayBlocked, world.revision());
-    event.org = Some(token.org);
-    let agent = world.agent(OrgScope::Only(token.org), token.agent);
-    event.who = Some(Who {
-        instance: Some(token.instance),
-        node: token.node,
-        ..agent.map_or_else(
-            || Who {
-                agent: Some(token.agent),
-                ..Who::default()
-            },
-            |agent| who(agent),
-        )
-    });
-    event.why = Some(Why {
-        task: token.task,
-        contract: Some(token.contract),
-        ..Why::default()
-    });
-    event.what = Some(What {
-        audience: Some(token.audience.clone()),
-        upstream: upstream.map(|upstream| upstream.name.to_string()),
-        method: request.map(|(method, _)| method.to_owned()),
-        path: request.map(|(_, path)| path.to_owned()),
-        ..What::default()
-    });
-    let refusal = Refusal::new(draw.id(), Cause::Subject(reason));
-    let mut decision = Decision::new(refusal.decision(), Ruling::Deny);
-    decision.reasons = refusal.codes();
-    event.decision = Some(decision);
-    Plan::new(world.revision(), event, refusal)
+/// A request of somebody known that no contract is asked about: its token is dead, or it is no declared action.
+#[derive(Debug, Clone, Copy)]
+pub struct Blocked<'a> {
+    /// Who acts.
+    pub standing: Standing<'a>,
+    /// The service it is for.
+    pub audience: &'a Audience,
+    /// The upstream, where there is one.
+    pub upstream: Option<&'a Upstream>,
+    /// Method and path.
+    pub request: Option<(&'a str, &'a str)>,
+    /// The service that tells us of it.
+    pub asked_by: Option<&'a Name>,
+}
+
+impl Blocked<'_> {
+    /// Its refusal.
+    pub fn plan(&self, world: &World, reason: Reason, draw: &mut Draw<'_>) -> Plan<Refusal> {
+        let Self { standing, .. } = self;
+        let mut event = draw.event(
+            kind_of(EventKind::GatewayBlocked, self.asked_by),
+            world.revision(),
+        );
+        event.org = Some(standing.org);
+        let agent = world.agent(OrgScope::Only(standing.org), standing.agent);
+        event.who = Some(Who {
+            instance: Some(standing.instance),
+            node: standing.node,
+            ..agent.map_or_else(
+                || Who {
+                    agent: Some(standing.agent),
+                    ..Who::default()
+                },
+                |agent| who(agent),
+            )
+        });
+        event.why = Some(Why {
+            task: standing.task,
+            contract: Some(standing.contract),
+            ..Why::default()
+        });
+        event.what = Some(What {
+            audience: Some(self.audience.clone()),
+            upstream: self.upstream.map(|upstream| upstream.name.to_string()),
+            method: self.request.map(|(method, _)| method.to_owned()),
+            path: self.request.map(|(_, path)| path.to_owned()),
+            ..What::default()
+        });
+        tell_who_asked(&mut event, self.asked_by);
+        let refusal = Refusal::new(draw.id(), Cause::Subject(reason));
+        let mut decision = Decision::new(refusal.decision(), Ruling::Deny);
+        decision.reasons = refusal.codes();
+        event.decision = Some(decision);
+        Plan::new(world.revision(), event, refusal)
+    }
+}
+
+/// What happened, by who enforces it: a service's questions are answered, and whether it calls is its own affair.
+fn kind_of(at_the_gateway: EventKind, asked_by: Option<&Name>) -> EventKind {
+    asked_by.map_or(at_the_gateway, |_| EventKind::DecisionMade)
+}
+
+fn tell_who_asked(event: &mut Event, asked_by: Option<&Name>) {
+    if let Some(service) = asked_by {
+        event.detail.insert("asked_by".into(), service.as_str().into());
+    }
 }
 
 /// How a permitted call ended: the second entry of each call.
@@ -508,30 +540,28 @@ pub fn outcome(
 }
 
 fn describe(event: &mut Event, agent: &Agent, call: &Call<'_>) {
+    let standing = &call.standing;
     event.org = Some(agent.org);
     event.who = Some(Who {
-        instance: Some(call.token.instance),
-        node: call.token.node,
-        assurance: Some(call.token.assurance.into()),
+        instance: Some(standing.instance),
+        node: standing.node,
+        assurance: Some(standing.assurance.into()),
         caller: call.caller.clone(),
         ..who(agent)
     });
     event.why = Some(Why {
-        task: call.token.task,
-        purpose: call
-            .token
-            .details
-            .first()
-            .and_then(|detail| detail.purpose.as_ref().map(ToString::to_string)),
-        contract: Some(call.token.contract),
+        task: standing.task,
+        purpose: standing.purpose().map(ToString::to_string),
+        contract: Some(standing.contract),
         ..Why::default()
     });
+    tell_who_asked(event, call.asked_by);
     event.what = Some(What {
         action: Some(call.mapped.action.to_string()),
         audience: Some(call.upstream.audience.clone()),
         upstream: Some(call.upstream.name.to_string()),
-        method: Some(call.method.to_owned()),
-        path: Some(call.path.to_owned()),
+        method: call.method.map(str::to_owned),
+        path: call.path.map(str::to_owned),
         resource_type: Some(call.mapped.resource_type.to_string()),
         resource_id: Some(call.mapped.resource_id.clone()),
         ..What::default()
@@ -539,7 +569,6 @@ fn describe(event: &mut Event, agent: &Agent, call: &Call<'_>) {
 }
 
 fn blocked(world: &World, mut event: Event, mut decision: Decision, denial: Denial) -> Plan<Refusal> {
-    event.kind = EventKind::GatewayBlocked;
     decision.outcome = Ruling::Deny;
     facts::denied(&mut decision, &denial);
     let refusal = Refusal::new(decision.id, Cause::Denied(Box::new(denial)));

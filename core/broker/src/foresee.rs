@@ -4,9 +4,11 @@
 //! read, the best proof of identity that the launch spec allows. Each invention is told ([`Foreseen::assumed`]), because
 //! an answer about the future is worth no more than what it takes for granted. Nothing here is a permit.
 
+mod could;
 mod reach;
 mod who_can;
 
+pub use could::{could, named_things};
 pub use reach::{Cell, Reach, Through, Via, reach};
 pub use who_can::{Able, who_can};
 

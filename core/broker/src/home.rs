@@ -5,7 +5,7 @@
 //! Changes are ordered, the first one has it, and every gateway reads in its own World where that is. A home never
 //! moves while its gateway is a member. When that was removed, its tasks and processes are over, since nobody else
 //! knows what they used and saw; its agents find another, where a window that reaches back into the old one's time
-//! counts as unknown.
+//! counts as unknown. What services ask the server about is counted by the server, which is a home like a gateway.
 
 use crate::chain::LinkInForce;
 use crate::draw::Draw;
@@ -88,15 +88,48 @@ fn counts_over_tasks(link: &LinkInForce) -> bool {
     counters.any(|counter| counter.id.scope == RateScope::Agent && !counter.id.is_of_exchange())
 }
 
-/// What of `wanted` may be at home at `member`, and from when on it is known there: what exists and has no home.
+/// Who asks to be a home.
+#[derive(Debug, Clone)]
+pub struct Claimant {
+    who: Option<Who>,
+    name: String,
+    log: LogId,
+    reach: OrgScope,
+}
+
+impl Claimant {
+    /// A gateway.
+    pub fn gateway(member: &NodeRecord) -> Self {
+        Self {
+            who: Some(Who {
+                node: Some(member.id),
+                spiffe_id: Some(member.spiffe_id.clone()),
+                ..Who::default()
+            }),
+            name: format!("gateway {}", member.id),
+            log: LogId(member.log),
+            reach: member.org.map_or(OrgScope::Every, OrgScope::Only),
+        }
+    }
+    /// The server whose log that is, for what services of an org ask about.
+    pub fn server(org: OrgId, log: LogId) -> Self {
+        Self {
+            who: None,
+            name: "the server".to_owned(),
+            log,
+            reach: OrgScope::Only(org),
+        }
+    }
+}
+
+/// What of `wanted` may be at home at the claimant, and from when on it is known there: what exists and has no home.
 fn homeless(
     world: &World,
-    member: &NodeRecord,
+    claimant: &Claimant,
     wanted: &Counted,
     now: UnixTime,
 ) -> Option<(OrgId, Vec<(TrailKey, UnixTime)>)> {
-    let reach = member.org.map_or(OrgScope::Every, OrgScope::Only);
-    let task = world.task(reach, wanted.task)?;
+    let task = world.task(claimant.reach, wanted.task)?;
     let scope = OrgScope::Only(task.org);
     let exists = |key: TrailKey| {
         let is_task = key.0 == task.id.as_u128() && task.root() == task.id && task.is_open(now);
@@ -116,31 +149,27 @@ fn homeless(
     ))
 }
 
-/// Whether a claim of `wanted` by `member` changes anything. One that does not is no entry: a process that calls on and
-/// on, and is at home nowhere, would fill the log.
-pub fn is_claimable(world: &World, member: &NodeRecord, wanted: &Counted, now: UnixTime) -> bool {
-    homeless(world, member, wanted, now).is_some_and(|(_, found)| !found.is_empty())
+/// Whether a claim of `wanted` changes anything. One that does not is no entry: a process that calls on and on, and is at
+/// home nowhere, would fill the log.
+pub fn is_claimable(world: &World, claimant: &Claimant, wanted: &Counted, now: UnixTime) -> bool {
+    homeless(world, claimant, wanted, now).is_some_and(|(_, found)| !found.is_empty())
 }
 
-/// Makes `member` the home of what is `wanted`, as far as it has none. A plan without a Change came too late.
-pub fn claim(world: &World, member: &NodeRecord, wanted: &Counted, draw: &mut Draw<'_>) -> Outcome<()> {
+/// Makes the claimant the home of what is `wanted`, as far as it has none. A plan without a Change came too late.
+pub fn claim(world: &World, claimant: &Claimant, wanted: &Counted, draw: &mut Draw<'_>) -> Outcome<()> {
     let mut event = draw.event(EventKind::HomeClaimed, world.revision());
-    event.who = Some(Who {
-        node: Some(member.id),
-        spiffe_id: Some(member.spiffe_id.clone()),
-        ..Who::default()
-    });
+    event.who.clone_from(&claimant.who);
     event.why = Some(Why {
         task: Some(wanted.task),
         ..Why::default()
     });
-    let Some((org, mut found)) = homeless(world, member, wanted, draw.now()) else {
+    let Some((org, mut found)) = homeless(world, claimant, wanted, draw.now()) else {
         return Outcome::Granted(Plan::new(world.revision(), event, ()));
     };
     event.org = Some(org);
     event.change_summary = vec![format!(
-        "gateway {} counts {} of what a call is counted on",
-        member.id,
+        "{} counts {} of what a call is counted on",
+        claimant.name,
         found.len()
     )];
     let mut plan = Plan::new(world.revision(), event, ());
@@ -149,7 +178,7 @@ pub fn claim(world: &World, member: &NodeRecord, wanted: &Counted, draw: &mut Dr
         if let [(_, since), ..] = same {
             plan = plan.changing(Change::Homed {
                 org,
-                log: LogId(member.log),
+                log: claimant.log,
                 of: same.iter().map(|(key, _)| *key).collect(),
                 since: *since,
             });

@@ -207,6 +207,19 @@ fn issued(world: &World, draw: &mut Draw<'_>) -> Event {
     draw.event(EventKind::SvidIssued, world.revision())
 }
 
+/// What determines the SVID of a service.
+pub(crate) fn service_grant(
+    spiffe_id: &SpiffeId,
+    key: &PublicKey,
+    ttl_secs: u64,
+    draw: &mut Draw<'_>,
+) -> X509Grant {
+    X509Grant {
+        expires_at: draw.now().plus_secs(ttl_secs),
+        ..own(spiffe_id, key, Vec::new(), draw)
+    }
+}
+
 fn own(spiffe_id: &SpiffeId, key: &PublicKey, dns_names: Vec<String>, draw: &mut Draw<'_>) -> X509Grant {
     X509Grant {
         spiffe_id: spiffe_id.clone(),

@@ -30,6 +30,7 @@ pub mod replay;
 pub mod revoke;
 pub mod rotate;
 pub mod run;
+pub mod service;
 pub mod simulate;
 pub mod task;
 pub mod tighten;

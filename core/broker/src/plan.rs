@@ -80,6 +80,23 @@ impl<P> Plan<P> {
     pub const fn proof(&self) -> &P {
         &self.proof
     }
+    /// The same plan, whose proof is worth less.
+    pub(crate) fn map<Q>(self, less: impl FnOnce(P) -> Q) -> Plan<Q> {
+        let Self {
+            decided_at,
+            expect,
+            changes,
+            event,
+            proof,
+        } = self;
+        Plan {
+            decided_at,
+            expect,
+            changes,
+            event,
+            proof: less(proof),
+        }
+    }
     pub(crate) fn expecting(mut self, precondition: Precondition) -> Self {
         self.expect.push(precondition);
         self

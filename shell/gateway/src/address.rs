@@ -3,6 +3,7 @@
 
 use crate::problem::Problem;
 use http::header::HOST;
+use http::uri::PathAndQuery;
 use http::{HeaderMap, Method, StatusCode, Uri};
 
 /// Whom a request addresses.
@@ -73,6 +74,21 @@ impl Address {
             }
             _ => Err(misdirected()),
         }
+    }
+
+    /// A request that somebody else forwards: it names its upstream by a declared host, at whatever port they listen.
+    pub(crate) fn behind(scheme: &str, authority: &str, target: &PathAndQuery) -> Result<Self, Problem> {
+        let host = match authority.rsplit_once(':') {
+            Some((host, port)) if port.bytes().all(|b| b.is_ascii_digit()) => host,
+            _ => authority,
+        };
+        if !matches!(scheme, "http" | "https") || host.is_empty() || host.contains('@') {
+            return Err(misdirected());
+        }
+        let path = target.path();
+        let htu = format!("{scheme}://{authority}{path}");
+        let whom = Whom::Host(host.to_ascii_lowercase());
+        Ok(Self::with(whom, path, target.query(), htu))
     }
 
     fn by_base_url(base: &str, uri: &Uri) -> Result<Self, Problem> {

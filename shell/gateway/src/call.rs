@@ -18,13 +18,15 @@ use crate::outgoing::OutgoingBody;
 use crate::problem::{Challenge, Problem};
 use crate::view::View;
 use broker::chain::LinkInForce;
-use broker::enforce::{Live, alive, block};
+use broker::enforce::{Blocked, Live, Standing, alive};
 use broker::home::{Counted, Whose};
+use broker::service::Service;
 use broker::upstream::delivery;
-use broker::upstream::{BODY_BYTES_MAX, BodyError, Mapped, NotMapped, TargetError, Upstream};
-use broker::{CallPermit, Outcome, Refusal};
+use broker::upstream::{BODY_BYTES_MAX, BodyError, Found, Mapped, NotMapped, TargetError, Upstream};
+use broker::{CallPermit, Fresh, Outcome, Refusal};
 use bytes::Bytes;
 use credential::AccessTokenClaims;
+use credential::dpop::Caller;
 use http::header::{CONNECTION, CONTENT_ENCODING, CONTENT_TYPE, HeaderName, TRANSFER_ENCODING};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
@@ -74,12 +76,14 @@ pub(crate) async fn call(inner: Arc<Inner>, peer: Peer, request: Request<Incomin
 }
 
 /// A request whose caller is known, on one view of the World.
-struct Known {
-    inner: Arc<Inner>,
-    view: Arc<View>,
-    token: Arc<AccessTokenClaims>,
-    method: Method,
-    address: Address,
+pub(crate) struct Known {
+    pub(crate) inner: Arc<Inner>,
+    pub(crate) view: Arc<View>,
+    pub(crate) token: Arc<AccessTokenClaims>,
+    pub(crate) method: Method,
+    pub(crate) address: Address,
+    /// The service that enforces what is decided; `None` where we do.
+    pub(crate) service: Option<Service>,
 }
 
 async fn judged(
@@ -90,13 +94,7 @@ async fn judged(
     if inner.is_closed() {
         return Err(feed_lost());
     }
-    let slot = inner.in_flight.clone().try_acquire_owned().map_err(|_| {
-        Problem::unavailable(
-            "BUSY",
-            "Too many requests are in flight.",
-            "the gateway bounds what it holds in memory",
-        )
-    })?;
+    let slot = slot(inner)?;
     let (head, incoming) = request.into_parts();
     let (address, authenticated) = identified(inner, peer, &head).inspect_err(|problem| {
         // Until here nobody knows who it is: counted, or anybody could fill the journal.
@@ -110,6 +108,7 @@ async fn judged(
         token,
         method: head.method.clone(),
         address,
+        service: None,
     };
     let destination = known.destination().await?;
     let upstream = &destination.upstream;
@@ -132,42 +131,10 @@ async fn judged(
             return Err(known.blocked(Some(upstream), reason, problem).await);
         }
     };
-
     let (live, links) = known.counted(live, upstream).await?;
-    let names = (inner.names)(known.token.org);
-    let (outcome, reservation) = {
-        let received = Received {
-            token: &known.token,
-            upstream,
-            mapped: &mapped,
-            method: known.method.as_str(),
-            path: known.address.path(),
-            caller: caller.as_ref(),
-        };
-        inner.judge.decide(
-            &known.view.world,
-            &live,
-            &links,
-            fresh,
-            &received,
-            &mut inner.draw(&names),
-        )
-    };
-    let permit = match outcome {
-        Outcome::Refused(plan) => return Err(known.recorded_refusal(plan).await),
-        Outcome::Granted(plan) => {
-            let began = Instant::now();
-            let permit = inner
-                .journal
-                .commit(plan)
-                .await
-                .map_err(|error| not_recorded(&error))?;
-            inner.metrics.recorded(began.elapsed().as_secs_f64());
-            permit
-        }
-    };
-    reservation.keep();
-    inner.metrics.permitted();
+    let permit = known
+        .permitted(upstream, &mapped, (&live, &links), fresh, caller.as_ref())
+        .await?;
     let decision = permit.get().decision();
     let mut ending = Ending::new(inner.clone(), known.token.clone(), permit.entry(), decision);
     if is_delivery {
@@ -185,6 +152,17 @@ async fn judged(
     )
     .await
     .map_err(|problem| problem.with_decision(decision))
+}
+
+/// A place among the requests in flight.
+pub(crate) fn slot(inner: &Inner) -> Result<OwnedSemaphorePermit, Problem> {
+    inner.in_flight.clone().try_acquire_owned().map_err(|_| {
+        Problem::unavailable(
+            "BUSY",
+            "Too many requests are in flight.",
+            "the gateway bounds what it holds in memory",
+        )
+    })
 }
 
 /// Whom the request is for, and who sends it.
@@ -474,13 +452,66 @@ impl From<NotMapped> for NotRead {
 }
 
 impl Known {
-    async fn destination(&self) -> Result<Arc<Destination>, Problem> {
+    /// Decides and records; what comes back buys the upstream's credential. `standing` is as [`Known::counted`] gives it.
+    pub(crate) async fn permitted(
+        &self,
+        upstream: &Upstream,
+        mapped: &Mapped,
+        standing: (&Live, &[LinkInForce]),
+        fresh: Fresh,
+        caller: Option<&Caller>,
+    ) -> Result<Recorded<CallPermit>, Problem> {
+        let (inner, (live, links)) = (&self.inner, standing);
+        let names = (inner.names)(self.token.org);
+        let (outcome, reservation) = {
+            let received = Received {
+                token: &self.token,
+                upstream,
+                mapped,
+                method: self.method.as_str(),
+                path: self.address.path(),
+                caller,
+                asked_by: self.service.as_ref().map(Service::name),
+            };
+            inner.judge.decide(
+                &self.view.world,
+                live,
+                links,
+                fresh,
+                &received,
+                &mut inner.draw(&names),
+            )
+        };
+        let permit = match outcome {
+            Outcome::Refused(plan) => return Err(self.recorded_refusal(plan).await),
+            Outcome::Granted(plan) => {
+                let began = Instant::now();
+                let permit = inner
+                    .journal
+                    .commit(plan)
+                    .await
+                    .map_err(|error| not_recorded(&error))?;
+                inner.metrics.recorded(began.elapsed().as_secs_f64());
+                permit
+            }
+        };
+        reservation.keep();
+        inner.metrics.permitted();
+        Ok(permit)
+    }
+
+    pub(crate) async fn destination(&self) -> Result<Arc<Destination>, Problem> {
         let table = &self.view.table;
         let found = match &self.address.whom {
             Whom::Name(name) => table.named(self.token.org, name),
             Whom::Host(host) => table.at_host(self.token.org, host),
         };
-        match found {
+        // What belongs to another service does not exist for this one.
+        let own = |found: &&Arc<Destination>| {
+            let service = self.service.as_ref();
+            service.is_none_or(|service| service.enforces(&found.upstream))
+        };
+        match found.filter(own) {
             None => Err(self.blocked(None, Reason::NotFound, undeclared()).await),
             Some(found) if found.upstream.audience != self.token.audience => Err(self
                 .blocked(Some(&found.upstream), Reason::AudienceMismatch, invalid_token())
@@ -520,14 +551,11 @@ impl Known {
             Ok(Err(_)) => return Err(NotRead::Problem(broken_body())),
             Err(_) => return Err(NotRead::Problem(slow_body())),
         };
-        if !bytes.is_empty() && !is_plain_json(headers) {
-            return Err(NotMapped::Body(BodyError::Malformed).into());
-        }
-        let mapped = found.map(&Fields(headers), &bytes)?;
+        let mapped = of_body(found, headers, &bytes)?;
         Ok((mapped, Body::Whole(bytes)))
     }
 
-    async fn unmapped(&self, upstream: &Upstream, why: &NotMapped) -> Problem {
+    pub(crate) async fn unmapped(&self, upstream: &Upstream, why: &NotMapped) -> Problem {
         let (status, reason) = match why {
             NotMapped::NoRoute => (StatusCode::FORBIDDEN, Reason::ActionNotGranted),
             NotMapped::Body(BodyError::TooLong) => {
@@ -556,7 +584,7 @@ impl Known {
     }
 
     /// Makes sure that the call is counted by this gateway, and looks again on the view that says so.
-    async fn counted(
+    pub(crate) async fn counted(
         &mut self,
         mut live: Live,
         upstream: &Upstream,
@@ -605,18 +633,22 @@ impl Known {
     }
 
     /// Records a refusal that no contract was asked for, and answers it.
-    async fn blocked(&self, upstream: Option<&Upstream>, reason: Reason, problem: Problem) -> Problem {
+    pub(crate) async fn blocked(
+        &self,
+        upstream: Option<&Upstream>,
+        reason: Reason,
+        problem: Problem,
+    ) -> Problem {
         let names = (self.inner.names)(self.token.org);
         let plan = {
-            let request = Some((self.method.as_str(), self.address.path()));
-            block(
-                &self.view.world,
-                &self.token,
+            let blocked = Blocked {
+                standing: Standing::of(&self.token),
+                audience: &self.token.audience,
                 upstream,
-                request,
-                reason,
-                &mut self.inner.draw(&names),
-            )
+                request: Some((self.method.as_str(), self.address.path())),
+                asked_by: self.service.as_ref().map(Service::name),
+            };
+            blocked.plan(&self.view.world, reason, &mut self.inner.draw(&names))
         };
         match self.inner.journal.commit(plan).await {
             Ok(recorded) => problem.with_decision(recorded.get().decision()),
@@ -632,6 +664,14 @@ impl Known {
         let refusal = recorded.get();
         denied(refusal.code(), refusal.sentence()).with_decision(refusal.decision())
     }
+}
+
+/// The action that a request with this body is.
+pub(crate) fn of_body(found: Found<'_>, headers: &HeaderMap, body: &[u8]) -> Result<Mapped, NotMapped> {
+    if !body.is_empty() && !is_plain_json(headers) {
+        return Err(NotMapped::Body(BodyError::Malformed));
+    }
+    found.map(&Fields(headers), body)
 }
 
 fn is_plain_json(headers: &HeaderMap) -> bool {
@@ -704,7 +744,7 @@ fn not_recorded(error: &store::CommitError) -> Problem {
     Problem::unavailable("NOT_RECORDED", "The decision could not be recorded.", why)
 }
 
-fn feed_lost() -> Problem {
+pub(crate) fn feed_lost() -> Problem {
     let why = "a revocation may be on its way that this gateway has not heard of";
     Problem::unavailable("FEED_LOST", "The gateway has lost its server.", why)
 }

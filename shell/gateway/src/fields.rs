@@ -141,6 +141,41 @@ pub(crate) fn for_upstream(headers: HeaderMap, ours: &[&HeaderName]) -> HeaderMa
     out
 }
 
+/// Fields that whoever forwards the request writes or needs himself: what frames it, and where it came from.
+const OF_THE_FORWARDER: [&str; 13] = [
+    "accept-encoding",
+    "connection",
+    "content-length",
+    "expect",
+    "host",
+    "http2-settings",
+    "keep-alive",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "via",
+];
+
+/// The fields that a forwarder has to take out, besides those of `ours` that it overwrites by their very names.
+pub(crate) fn to_remove(headers: &HeaderMap, ours: &[&HeaderName]) -> Vec<String> {
+    let is_ours = |name: &str| ours.iter().any(|own| own.as_str() == name);
+    let resembles = |name: &str| ours.iter().any(|own| same(own.as_str(), name));
+    let its_own = |name: &str| OF_THE_FORWARDER.contains(&name) || name.starts_with("x-forwarded-");
+    let mut names: Vec<String> = headers
+        .keys()
+        .map(HeaderName::as_str)
+        .chain(["authorization", "dpop", "cookie", "proxy-authorization"])
+        .filter(|name| (!is_forwarded(name) && !its_own(name)) || resembles(name))
+        .filter(|name| !is_ours(name))
+        .map(str::to_owned)
+        .collect();
+    names.sort();
+    names.dedup();
+    names
+}
+
 /// Equal for readers that take `_` for `-`.
 fn same(a: &str, b: &str) -> bool {
     let plain = |byte: u8| if byte == b'_' { b'-' } else { byte };

@@ -88,6 +88,10 @@ impl Injected {
             patterns: Arc::new(patterns),
         })
     }
+    /// Where it goes, and what goes there.
+    pub(crate) fn into_header(self) -> (HeaderName, HeaderValue) {
+        (self.name, self.value)
+    }
     /// Puts it into a request, over whatever stands there.
     pub(crate) fn into_headers(self, headers: &mut HeaderMap) {
         headers.insert(self.name, self.value);

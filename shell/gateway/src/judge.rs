@@ -2,13 +2,13 @@
 
 use broker::World;
 use broker::chain::LinkInForce;
-use broker::enforce::{Call, CallPermit, Live, arguments, enforce};
+use broker::enforce::{Call, CallPermit, Live, Standing, arguments, enforce, recorded_caller};
 use broker::upstream::{Mapped, Upstream};
 use broker::world::ContractRecord;
 use broker::{Draw, Fresh, Outcome};
 use credential::AccessTokenClaims;
-use credential::dpop::{Caller, CallerKind};
-use identity::Digest;
+use credential::dpop::Caller;
+use identity::{Digest, Name};
 use policy::{Compiled, Contract};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -32,6 +32,8 @@ pub(crate) struct Received<'a> {
     pub(crate) method: &'a str,
     pub(crate) path: &'a str,
     pub(crate) caller: Option<&'a Caller>,
+    /// The service that enforces it and tells us of it; `None` where we do.
+    pub(crate) asked_by: Option<&'a Name>,
 }
 
 /// Why nothing could be decided.
@@ -97,12 +99,13 @@ impl Judge {
             })
         });
         let call = Call {
-            token,
+            standing: Standing::of(token),
+            asked_by: received.asked_by,
             upstream: received.upstream,
             mapped: received.mapped,
-            method: received.method,
-            path: received.path,
-            caller: received.caller.map(recorded),
+            method: Some(received.method),
+            path: Some(received.path),
+            caller: received.caller.map(recorded_caller),
             links,
             gathered: reservation.gathered(),
         };
@@ -114,18 +117,4 @@ impl Judge {
         }
         (outcome, reservation)
     }
-}
-
-/// A caller as entries name it.
-fn recorded(caller: &Caller) -> audit::event::Caller {
-    let kind = match caller.kind {
-        CallerKind::Agent => audit::event::CallerKind::Agent,
-        CallerKind::Child => audit::event::CallerKind::Child,
-    };
-    let mut out = audit::event::Caller::new(kind);
-    out.exe = Some(caller.exe.clone());
-    out.exe_digest = Some(caller.exe_digest);
-    out.argv = Some(caller.argv_digest);
-    out.pid = Some(caller.pid);
-    out
 }

@@ -6,6 +6,8 @@
 //! the moment its token is revoked (`answer`, `live`). Facts come from a `World` that somebody else keeps current;
 //! when nobody does, every route closes.
 //!
+//! Whoever has a proxy of his own lets it ask ([`ext_authz`]): the same decision, and the upstream's credential with it.
+//!
 //! Plain HTTP/1.1 inside, as a base URL or a forward proxy for declared hosts. Not here: interception of TLS, MCP,
 //! HTTP/2 towards agents, redirects (they go back to the agent).
 
@@ -16,6 +18,7 @@ mod authenticate;
 mod call;
 mod connect;
 mod destination;
+pub mod ext_authz;
 mod fields;
 mod gateway;
 mod home_finder;

@@ -122,6 +122,6 @@ where
 }
 
 /// Ready once shutdown began; an error means that the listener is gone, which is the same.
-async fn told(stopped: &mut watch::Receiver<bool>) {
+pub(crate) async fn told(stopped: &mut watch::Receiver<bool>) {
     drop(stopped.wait_for(|stopped| *stopped).await);
 }

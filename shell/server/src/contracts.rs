@@ -1,7 +1,9 @@
 //! Compiled contracts, by hash. A contract version never changes, so what was compiled once stays right; the cache is
 //! bounded and forgets everything when it is full.
 
-use broker::world::ContractRecord;
+use broker::World;
+use broker::chain::LinkInForce;
+use broker::world::{Agent, ContractRecord};
 use identity::Digest;
 use policy::{Compiled, Contract};
 use std::collections::HashMap;
@@ -24,7 +26,28 @@ pub struct Uncompilable {
     pub why: String,
 }
 
+/// An agent has no contract that it could act under.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotInForce {
+    /// Its contract is not in the World.
+    #[error("contract {0} is not in the World")]
+    Unknown(Digest),
+    /// Its contract does not compile.
+    #[error(transparent)]
+    Uncompilable(#[from] Uncompilable),
+}
+
 impl Contracts {
+    /// Agents with the contracts that they act under.
+    pub fn in_force(&self, world: &World, agents: &[Arc<Agent>]) -> Result<Vec<LinkInForce>, NotInForce> {
+        let each = agents.iter().map(|agent| {
+            LinkInForce::of(world, agent, |record| self.compiled(record))
+                .ok_or(NotInForce::Unknown(agent.contract))?
+                .map_err(NotInForce::from)
+        });
+        each.collect()
+    }
+
     /// The compiled form of `record`.
     pub fn compiled(&self, record: &ContractRecord) -> Result<Arc<Compiled>, Uncompilable> {
         if let Some(known) = self

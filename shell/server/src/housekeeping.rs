@@ -199,7 +199,7 @@ struct KeepingLedger;
 impl Chore for KeepingLedger {
     const NAME: &'static str = "keeping the counts";
     async fn turn(&mut self, installation: &Installation, now: UnixTime) -> Result<(), ChoreError> {
-        if !installation.store.is_ledger_due() || !installation.has_budgets() {
+        if !installation.store.is_ledger_due() || !installation.counts() {
             return Ok(());
         }
         let store = installation.store.clone();

@@ -53,6 +53,8 @@ pub struct Installation {
     /// Bounds entries of members' refusals.
     pub(crate) allowances: Allowances,
     pub(crate) exchanges: Semaphore,
+    /// Questions of services at once; a batch is one.
+    pub(crate) decisions: Arc<Semaphore>,
     pub(crate) joining: Mutex<()>,
     published: ArcSwap<Published>,
 }
@@ -106,6 +108,7 @@ impl Installation {
             signer: Signer::new(keys.clone(), config.trust_domain.clone()),
             published: ArcSwap::from_pointee(Published::of(&store.world(), &config.trust_domain)),
             exchanges: Semaphore::new(config.exchanges_max),
+            decisions: Arc::new(Semaphore::new(config.exchanges_max)),
             joining: Mutex::default(),
             contracts: Contracts::default(),
             ledger: Arc::default(),
@@ -124,11 +127,12 @@ impl Installation {
         })
     }
 
-    /// Whether any contract has budgets: without one nothing is counted here.
-    pub(crate) fn has_budgets(&self) -> bool {
+    /// Whether anything is counted here: a contract has budgets, or this server is the home of what services asked about.
+    pub(crate) fn counts(&self) -> bool {
         let world = self.store.world();
         let mut contracts = world.contracts(OrgScope::Every);
         contracts.any(|contract| contract.source.contains("budgets"))
+            || world.at_home(self.log).next().is_some()
     }
 
     /// The public keys of the World as it is now.

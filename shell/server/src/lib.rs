@@ -8,6 +8,7 @@ pub mod clock;
 pub mod config;
 pub mod connection;
 pub mod contracts;
+mod decisions;
 mod discovery;
 pub mod entropy;
 pub mod followers;

@@ -3,12 +3,15 @@
 //! Taken from the World and from nowhere else, so a key that was retired there is gone here at the next look. Made
 //! anew only when the set of keys changes.
 
-use crate::token::Subjects;
+use crate::token::Remembered;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use broker::World;
 use broker::world::KeyClass;
-use credential::{Algorithm, Jwk, Jwks, TokenClass, TrustBundle, TrustRoots, VerifyingKeys};
+use credential::{
+    AccessTokenClaims, Algorithm, Jwk, Jwks, JwtSvidClaims, TokenClass, TrustBundle, TrustRoots,
+    VerifyingKeys,
+};
 use identity::TrustDomain;
 use std::sync::Arc;
 
@@ -32,7 +35,9 @@ pub struct Published {
     /// The trust bundle.
     pub bundle: TrustBundle,
     /// What was verified with exactly these keys; gone with them.
-    pub(crate) subjects: Subjects,
+    pub(crate) subjects: Remembered<JwtSvidClaims>,
+    /// Access tokens likewise, that services showed us.
+    pub(crate) access_tokens: Remembered<AccessTokenClaims>,
 }
 
 impl Published {
@@ -80,7 +85,8 @@ impl Published {
             jwks: all.to_json().into(),
             bundle_json: bundle.to_json().into(),
             bundle,
-            subjects: Subjects::default(),
+            subjects: Remembered::default(),
+            access_tokens: Remembered::default(),
         }
     }
 

@@ -12,7 +12,7 @@ use crate::keys::{Kek, KeyError, Keys};
 use crate::problem::Problem;
 use crate::secrets::UpstreamSecrets;
 use crate::tls::{self, OwnCertificate};
-use crate::{discovery, health, log, members, token};
+use crate::{decisions, discovery, health, log, members, token};
 use axum::Router;
 use broker::inventory::Bootstrap;
 use broker::world::MemberRole;
@@ -81,9 +81,10 @@ pub enum StartError {
     RootPem(std::io::Error),
 }
 
-/// Counts what was issued, if a contract has budgets at all: reading the log takes its time.
+/// Counts what was issued and decided, if a contract has budgets, or services asked for decisions, at all: reading the log
+/// takes its time.
 fn recover(installation: &Installation) -> Result<(), RecoverError> {
-    if installation.has_budgets() {
+    if installation.counts() {
         installation.ledger.recover(&installation.store)?;
     }
     Ok(())
@@ -194,6 +195,7 @@ fn routes(installation: &Arc<Installation>) -> Router {
     Router::new()
         .merge(discovery::routes())
         .merge(token::routes())
+        .merge(decisions::routes())
         .merge(log::routes())
         .merge(health::routes())
         .method_not_allowed_fallback(|| async { Problem::MethodNotAllowed })

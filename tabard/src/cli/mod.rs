@@ -19,6 +19,7 @@ mod principal;
 mod registration;
 mod revoke;
 mod server;
+mod service;
 mod status;
 mod task;
 mod trust;
@@ -122,6 +123,9 @@ enum Command {
     /// Node agents and gateways
     #[command(subcommand)]
     Member(member::MemberCommand),
+    /// Services that enforce decisions themselves
+    #[command(subcommand)]
+    Service(service::ServiceCommand),
     /// Units of work
     #[command(subcommand)]
     Task(task::TaskCommand),
@@ -202,6 +206,7 @@ fn run(cli: &Cli, page: &Page) -> Result<Exit, Failure> {
         Command::Principal(command) => principal::run(command, &at()?, page),
         Command::JoinToken(command) => join_token::run(command, &at()?, page),
         Command::Member(command) => member::run(command, &at()?, page),
+        Command::Service(command) => service::run(command, &at()?, page),
         Command::Task(command) => task::run(command, &at()?, page),
         Command::Trust(command) => trust::run(command, &at()?, page),
         Command::User(command) => user::run(command, &at()?, page),

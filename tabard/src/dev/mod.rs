@@ -21,7 +21,6 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
-use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 /// Preferred ports of the demo's upstreams.
@@ -40,6 +39,9 @@ pub(crate) struct DevArgs {
     /// Where the gateway listens
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7480")]
     gateway: SocketAddr,
+    /// Where services' own proxies ask for decisions (Envoy's ext_authz); nowhere if missing
+    #[arg(long, value_name = "ADDR")]
+    ext_authz: Option<SocketAddr>,
     /// Forget everything and begin anew
     #[arg(long)]
     reset: bool,
@@ -63,7 +65,7 @@ pub(crate) fn dev(args: &DevArgs) -> Result<(), Failure> {
 
 async fn serve(args: &DevArgs) -> Result<(), String> {
     let begun = Instant::now();
-    for address in [args.listen, args.gateway] {
+    for address in [args.listen, args.gateway].into_iter().chain(args.ext_authz) {
         if !address.ip().is_loopback() {
             return Err(format!(
                 "{address} is not loopback: `tabard dev` is never exposed; use `tabard server`"
@@ -183,12 +185,7 @@ async fn start(args: &DevArgs, places: &Places) -> Result<Running, String> {
     let log_key = LogKey::open_or_make(&folder, &origin, &kek(&folder)?, installation.clock.now());
     let names = installation.clone();
     let options = GatewayOptions {
-        listener: TcpListener::bind(args.gateway).await.map_err(|error| {
-            format!(
-                "cannot listen on {}: {error}. Choose another --gateway, or stop what listens there",
-                args.gateway
-            )
-        })?,
+        listener: parts::listen(args.gateway, "--gateway").await?,
         public_url: format!("http://{}", args.gateway),
         journal: folder.join("journal"),
         log_key: Arc::new(log_key.map_err(|error| say(&error))?),
@@ -207,6 +204,10 @@ async fn start(args: &DevArgs, places: &Places) -> Result<Running, String> {
         }),
         upstream_tls: parts::outside_tls()?,
         tls: None,
+        ext_authz: match args.ext_authz {
+            Some(address) => Some(parts::listen(address, "--ext-authz").await?),
+            None => None,
+        },
     };
     let journal = parts::start_gateway(&gateway, options, stopped.clone(), &mut tasks).await?;
 

@@ -21,6 +21,9 @@ pub(crate) struct GatewayArgs {
     /// How node agents and agents reach it: https://HOST:PORT (TLS with the gateway's SVID), or http:// on loopback
     #[arg(long, value_name = "URL")]
     public_url: String,
+    /// Where services' own proxies ask for decisions: Envoy's ext_authz, over mutual TLS
+    #[arg(long, value_name = "ADDR")]
+    ext_authz: Option<SocketAddr>,
 }
 
 pub(super) async fn run(args: &GatewayArgs, page: &Page) -> Result<Exit, Failure> {
@@ -42,8 +45,12 @@ pub(super) async fn run(args: &GatewayArgs, page: &Page) -> Result<Exit, Failure
             .because(error.to_string())
             .fix("Choose another --listen, or stop what listens there.")
     })?;
-    let joined = membership::begin(&args.member, MemberRole::Gateway).await?;
     let failed = |why: String| Failure::new("GATEWAY", "the gateway cannot start").because(why);
+    let ext_authz = match args.ext_authz {
+        Some(address) => Some(parts::listen(address, "--ext-authz").await.map_err(failed)?),
+        None => None,
+    };
+    let joined = membership::begin(&args.member, MemberRole::Gateway).await?;
     let identity = joined.identity.clone();
     let origin = audit::checkpoint::origin(&identity.trust_domain, identity.log);
     let log_key = joined.keys.log(&origin, wall_clock());
@@ -70,6 +77,7 @@ pub(super) async fn run(args: &GatewayArgs, page: &Page) -> Result<Exit, Failure
         }),
         upstream_tls: parts::outside_tls().map_err(failed)?,
         tls,
+        ext_authz,
     };
     let link = joined.link.clone();
     serve(&joined, page, |stopped, mut tasks| async move {

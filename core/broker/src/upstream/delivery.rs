@@ -52,6 +52,7 @@ pub fn definition() -> Option<Upstream> {
         }],
         // Whoever receives gets what the task is about: its own tenant's.
         tenant_header: Some("tabard-tenant".to_owned()),
+        enforced_by: std::collections::BTreeSet::new(),
         secret_version: 0,
     })
 }

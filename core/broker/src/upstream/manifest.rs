@@ -15,12 +15,15 @@ use group::{Group, Mistakes};
 use identity::{Audience, Name, OrgId, UpstreamId};
 use node::{Node, Value};
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::fmt;
 
 pub use node::MANIFEST_BYTES_MAX;
 
 /// The only version of the format.
 const API_VERSION: &str = "tabard/v1";
+/// Most services that enforce decisions about one upstream.
+const SERVICES_MAX: usize = 16;
 /// Headers that an API key cannot be put into: they frame the message or are Tabard's own.
 const NOT_INJECTABLE: [&str; 16] = [
     "accept-encoding",
@@ -102,6 +105,8 @@ pub struct Manifest {
     pub secret: Option<SecretReference>,
     /// How requests map to actions.
     pub routes: Vec<Route>,
+    /// Services that enforce decisions about it themselves.
+    pub enforced_by: BTreeSet<Name>,
 }
 
 impl Manifest {
@@ -133,6 +138,7 @@ impl Manifest {
             credential: self.credential,
             routes: self.routes,
             tenant_header: self.tenant_header,
+            enforced_by: self.enforced_by,
             secret_version,
         }
     }
@@ -148,6 +154,7 @@ fn read(root: &Node, mistakes: &Mistakes<'_>) -> Option<Manifest> {
         "hosts",
         "credential",
         "tenant_header",
+        "enforced_by",
         "routes",
     ];
     let top = Group::of(root, "", &known, mistakes)?;
@@ -202,6 +209,10 @@ fn read(root: &Node, mistakes: &Mistakes<'_>) -> Option<Manifest> {
             );
         }
     }
+    let enforced_by = top
+        .optional("enforced_by")
+        .map(|node| enforced_by(&top, node, &routes))
+        .unwrap_or_default();
     let (credential, secret) = credential?;
     Some(Manifest {
         name: name?,
@@ -212,7 +223,59 @@ fn read(root: &Node, mistakes: &Mistakes<'_>) -> Option<Manifest> {
         secret,
         routes,
         tenant_header,
+        enforced_by,
     })
+}
+
+/// The services that may ask for decisions. They name actions and things, not methods and paths: what they name has to
+/// mean one route, or two that say the same.
+fn enforced_by(top: &Group<'_>, node: &Node, routes: &[Route]) -> BTreeSet<Name> {
+    let mut services = BTreeSet::new();
+    for item in top.list("enforced_by", node) {
+        let Some(text) = top.text_of("enforced_by", item) else {
+            continue;
+        };
+        match text.parse::<Name>() {
+            Ok(name) if services.len() < SERVICES_MAX && !services.contains(&name) => {
+                services.insert(name);
+            }
+            Ok(name) => {
+                let why = "an upstream has at most 16 different services";
+                top.wrong(
+                    item.at,
+                    "enforced_by",
+                    format!("\"{name}\" is one too many"),
+                    why,
+                    "remove it",
+                );
+            }
+            Err(error) => {
+                let why = "a service is known by its name within the org";
+                top.wrong(item.at, "enforced_by", error.to_string(), why, "write edge");
+            }
+        }
+    }
+    for (index, route) in routes.iter().enumerate() {
+        let twin = routes
+            .iter()
+            .take(index)
+            .position(|before| !super::described::says_the_same(before, route));
+        if let Some(twin) = twin {
+            let what = format!(
+                "routes[{twin}] and routes[{index}] are both {} of {}, and differ in arguments, tenant, data or sink",
+                route.action, route.resource_type
+            );
+            let why = "a service that asks for a decision names an action, not a path";
+            top.wrong(
+                node.at,
+                "enforced_by",
+                what,
+                why,
+                "give one of them an action of its own",
+            );
+        }
+    }
+    services
 }
 
 fn fixed(top: &Group<'_>, key: &str, only: &str) {

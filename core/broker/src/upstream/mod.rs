@@ -4,15 +4,18 @@
 //! - [`delivery`]: the one upstream that is our own, for what goes to people.
 //! - [`origin`]: where it is, in the one spelling we accept.
 //! - [`route`]: a request into the action it is, or why it is none.
+//! - [`Described`]: the same for an action that a service tells us of, instead of a request.
 
 mod body;
 pub mod delivery;
+mod described;
 pub mod manifest;
 pub mod origin;
 pub mod route;
 pub mod target;
 
 pub use body::{BODY_BYTES_MAX, BODY_DEPTH_MAX, BodyError};
+pub use described::{Described, MEMBERS_MAX};
 pub use manifest::{Manifest, ManifestError, SecretReference};
 pub use origin::{Host, Origin, OriginError};
 pub use route::{ArgumentValue, CallHeaders, Found, Mapped, NotMapped, Repeated, RouteFault, Routes};
@@ -21,6 +24,7 @@ pub use target::TargetError;
 use identity::{Audience, Name, OrgId, UpstreamId};
 use policy::{DataLabels, Sink};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// A declared service. Undeclared hosts are refused.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -44,6 +48,10 @@ pub struct Upstream {
     /// Header (lower case) that the gateway sets to the task's tenant, overwriting the agent's: then a request whose
     /// route names no tenant touches exactly that one. Manifest key `tenant_header`.
     pub tenant_header: Option<String>,
+    /// Services of the org that enforce decisions about it themselves: only they may ask for one. Manifest key
+    /// `enforced_by`.
+    #[serde(default)]
+    pub enforced_by: BTreeSet<Name>,
     /// Version of its sealed secret, from 1; 0 when it has none yet.
     pub secret_version: u64,
 }

@@ -368,7 +368,7 @@ impl Found<'_> {
     }
 }
 
-fn from_text(text: &str, kind: ArgumentKind) -> Option<ArgumentValue> {
+pub(super) fn from_text(text: &str, kind: ArgumentKind) -> Option<ArgumentValue> {
     match kind {
         ArgumentKind::Text => {
             (text.len() <= ARGUMENT_BYTES_MAX).then(|| ArgumentValue::Text(text.to_owned()))
@@ -389,7 +389,7 @@ fn from_text(text: &str, kind: ArgumentKind) -> Option<ArgumentValue> {
     }
 }
 
-fn from_json(value: &Value, kind: ArgumentKind) -> Option<ArgumentValue> {
+pub(super) fn from_json(value: &Value, kind: ArgumentKind) -> Option<ArgumentValue> {
     match (kind, value) {
         (ArgumentKind::Text, Value::String(text)) => from_text(text, kind),
         (ArgumentKind::Integer, Value::Number(number)) => number.as_i64().map(ArgumentValue::Integer),

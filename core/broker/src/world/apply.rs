@@ -42,6 +42,8 @@ impl World {
         keep(&mut part.upstream_names, |(of, _), _| *of == org);
         part.tasks.retain(|_, task| task.org == org);
         part.instances.retain(|_, instance| instance.org == org);
+        let instances = part.instances.clone();
+        keep(&mut part.running, |(_, _, id), ()| instances.contains_key(id));
         part.homes.retain(|_, home| home.org == org);
         keep(&mut part.directories, |(of, _), _| *of == org);
         keep(&mut part.users, |(of, _, _), _| *of == org);
@@ -167,10 +169,14 @@ impl World {
                 self.trust_sources.remove(&(org, issuer));
             }
             Change::InstanceOpened(instance) => {
+                self.running
+                    .insert((instance.agent, instance.task, instance.id), ());
                 self.instances.insert(instance.id, Arc::new(instance));
             }
             Change::InstanceClosed { instance, .. } => {
-                self.instances.remove(&instance);
+                if let Some(closed) = self.instances.remove(&instance) {
+                    self.running.remove(&(closed.agent, closed.task, closed.id));
+                }
             }
             Change::Homed { org, log, of, since } => {
                 for key in of {

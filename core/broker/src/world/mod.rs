@@ -40,6 +40,7 @@ use identity::{
 };
 use imbl::shared_ptr::DefaultSharedPtr;
 use serde::{Deserialize, Serialize};
+use std::ops::Bound;
 use std::sync::Arc;
 
 /// How long after its end a task is remembered: no credential lives longer than an hour, and the story of a task
@@ -78,6 +79,8 @@ pub struct World {
     trust_sources: Ordered<(OrgId, String), Arc<TrustSource>>,
     claimed: Ordered<(OrgId, String, String), Arc<Claimed>>,
     instances: IdMap<InstanceId, Arc<Instance>>,
+    #[serde(default)]
+    running: Ordered<(AgentId, TaskId, InstanceId), ()>,
     homes: IdMap<TrailKey, Home>,
     revocations: Ordered<Target, Revoked>,
     keys: Ordered<String, Arc<PublicKey>>,
@@ -155,6 +158,19 @@ impl World {
         self.agent_spiffe_ids
             .get(spiffe_id)
             .and_then(|id| self.agent(scope, *id))
+    }
+    /// The agents of an org in the order of their names, from the one after `after` on.
+    pub fn agents_after(&self, org: OrgId, after: Option<&Name>) -> impl Iterator<Item = &Arc<Agent>> {
+        // The least name that there can be.
+        let least = || "0".parse::<Name>().ok();
+        let from = match after {
+            Some(name) => Bound::Excluded((org, name.clone())),
+            None => least().map_or(Bound::Unbounded, |least| Bound::Included((org, least))),
+        };
+        self.agent_names
+            .range((from, Bound::Unbounded))
+            .take_while(move |((of, _), _)| *of == org)
+            .filter_map(|(_, id)| self.agents.get(id))
     }
     /// Every agent in reach, in no particular order.
     pub fn agents(&self, scope: OrgScope) -> impl Iterator<Item = &Arc<Agent>> {
@@ -283,6 +299,20 @@ impl World {
         self.instances
             .get(&id)
             .filter(|instance| scope.holds(instance.org))
+    }
+    /// The live instances of an agent, in one task or in any.
+    pub fn instances_of(
+        &self,
+        scope: OrgScope,
+        agent: AgentId,
+        task: Option<TaskId>,
+    ) -> impl Iterator<Item = &Arc<Instance>> {
+        let (first, last) = (TaskId::from_u128(0), TaskId::from_u128(u128::MAX));
+        let from = (agent, task.unwrap_or(first), InstanceId::from_u128(0));
+        let to = (agent, task.unwrap_or(last), InstanceId::from_u128(u128::MAX));
+        self.running
+            .range(from..=to)
+            .filter_map(move |((_, _, instance), ())| self.instance(scope, *instance))
     }
     /// Every live instance in reach.
     pub fn instances(&self, scope: OrgScope) -> impl Iterator<Item = &Arc<Instance>> {

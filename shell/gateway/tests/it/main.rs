@@ -11,6 +11,7 @@
 mod attacks;
 mod authority;
 mod delegation;
+mod ext_authz;
 mod fixture;
 mod forwarding;
 mod homes;

@@ -24,6 +24,7 @@ mod principals;
 mod refused;
 mod registrations;
 mod revocations;
+mod services;
 mod simulate;
 mod status;
 mod tail;
@@ -143,6 +144,7 @@ fn routes(plane: &Arc<Plane>) -> Router {
         .route("/v1/contracts", get(contracts::list).post(contracts::apply))
         .route("/v1/contracts/check", post(contracts::check))
         .route("/v1/contracts/{reference}", get(contracts::show))
+        .route("/v1/services/{name}/svid", post(services::issue))
         .route("/v1/upstreams", get(upstreams::list).post(upstreams::apply))
         .route("/v1/upstreams/{name}", get(upstreams::show))
         .route(

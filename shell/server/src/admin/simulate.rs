@@ -22,7 +22,8 @@ use std::sync::Arc;
 use store::{Query, ReadError};
 
 /// Entries that decisions by contracts stand in.
-const KINDS: [EventKind; 4] = [
+const KINDS: [EventKind; 5] = [
+    EventKind::DecisionMade,
     EventKind::GatewayCall,
     EventKind::GatewayBlocked,
     EventKind::TokenExchanged,

@@ -34,11 +34,25 @@ struct EndingLabel {
     ending: Ending,
 }
 
+/// What a service was told.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, EncodeLabelValue)]
+enum Told {
+    Permit,
+    Deny,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
+struct ToldLabel {
+    told: Told,
+}
+
 /// The server's counters.
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
     exchanges: Family<EndingLabel, Counter>,
+    evaluations: Family<ToldLabel, Counter>,
+    searches: Counter,
     seconds: Histogram,
     connections: Gauge,
     entries: Gauge,
@@ -55,6 +69,8 @@ impl Default for Metrics {
         ];
         let made = Self {
             exchanges: Family::default(),
+            evaluations: Family::default(),
+            searches: Counter::default(),
             seconds: Histogram::new(bounds),
             connections: Gauge::default(),
             entries: Gauge::default(),
@@ -66,6 +82,16 @@ impl Default for Metrics {
             "exchanges",
             "Token requests by how they ended",
             made.exchanges.clone(),
+        );
+        registry.register(
+            "evaluations",
+            "Questions of services by what they were told",
+            made.evaluations.clone(),
+        );
+        registry.register(
+            "searches",
+            "Searches of services for what could be permitted",
+            made.searches.clone(),
         );
         registry.register_with_unit(
             "exchange_duration",
@@ -90,6 +116,15 @@ impl Metrics {
     pub(crate) fn exchange(&self, ending: Ending, took: Duration) {
         self.exchanges.get_or_create(&EndingLabel { ending }).inc();
         self.seconds.observe(took.as_secs_f64());
+    }
+    /// Counts a question of a service that was answered.
+    pub(crate) fn evaluated(&self, decision: bool) {
+        let told = if decision { Told::Permit } else { Told::Deny };
+        self.evaluations.get_or_create(&ToldLabel { told }).inc();
+    }
+    /// Counts a search of a service: nothing else is left of it.
+    pub(crate) fn searched(&self) {
+        self.searches.inc();
     }
     /// Counts a connection as open.
     pub(crate) fn connected(&self) {

@@ -3,7 +3,7 @@
 use super::refused::overreach;
 use crate::installation::Installation;
 use crate::settle::settle;
-use broker::home::{self, Counted};
+use broker::home::{self, Claimant, Counted};
 use broker::overreach::Overreach;
 use broker::world::NodeRecord;
 use identity::{AgentId, InstanceId, OrgScope, TaskId};
@@ -37,13 +37,14 @@ pub(super) async fn claim(
         let seen = format!("a home for {}", wanted.task);
         return Err(overreach(installation, gateway, Overreach::Home, &seen).await);
     };
-    if !home::is_claimable(&world, gateway, &wanted, installation.clock.now()) {
+    let claimant = Claimant::gateway(gateway);
+    if !home::is_claimable(&world, &claimant, &wanted, installation.clock.now()) {
         return Ok(proto::ClaimHomeReply {
             revision: world.revision().0,
         });
     }
     let settled = settle(installation, Some(task.org), |world, draw| {
-        home::claim(world, gateway, &wanted, draw)
+        home::claim(world, &claimant, &wanted, draw)
     })
     .await;
     match settled {

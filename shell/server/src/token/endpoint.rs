@@ -3,6 +3,7 @@
 use super::answer;
 use super::errors::NotIssued;
 use super::possession::{Proven, prove};
+use super::subject;
 use super::wish::Wish;
 use crate::connection::Peer;
 use crate::health::Ending;
@@ -12,7 +13,7 @@ use axum::body::Body;
 use axum::extract::{Extension, State};
 use axum::response::Response;
 use broker::behalf::{Behalf, chain_of, task_of};
-use broker::chain::{LinkInForce, Parties, parties};
+use broker::chain::{LinkInForce, parties};
 use broker::exchange::{Acting, Ask, exchange, refuse_subject};
 use broker::identify::Identified;
 use broker::ledger::Gathered;
@@ -86,9 +87,7 @@ async fn serve(
     let wish = Wish::parse(&read(&head.headers, body).await?)?;
     let published = installation.published();
     let issuer = &installation.config.issuer;
-    let svid = published
-        .subjects
-        .verified(wish.caller.expose(), &published, issuer, now)?;
+    let svid = subject::verified(wish.caller.expose(), &published, issuer, now)?;
     let proven = prove(installation, peer, &head.headers, now)?;
     if wish
         .client_id
@@ -156,7 +155,7 @@ async fn decide(
             Ok(parties) => parties,
             Err(reason) => return Err(refuse(installation, svid, reason, None, now).await),
         };
-        let links = links(installation, &world, &parties)?;
+        let links = installation.contracts.in_force(&world, &parties.agents)?;
         let ask = Ask {
             audience: wish.audience.clone(),
             actions: wish.actions.clone(),
@@ -200,20 +199,6 @@ async fn decide(
         }
     }
     Err(NotIssued::Contended)
-}
-
-/// The agents of the chain with their contracts.
-fn links(
-    installation: &Installation,
-    world: &World,
-    parties: &Parties,
-) -> Result<Vec<LinkInForce>, NotIssued> {
-    let each = parties.agents.iter().map(|agent| {
-        LinkInForce::of(world, agent, |record| installation.contracts.compiled(record))
-            .ok_or(NotIssued::NoContract)?
-            .map_err(NotIssued::from)
-    });
-    each.collect()
 }
 
 /// What the Ledger knows of the task and the instance; `None` where there is no such task, which is refused anyway.

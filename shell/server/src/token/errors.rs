@@ -4,7 +4,7 @@
 //! never says whether a signature, an expiry or a tenant was the reason (RFC 8693 section 2.2.2, RFC 9700 section 4);
 //! the entry does. `docs/reference/http.md` shows the same table.
 
-use crate::contracts::Uncompilable;
+use crate::contracts::{NotInForce, Uncompilable};
 use crate::health::Ending;
 use crate::keys::KeyError;
 use crate::signer::NotSigned;
@@ -109,6 +109,15 @@ pub(super) enum NotIssued {
     /// A permit of another class came back.
     #[error("the permit was for another class of credential")]
     OtherClass,
+}
+
+impl From<NotInForce> for NotIssued {
+    fn from(why: NotInForce) -> Self {
+        match why {
+            NotInForce::Unknown(_) => Self::NoContract,
+            NotInForce::Uncompilable(why) => Self::Contract(why),
+        }
+    }
 }
 
 /// What the caller is told.

@@ -10,13 +10,14 @@ mod endpoint;
 mod errors;
 mod on_behalf;
 mod possession;
+mod remembered;
 mod replays;
 mod subject;
 mod unidentified;
 mod wish;
 
+pub(crate) use remembered::Remembered;
 pub(crate) use replays::ProofReplays;
-pub(crate) use subject::Subjects;
 pub(crate) use unidentified::Unidentified;
 
 pub(crate) use credential::token_exchange::TOKEN_EXCHANGE as TOKEN_EXCHANGE_GRANT;

@@ -10,8 +10,10 @@
 extern crate tabard_server as server;
 
 mod admin;
+mod authzen;
 mod client;
 mod cross_org;
+mod decisions;
 mod delegation;
 mod discovery;
 mod exchange;
@@ -21,6 +23,7 @@ mod hostile_member;
 mod idp;
 mod instance;
 mod key_uses;
+mod pep;
 mod place;
 mod proofs;
 mod restarts;

@@ -54,13 +54,25 @@ impl TestKey {
     }
     /// A DPoP proof for a POST to `url`.
     pub(crate) fn proof(&self, url: &str, jti: &str, nonce: Option<&str>, at: UnixTime) -> String {
+        self.proof_with("POST", url, jti, None, nonce, at)
+    }
+    /// A DPoP proof, with an access token.
+    pub(crate) fn proof_with(
+        &self,
+        method: &str,
+        url: &str,
+        jti: &str,
+        access_token: Option<&str>,
+        nonce: Option<&str>,
+        at: UnixTime,
+    ) -> String {
         let target = RequestTarget::parse(url).unwrap();
         let claims = ProofClaims {
             jti,
-            method: "POST",
+            method,
             target: &target,
             issued_at: at,
-            access_token: None,
+            access_token,
             nonce,
             caller: None,
         };

@@ -113,7 +113,10 @@ impl Ledger {
         // Others have something "seen" too, in words.
         if !matches!(
             told.kind,
-            EventKind::GatewayCall | EventKind::GatewayBlocked | EventKind::TokenExchanged
+            EventKind::DecisionMade
+                | EventKind::GatewayCall
+                | EventKind::GatewayBlocked
+                | EventKind::TokenExchanged
         ) {
             return Ok(());
         }

@@ -1,0 +1,157 @@
+//! One AuthZEN evaluation over HTTP: mutual TLS keep-alive, decided, counted, recorded. Beside it the peer's check.
+//!
+//! The server is this process, its clients are another. The floor is Cedar's evaluation of the same contract, and a request
+//! that asks nothing over the same connections.
+
+use super::decision;
+use crate::Effort;
+use crate::cpu;
+use crate::fault::{Fault, fault};
+use crate::instance::Instance;
+use crate::key::ClientKey;
+use crate::load::{Done, Round};
+use crate::part::Part;
+use crate::part::asker::{Identity, Order, Question};
+use crate::peer::Cerbos;
+use crate::place::{LAUNCHED, Place};
+use crate::report::Measured;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use broker::inventory::publish_upstream;
+use broker::service::{SVID_SECS, Wanted, svid};
+use broker::upstream::Manifest;
+use identity::{Name, UpstreamId};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
+use serde_json::json;
+use server::Credential;
+
+/// Clients at once; each asks about an agent of its own.
+const CLIENTS: u32 = LAUNCHED;
+/// Requests before anything is counted.
+const WARM_UP: u32 = 2_000;
+
+const UPSTREAM: &str = "
+apiVersion: tabard/v1
+kind: Upstream
+metadata: {name: invoices}
+base_url: http://127.0.0.1:9
+credential: none
+enforced_by: [edge]
+routes:
+  - {method: GET, path: '/tenants/{tenant}/invoices/{id}', action: invoices.read, resource: {type: invoice, id: id}, tenant: {path: tenant}}
+";
+
+/// The evaluation, and the peer's check in the same run.
+pub(super) async fn measure(place: &Place, effort: Effort<'_>) -> Result<[Measured; 2], Fault> {
+    publish(place).await?;
+    let identity = service(place).await?;
+    let mut questions = Vec::new();
+    for n in 0..CLIENTS {
+        Instance::launch(place, n).await?;
+        let question = json!({
+            "subject": {"type": "agent", "id": format!("agent-{n}")},
+            "action": {"name": "invoices.read"},
+            "resource": {"type": "invoice", "id": "4711", "properties": {"tenant": "acme-eu"}},
+        });
+        questions.push(Question {
+            path: "/access/v1/evaluation".into(),
+            body: Some(question.to_string()),
+            answer: "\"decision\":true".into(),
+        });
+    }
+    let nothing = Question {
+        path: "/healthz".into(),
+        body: None,
+        answer: String::new(),
+    };
+    let nothing = vec![nothing; questions.len()];
+    let mut floor = askers(place, &identity, nothing).await?;
+    let mut ours = askers(place, &identity, questions).await?;
+    let evaluation = decision::cedar_micros(effort)?;
+    let (rounds, requests) = (effort.pick(2, 8), 4_000);
+    let (mut value, mut http, mut seen) = (0.0, 0.0, Vec::new());
+    for _ in 0..rounds {
+        http += round(&mut floor, requests).await?.0;
+        let (cpu, done) = round(&mut ours, requests).await?;
+        value += cpu;
+        seen.push(done);
+    }
+    let each = f64::from(rounds);
+    let (value, http) = (value / each, http / each);
+    let p99 = seen.iter().map(|done| done.p99_us).max().unwrap_or(0);
+    let note = format!(
+        "floor {evaluation:.1} + {http:.1}; {} requests of {CLIENTS} clients, p99 {p99} us",
+        requests * rounds
+    );
+    let beside = match Cerbos::start().await? {
+        Err(why) => Measured::Nothing(why),
+        Ok(mut cerbos) => {
+            let peer = cerbos.micros_each(requests * rounds).await?;
+            Measured::new(
+                value,
+                peer,
+                "Cerbos keeps no record here; ours is durable".to_owned(),
+            )
+        }
+    };
+    Ok([Measured::new(value, evaluation + http, note), beside])
+}
+
+async fn publish(place: &Place) -> Result<(), Fault> {
+    let manifest =
+        Manifest::parse("u.yaml", UPSTREAM.as_bytes()).map_err(|errors| fault(format!("{errors:?}")))?;
+    let upstream = manifest.upstream(UpstreamId::from_u128(0), place.org, 0);
+    let admin = place.admin()?;
+    drop(
+        place
+            .act(|world, draw| publish_upstream(world, &admin, upstream, draw))
+            .await?,
+    );
+    Ok(())
+}
+
+/// The SVID of the service that asks.
+async fn service(place: &Place) -> Result<Identity, Fault> {
+    let key = ClientKey::new()?;
+    let proven = credential::csr::verify(&key.csr()?)?;
+    let (admin, name): (_, Name) = (place.admin()?, "edge".parse()?);
+    let wanted = Wanted {
+        org: place.org,
+        name: &name,
+        proven: &proven,
+        ttl_secs: SVID_SECS,
+    };
+    let recorded = place
+        .act(|world, draw| svid(world, &admin, &wanted, draw))
+        .await?;
+    let Credential::X509Svid { chain, .. } = place.installation().signer.sign(recorded)? else {
+        return Err(fault("not an X.509-SVID"));
+    };
+    let root = CertificateDer::from_pem_file(place.root_pem())?;
+    Ok(Identity {
+        root: STANDARD.encode(root),
+        chain: chain.iter().map(|der| STANDARD.encode(der)).collect(),
+        key: STANDARD.encode(key.pkcs8()),
+    })
+}
+
+async fn askers(place: &Place, identity: &Identity, questions: Vec<Question>) -> Result<Part, Fault> {
+    let order = Order {
+        address: place.address(),
+        tls: Some(identity.clone()),
+        questions,
+    };
+    let mut part = Part::start("asker", &order).await?;
+    let _clients: usize = part.hear().await?;
+    round(&mut part, WARM_UP).await?;
+    Ok(part)
+}
+
+/// CPU microseconds of this process for each request, and what the clients saw.
+async fn round(part: &mut Part, requests: u32) -> Result<(f64, Done), Fault> {
+    let begun = cpu::of_process();
+    let done: Done = part.ask(&Round::Closed { requests }).await?;
+    let spent = cpu::of_process().saturating_sub(begun);
+    Ok((cpu::micros(spent) / f64::from(done.requests), done))
+}

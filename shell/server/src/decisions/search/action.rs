@@ -1,0 +1,67 @@
+//! `POST /access/v1/search/action`: what an agent could do to a thing.
+
+use super::super::caller::Pep;
+use super::super::failed::Failed;
+use super::super::question::{Action, Context, Question, Resource, Subject, read};
+use super::page::Wanted;
+use super::{Results, link_of, search};
+use crate::installation::Installation;
+use axum::Json;
+use axum::body::Body;
+use axum::extract::State;
+use broker::foresee::could;
+use http::Request;
+use identity::Name;
+use serde_json::json;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// Answers.
+pub(in super::super) async fn answer(
+    State(installation): State<Arc<Installation>>,
+    Pep(service): Pep,
+    request: Request<Body>,
+) -> Result<Json<Results>, Failed> {
+    let place = installation.decisions.clone().try_acquire_owned();
+    let place = place.map_err(|_| Failed::Busy)?;
+    let members = read(request).await?;
+    search(installation, move |installation, world| {
+        let _place = place;
+        let subject = Subject::of(&members, false)?;
+        let resource = Resource::of(&members, false)?;
+        let context = Context::of(&members)?;
+        let wanted = Wanted::of(&members)?;
+        let link = link_of(installation, world, &service, &subject)?;
+        let (Ok(kind), Some(link)) = (resource.kind.parse::<Name>(), link) else {
+            return Ok(Results::none());
+        };
+        let actions: BTreeSet<String> = service
+            .upstreams(world)
+            .flat_map(|upstream| &upstream.routes)
+            .filter(|route| route.resource_type == kind)
+            .map(|route| route.action.to_string())
+            .collect();
+        let now = installation.clock.now();
+        Ok(Results::among(&wanted, actions, |name| {
+            let question = Question {
+                subject,
+                action: Action {
+                    name,
+                    properties: None,
+                },
+                resource,
+                context: context.clone(),
+            };
+            let names = question.names()?;
+            let described = question.described(&names);
+            // An action of several services is possible where it is possible at any.
+            let audience = context.audience.as_ref();
+            service
+                .upstreams(world)
+                .filter(|upstream| audience.is_none_or(|audience| upstream.audience == *audience))
+                .any(|upstream| could(world, &link, upstream, &described, None, now))
+                .then(|| json!({"name": name}))
+        }))
+    })
+    .await
+}
