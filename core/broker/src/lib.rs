@@ -8,6 +8,7 @@ pub mod admin;
 pub mod attest;
 pub mod behalf;
 pub mod chain;
+pub mod consent;
 pub mod directory;
 pub mod draft;
 pub mod draw;

@@ -5,7 +5,7 @@
 //! a Change of an unknown kind is refused when it is read, never skipped.
 
 use super::{
-    Account, Agent, AgentState, ContractRecord, Directory, Instance, Invite, JoinToken, LaunchSpec,
+    Account, Agent, AgentState, Consent, ContractRecord, Directory, Instance, Invite, JoinToken, LaunchSpec,
     NodeRecord, Org, Passkey, Principal, PublicKey, Registration, Revocation, Session, Task, TrustSource,
     User,
 };
@@ -154,6 +154,17 @@ pub enum Change {
         /// Its name for them.
         subject: String,
     },
+    /// What a user said about agents that act for them, all of it.
+    ConsentSet(Consent),
+    /// Whether agents need the own yes of an issuer's users.
+    ConsentRequired {
+        /// The org.
+        org: OrgId,
+        /// The issuer.
+        issuer: String,
+        /// Whether they do.
+        asked: bool,
+    },
     /// An issuer of users' tokens and its keys.
     TrustSourceSet(TrustSource),
     /// The opposite.
@@ -217,6 +228,8 @@ impl Change {
             | Self::DirectorySet(_)
             | Self::UserSet(_)
             | Self::UserRemoved { .. }
+            | Self::ConsentSet(_)
+            | Self::ConsentRequired { .. }
             | Self::TrustSourceSet(_)
             | Self::TrustSourceRemoved { .. }
             | Self::NodeRemoved { .. }
@@ -264,10 +277,12 @@ impl Change {
             | Self::TaskClosed { org, .. }
             | Self::TaskDeclassified { org, .. }
             | Self::UserRemoved { org, .. }
+            | Self::ConsentRequired { org, .. }
             | Self::TrustSourceRemoved { org, .. }
             | Self::InstanceClosed { org, .. } => Some(*org),
             Self::DirectorySet(directory) => Some(directory.org),
             Self::UserSet(user) => Some(user.org),
+            Self::ConsentSet(consent) => Some(consent.org),
             Self::TrustSourceSet(source) => Some(source.org),
             Self::Revoked(revocation) => revocation.org,
             Self::Founded { .. }
@@ -358,6 +373,8 @@ impl Change {
             | Self::DirectorySet(_)
             | Self::UserSet(_)
             | Self::UserRemoved { .. }
+            | Self::ConsentSet(_)
+            | Self::ConsentRequired { .. }
             | Self::TrustSourceSet(_)
             | Self::TrustSourceRemoved { .. }
             | Self::InstanceClosed { .. }
