@@ -16,20 +16,37 @@ use std::collections::BTreeSet;
 /// Longest time that a user can say yes for, in seconds: ninety days, and then they are asked again.
 pub const GIVEN_SECS_MAX: u64 = 90 * 86_400;
 
-/// What an agent could do for a user by what the org says about them, at `now`: rights of this agent alone.
-pub fn envelope(world: &World, org: OrgId, account: &Account, agent: &Name, now: UnixTime) -> Vec<UserRight> {
+/// What may be done for a user at `now` by what the org says about them, and by what their issuer says as far as the org
+/// gave it a meaning.
+pub fn rights_of(world: &World, org: OrgId, account: &Account, now: UnixTime) -> Vec<UserRight> {
     let scope = OrgScope::Only(org);
-    if world.trust_source(scope, org, &account.issuer).is_none() {
+    let Account { issuer, subject } = account;
+    let Some(source) = world.trust_source(scope, org, issuer) else {
         return Vec::new();
-    }
-    let user = world.user(scope, org, &account.issuer, &account.subject);
-    let rights = user.filter(|user| now < user.expires_at).into_iter();
-    rights
-        .flat_map(|user| &user.rights)
+    };
+    let user = world.user(scope, org, issuer, subject);
+    let own = user.filter(|user| now < user.expires_at).into_iter();
+    let claimed = world.claimed(scope, org, issuer, subject);
+    let claimed = claimed.filter(|claimed| now < claimed.until).into_iter();
+    let table = source.rights.as_ref().map(|rights| &rights.values);
+    let by_claim = claimed
+        .flat_map(|claimed| &claimed.values)
+        .filter_map(|value| table.and_then(|table| table.get(value)))
+        .flatten();
+    own.flat_map(|user| &user.rights)
+        .chain(by_claim)
+        .cloned()
+        .collect()
+}
+
+/// The part of that which is for one agent.
+pub fn envelope(world: &World, org: OrgId, account: &Account, agent: &Name, now: UnixTime) -> Vec<UserRight> {
+    rights_of(world, org, account, now)
+        .into_iter()
         .filter(|right| right.agents.contains(agent))
         .map(|right| UserRight {
             agents: BTreeSet::from([agent.clone()]),
-            ..right.clone()
+            ..right
         })
         .collect()
 }

@@ -4,11 +4,11 @@ use broker::World;
 use broker::chain::LinkInForce;
 use broker::enforce::{Call, CallPermit, Live, arguments, enforce};
 use broker::upstream::{Mapped, Upstream};
-use broker::world::{Agent, ContractRecord};
+use broker::world::ContractRecord;
 use broker::{Draw, Fresh, Outcome};
 use credential::AccessTokenClaims;
 use credential::dpop::{Caller, CallerKind};
-use identity::{Digest, OrgScope};
+use identity::Digest;
 use policy::{Compiled, Contract};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -42,14 +42,13 @@ pub(crate) enum NotJudged {
 }
 
 impl Judge {
-    /// An agent with the contract that it acts under.
-    fn link(&self, world: &World, agent: &Arc<Agent>) -> Option<LinkInForce> {
-        let record = world.contract(OrgScope::Only(agent.org), &agent.contract)?;
-        Some(LinkInForce {
-            agent: agent.clone(),
-            record: record.clone(),
-            compiled: self.compiled(record)?,
-        })
+    /// The agents of a chain with the contracts that they act under.
+    pub(crate) fn links(&self, world: &World, live: &Live) -> Result<Vec<LinkInForce>, NotJudged> {
+        let compiled = |record: &Arc<ContractRecord>| self.compiled(record).ok_or(NotJudged::NoContract);
+        let agents = live.agents().iter();
+        agents
+            .map(|agent| LinkInForce::of(world, agent, compiled).unwrap_or(Err(NotJudged::NoContract)))
+            .collect()
     }
 
     fn compiled(&self, record: &ContractRecord) -> Option<Arc<Compiled>> {
@@ -77,19 +76,15 @@ impl Judge {
         &self,
         world: &World,
         live: &Live,
+        links: &[LinkInForce],
         fresh: Fresh,
         received: &Received<'_>,
         draw: &mut Draw<'_>,
-    ) -> Result<(Outcome<CallPermit>, Reservation), NotJudged> {
+    ) -> (Outcome<CallPermit>, Reservation) {
         let token = received.token;
-        let links: Vec<LinkInForce> = live
-            .agents()
-            .iter()
-            .map(|agent| self.link(world, agent).ok_or(NotJudged::NoContract))
-            .collect::<Result<_, _>>()?;
         let reservation = arguments(received.mapped, |arguments| {
             self.ledger.gather(&Request {
-                links: &links,
+                links,
                 task: live.task(),
                 instance: token.instance,
                 audience: &received.upstream.audience,
@@ -108,7 +103,7 @@ impl Judge {
             method: received.method,
             path: received.path,
             caller: received.caller.map(recorded),
-            links: &links,
+            links,
             gathered: reservation.gathered(),
         };
         let outcome = enforce(world, live, fresh, &call, draw);
@@ -117,7 +112,7 @@ impl Judge {
             Outcome::Granted(plan) => self.ledger.see(plan.proof().seen()),
             Outcome::Refused(_) => self.ledger.denied(reservation.gathered(), draw.now()),
         }
-        Ok((outcome, reservation))
+        (outcome, reservation)
     }
 }
 

@@ -5,14 +5,15 @@
 //! a Change of an unknown kind is refused when it is read, never skipped.
 
 use super::{
-    Account, Agent, AgentState, Consent, ContractRecord, Directory, Instance, Invite, JoinToken, LaunchSpec,
-    NodeRecord, Org, Passkey, Principal, PublicKey, Registration, Revocation, Session, Task, TrustSource,
-    User,
+    Account, Agent, AgentState, Claimed, Consent, ContractRecord, Directory, Instance, Invite, JoinToken,
+    LaunchSpec, NodeRecord, Org, Passkey, Principal, PublicKey, Registration, Revocation, Session, Task,
+    TrustSource, User,
 };
+use crate::ledger::TrailKey;
 use crate::upstream::Upstream;
 use identity::{
-    AgentId, Digest, InstanceId, Name, NodeId, OrgId, OrgScope, Revision, SessionId, TaskId, TrustDomain,
-    UnixTime, UpstreamId,
+    AgentId, Digest, InstanceId, LogId, Name, NodeId, OrgId, OrgScope, Revision, SessionId, TaskId,
+    TrustDomain, UnixTime, UpstreamId,
 };
 use serde::{Deserialize, Serialize};
 
@@ -165,6 +166,8 @@ pub enum Change {
         /// Whether they do.
         asked: bool,
     },
+    /// What an issuer's token says of a user, in words that the org gave a meaning.
+    UserClaimed(Claimed),
     /// An issuer of users' tokens and its keys.
     TrustSourceSet(TrustSource),
     /// The opposite.
@@ -182,6 +185,28 @@ pub enum Change {
         instance: InstanceId,
         /// Its org.
         org: OrgId,
+    },
+    /// A gateway counts the calls of these from here on, as far as nobody does: who asks first has it.
+    Homed {
+        /// Their org.
+        org: OrgId,
+        /// The number of the gateway's own log.
+        log: LogId,
+        /// Task trees, instances and agents.
+        of: Vec<TrailKey>,
+        /// What was counted before then is not known at the gateway; 0 for the first time.
+        since: UnixTime,
+    },
+    /// A gateway counts no calls of these any more.
+    HomeLeft {
+        /// Their org.
+        org: OrgId,
+        /// The number of the gateway's own log.
+        log: LogId,
+        /// Agents: tasks and processes end with their home.
+        of: Vec<TrailKey>,
+        /// From when on another gateway may.
+        since: UnixTime,
     },
     /// Refuse everything of one kind and value that was decided before this Change.
     Revoked(Revocation),
@@ -253,6 +278,9 @@ impl Change {
             | Self::TaskOpened(_)
             | Self::TaskDeclassified { .. }
             | Self::InstanceOpened(_)
+            | Self::Homed { .. }
+            | Self::HomeLeft { .. }
+            | Self::UserClaimed(_)
             | Self::RevocationsForgotten { .. }
             | Self::KeyPublished(_)
             | Self::JoinTokenCreated(_)
@@ -279,10 +307,13 @@ impl Change {
             | Self::UserRemoved { org, .. }
             | Self::ConsentRequired { org, .. }
             | Self::TrustSourceRemoved { org, .. }
+            | Self::Homed { org, .. }
+            | Self::HomeLeft { org, .. }
             | Self::InstanceClosed { org, .. } => Some(*org),
             Self::DirectorySet(directory) => Some(directory.org),
             Self::UserSet(user) => Some(user.org),
             Self::ConsentSet(consent) => Some(consent.org),
+            Self::UserClaimed(claimed) => Some(claimed.org),
             Self::TrustSourceSet(source) => Some(source.org),
             Self::Revoked(revocation) => revocation.org,
             Self::Founded { .. }
@@ -375,9 +406,12 @@ impl Change {
             | Self::UserRemoved { .. }
             | Self::ConsentSet(_)
             | Self::ConsentRequired { .. }
+            | Self::UserClaimed(_)
             | Self::TrustSourceSet(_)
             | Self::TrustSourceRemoved { .. }
             | Self::InstanceClosed { .. }
+            | Self::Homed { .. }
+            | Self::HomeLeft { .. }
             | Self::Revoked(_)
             | Self::RevocationsForgotten { .. }
             | Self::KeyPublished(_)

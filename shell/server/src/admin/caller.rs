@@ -39,9 +39,8 @@ impl FromRequestParts<Arc<Plane>> for Caller {
 
     async fn from_request_parts(parts: &mut Parts, plane: &Arc<Plane>) -> Result<Self, Refused> {
         // On the socket the kernel says who it is; on the people's listener the session of the request does.
-        let evidence = match parts.extensions.get::<PeerEvidence>().copied() {
-            Some(evidence) => evidence,
-            None => return visiting(parts),
+        let Some(evidence) = parts.extensions.get::<PeerEvidence>().copied() else {
+            return visiting(parts);
         };
         let world = plane.installation.store.world();
         authenticate(&world, evidence)

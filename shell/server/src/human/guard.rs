@@ -79,8 +79,9 @@ fn judge(human: &HumanPlane, request: &Request) -> Result<(), (&'static str, Ref
     if is_of_this_site(human, request.method(), headers, at_terminal) {
         let is_api = request.uri().path().starts_with("/v1");
         let json = text(headers, header::CONTENT_TYPE).is_some_and(|it| it.starts_with("application/json"));
-        let scripted = headers.contains_key(OURS);
-        if is_api && !request.method().is_safe() && !at_terminal && !(json && scripted) {
+        let scripted = json && headers.contains_key(OURS);
+        let changes = !request.method().is_safe() && !at_terminal;
+        if is_api && changes && !scripted {
             return said(
                 "PEOPLE_NOT_SCRIPTED",
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,

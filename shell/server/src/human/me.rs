@@ -8,7 +8,7 @@ use audit::event::{Commitment, Ruling};
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use broker::World;
-use broker::consent::{self, envelope};
+use broker::consent::{self, envelope, rights_of};
 use broker::world::{Account, Given, UserRight};
 use identity::{Name, OrgId, OrgScope, UnixTime};
 use maud::{Markup, html};
@@ -54,8 +54,8 @@ fn all(world: &World, account: &Account, now: UnixTime) -> Vec<Acting> {
         let user = world.user(scope, org, &account.issuer, &account.subject);
         let said = world.said(scope, org, &account.issuer, &account.subject);
         let consent = said.consent.as_deref();
-        let by_org = user.into_iter().flat_map(|user| &user.rights);
-        let mut agents: BTreeSet<Name> = by_org.flat_map(|right| right.agents.clone()).collect();
+        let by_org = rights_of(world, org, account, now);
+        let mut agents: BTreeSet<Name> = by_org.into_iter().flat_map(|right| right.agents).collect();
         agents.extend(
             consent
                 .into_iter()

@@ -91,6 +91,7 @@ impl Setting {
             org: place.org,
             issuer: self.op.issuer.clone(),
             audience: "tabard".into(),
+            rights: None,
             keys: format!(
                 "{{\"keys\":[{}]}}",
                 Jwk::bare(self.op.key.public.clone()).to_json()

@@ -286,7 +286,7 @@ async fn redeem(
             ));
         }
         let code = Code {
-            code: returned
+            text: returned
                 .code
                 .as_deref()
                 .filter(|_| returned.error.is_none())

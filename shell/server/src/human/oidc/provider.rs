@@ -133,7 +133,7 @@ impl Providers {
 
 /// A code, and what proves that it is of our login.
 pub(super) struct Code<'a> {
-    pub(super) code: &'a str,
+    pub(super) text: &'a str,
     pub(super) verifier: &'a str,
     pub(super) nonce: &'a str,
     pub(super) redirect_uri: &'a str,
@@ -176,7 +176,7 @@ impl Known {
     async fn trade(&self, provider: &Provider, code: &Code<'_>) -> Result<String, ProviderError> {
         let mut form = vec![
             ("grant_type", "authorization_code"),
-            ("code", code.code),
+            ("code", code.text),
             ("redirect_uri", code.redirect_uri),
             ("code_verifier", code.verifier),
         ];
@@ -250,7 +250,8 @@ fn encode(text: &str) -> String {
         if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
             out.push(char::from(byte));
         } else {
-            out.push_str(&format!("%{byte:02X}"));
+            let digit = |nibble: u8| char::from_digit(u32::from(nibble), 16).unwrap_or('0');
+            out.extend(['%', digit(byte >> 4), digit(byte & 15)].map(|it| it.to_ascii_uppercase()));
         }
     }
     out
