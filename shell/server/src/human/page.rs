@@ -176,7 +176,7 @@ mod tests {
         assert!(!page.contains("<script>alert"), "{page}");
         assert!(!page.contains("<img"), "{page}");
         assert!(!page.contains(r#"title="</title>"#), "{page}");
-        assert_eq!(page.matches("&lt;script&gt;").count(), 4, "{page}");
+        assert_eq!(page.matches("&lt;script&gt;").count(), 5, "{page}");
     }
 
     #[test]
