@@ -45,6 +45,7 @@ impl Live {
         let ext_authz = free_address()?;
         command.args(["dev", "--listen", &free_address()?, "--gateway", &free_address()?]);
         command.args(["--ext-authz", &ext_authz]);
+        command.args(["--people", &free_address()?]);
         command.stdin(Stdio::null()).stdout(log).stderr(also);
         confine(&mut command, &home, &path);
         let child = command

@@ -6,7 +6,7 @@
 use crate::facts;
 use crate::ledger::{Gathered, TrailKey};
 use crate::world::directory::holds;
-use crate::world::{Agent, Claimed, ContractRecord, Task, TrustSource, User, UserRight, World};
+use crate::world::{Agent, Claimed, ContractRecord, Said, Task, TrustSource, User, UserRight, World};
 use audit::event::{Commitment, CommitmentKey};
 use identity::{Actor, ActorChain, ActorKind, Audience, Name, OrgScope, SpiffeId, UnixTime};
 use policy::contract::TrustedFrom;
@@ -67,6 +67,8 @@ pub struct Party {
     pub actor: Actor,
     /// What the org itself says of them; `None` gives no right.
     pub user: Option<Arc<User>>,
+    /// What they say themselves about agents that act for them.
+    pub said: Said,
     /// What their issuer says of them, and what that is worth; `None` gives no right.
     pub claimed: Option<(Arc<Claimed>, Arc<TrustSource>)>,
 }
@@ -139,6 +141,7 @@ pub fn parties(world: &World, scope: OrgScope, chain: &ActorChain) -> Result<Par
                     actor: actor.clone(),
                     user: source.and_then(|_| user_of()),
                     claimed: claimed.cloned().zip(source.cloned()),
+                    said: world.said(scope, org, &actor.issuer, &actor.id),
                 });
             }
             ActorKind::User | ActorKind::Service => return Err(Reason::IdentityRevoked),
@@ -227,7 +230,8 @@ impl Asked<'_> {
             let user = parties.user.as_ref().map(|party| UserFacts {
                 id: user_name.as_deref().unwrap_or_default(),
                 groups: &groups,
-                entitled: party.may(&link.agent.name, audience, action, tenant, now),
+                entitled: party.may(&link.agent.name, audience, action, tenant, now)
+                    && party.said.lets(&link.agent.name, audience, action, tenant, now),
             });
             all.push(Facts {
                 agent: link.agent.id,

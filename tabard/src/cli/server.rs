@@ -80,8 +80,10 @@ pub(super) fn run(command: &ServerCommand, page: &Page) -> Result<Exit, Failure>
         let (stop, stopped) = watch::channel(false);
         let installation = running.installation().clone();
         let socket = installation.config.admin_socket.clone();
+        let people = running.people().await.map_err(|error| failed("START")(&error))?;
         let parts = AdminParts {
             installation,
+            people,
             journals: Vec::new(),
             members: Vec::new(),
             socket,
@@ -113,6 +115,7 @@ pub(crate) fn context_of(running: &Running) -> Result<Context, Failure> {
     Ok(Context {
         admin_socket: Some(config.admin_socket.clone()),
         issuer: config.issuer.as_str().to_owned(),
+        people: config.people.as_ref().map(|people| people.url.to_string()),
         ca_pin: Digest::from_bytes(pin),
         ca_file: config.data_dir.join(server::serve::ROOT_PEM),
         log_vkey: Some(
@@ -131,12 +134,6 @@ fn founder(org: Name, uid: Option<u32>) -> Result<Founder, Failure> {
         .map_err(|error: identity::NameError| Failure::new("FOUNDER", error.to_string()))?;
     Ok(Founder {
         org,
-        admin: Principal {
-            name,
-            uid,
-            roles: [Role::Admin].into(),
-            org: None,
-            assurance: "uid".to_owned(),
-        },
+        admin: Principal::with_uid(name, uid, [Role::Admin].into(), "uid".to_owned()),
     })
 }

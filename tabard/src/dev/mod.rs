@@ -15,6 +15,7 @@ use identity::{LogId, Name, Secret};
 use inventory::Demo;
 use node::calls::GatewayAddress;
 use places::Places;
+use server::config::People;
 use server::keys::{Kek, LogKey};
 use server::{Config, Founder, Opening, Server};
 use std::net::SocketAddr;
@@ -42,6 +43,9 @@ pub(crate) struct DevArgs {
     /// Where services' own proxies ask for decisions (Envoy's ext_authz); nowhere if missing
     #[arg(long, value_name = "ADDR")]
     ext_authz: Option<SocketAddr>,
+    /// Where people come in, under the name localhost
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7444")]
+    people: SocketAddr,
     /// Forget everything and begin anew
     #[arg(long)]
     reset: bool,
@@ -65,7 +69,8 @@ pub(crate) fn dev(args: &DevArgs) -> Result<(), Failure> {
 
 async fn serve(args: &DevArgs) -> Result<(), String> {
     let begun = Instant::now();
-    for address in [args.listen, args.gateway].into_iter().chain(args.ext_authz) {
+    let open = [args.listen, args.gateway, args.people];
+    for address in open.into_iter().chain(args.ext_authz) {
         if !address.ip().is_loopback() {
             return Err(format!(
                 "{address} is not loopback: `tabard dev` is never exposed; use `tabard server`"
@@ -134,17 +139,12 @@ async fn start(args: &DevArgs, places: &Places) -> Result<Running, String> {
         kek: places.kek.clone(),
         checkpoint_copy: places.checkpoint.clone(),
         admin_socket: places.admin_socket(),
+        people: Some(people(args)?),
         connections_max: 4096,
         exchanges_max: 512,
     };
     let name = |text: &str| text.parse::<Name>().map_err(|error| say(&error));
-    let admin = Principal {
-        name: name("you")?,
-        uid,
-        roles: [Role::Admin].into(),
-        org: None,
-        assurance: "dev".to_owned(),
-    };
+    let admin = Principal::with_uid(name("you")?, uid, [Role::Admin].into(), "dev".to_owned());
     let opening = Opening {
         config,
         clock: server::clock::Clock::system(),
@@ -232,8 +232,10 @@ async fn start(args: &DevArgs, places: &Places) -> Result<Running, String> {
     };
     parts::start_node(&node, sockets, stopped.clone(), &mut tasks).await?;
 
+    let people = server.people().await.map_err(|error| say(&error))?;
     let admin = server::admin::AdminParts {
         installation: installation.clone(),
+        people,
         journals: vec![journal],
         members: [&gateway, &node]
             .iter()
@@ -249,6 +251,11 @@ async fn start(args: &DevArgs, places: &Places) -> Result<Running, String> {
         admin_socket: Some(places.admin_socket()),
         launch_socket: Some(places.launch_socket()),
         issuer: server.issuer().to_owned(),
+        people: installation
+            .config
+            .people
+            .as_ref()
+            .map(|people| people.url.to_string()),
         ca_file: places.server().join(server::serve::ROOT_PEM),
         ca_pin: identity::Digest::from_bytes(credential::sha256(&root)),
         log_vkey: Some(installation.keys.log().vkey().map_err(|error| say(&error))?),
@@ -260,6 +267,15 @@ async fn start(args: &DevArgs, places: &Places) -> Result<Running, String> {
         stop,
         tasks,
     })
+}
+
+/// Passkeys belong to a name; on this host that is `localhost`.
+fn people(args: &DevArgs) -> Result<People, String> {
+    let url = format!("https://localhost:{}", args.people.port());
+    let url = url
+        .parse()
+        .map_err(|error: server::config::IssuerError| error.to_string())?;
+    Ok(People::at(args.people, url))
 }
 
 /// Where everything is, and what to try.
@@ -279,6 +295,10 @@ fn banner(args: &DevArgs, places: &Places, running: &Running, begun: Instant) {
             running.server.issuer()
         ),
         format!("  gateway   http://{}", args.gateway),
+        format!(
+            "  people    https://localhost:{}    (first: tabard principal invite you)",
+            args.people.port()
+        ),
         format!(
             "  workload  unix://{}    (SPIFFE Workload API)",
             places.workload_socket().display()

@@ -94,6 +94,7 @@ fn full() -> Event {
         ]
         .into(),
         human: Some(Human {
+            session: None,
             assurance: Some("dev".into()),
             name: Some(key().commit(Commitment::USER, "anna@example.org")),
             role: Some("operator".into()),

@@ -5,14 +5,15 @@
 //! a Change of an unknown kind is refused when it is read, never skipped.
 
 use super::{
-    Agent, AgentState, Claimed, ContractRecord, Directory, Instance, JoinToken, LaunchSpec, NodeRecord, Org,
-    Principal, PublicKey, Registration, Revocation, Task, TrustSource, User,
+    Account, Agent, AgentState, Claimed, Consent, ContractRecord, Directory, Instance, Invite, JoinToken,
+    LaunchSpec, NodeRecord, Org, Passkey, Principal, PublicKey, Registration, Revocation, Session, Task,
+    TrustSource, User,
 };
 use crate::ledger::TrailKey;
 use crate::upstream::Upstream;
 use identity::{
-    AgentId, Digest, InstanceId, LogId, Name, NodeId, OrgId, OrgScope, Revision, TaskId, TrustDomain,
-    UnixTime, UpstreamId,
+    AgentId, Digest, InstanceId, LogId, Name, NodeId, OrgId, OrgScope, Revision, SessionId, TaskId,
+    TrustDomain, UnixTime, UpstreamId,
 };
 use serde::{Deserialize, Serialize};
 
@@ -31,8 +32,63 @@ pub enum Change {
     },
     /// A new org.
     OrgCreated(Org),
-    /// A person or script who may administer, known by a uid of this host.
+    /// A person or script who may administer, with all their roles and ways in.
     PrincipalAdded(Principal),
+    /// The opposite. Their sessions and invites end with them.
+    PrincipalRemoved {
+        /// Their name.
+        name: Name,
+    },
+    /// A one-time link by which a principal enrols a way in (only its digest).
+    InviteCreated(Invite),
+    /// A principal comes in by an account at an identity provider from now on.
+    AccountLinked {
+        /// Who.
+        principal: Name,
+        /// Which account.
+        account: Account,
+        /// Digest of the invite that was spent on it.
+        spent: Option<Digest>,
+    },
+    /// The opposite. Sessions that it opened end.
+    AccountUnlinked {
+        /// Who.
+        principal: Name,
+        /// Which account.
+        account: Account,
+    },
+    /// A principal comes in by a passkey from now on.
+    PasskeyEnrolled {
+        /// Who.
+        principal: Name,
+        /// Which passkey.
+        passkey: Passkey,
+        /// Digest of the invite that was spent on it.
+        spent: Option<Digest>,
+    },
+    /// The opposite. Sessions that it opened end.
+    PasskeyRemoved {
+        /// Who.
+        principal: Name,
+        /// Its credential id.
+        credential: Vec<u8>,
+    },
+    /// A passkey was used: its counter never goes back.
+    PasskeyUsed {
+        /// Who.
+        principal: Name,
+        /// Its credential id.
+        credential: Vec<u8>,
+        /// The counter of the assertion.
+        counter: u32,
+    },
+    /// A session began, or goes on under a new secret: the one of the same id before it is gone.
+    SessionOpened(Session),
+    /// A session ended.
+    SessionClosed {
+        /// Which.
+        session: SessionId,
+    },
     /// A new agent, with its contract already published.
     AgentRegistered(Agent),
     /// Owner, purpose, contract or expiry of an agent changed.
@@ -98,6 +154,17 @@ pub enum Change {
         issuer: String,
         /// Its name for them.
         subject: String,
+    },
+    /// What a user said about agents that act for them, all of it.
+    ConsentSet(Consent),
+    /// Whether agents need the own yes of an issuer's users.
+    ConsentRequired {
+        /// The org.
+        org: OrgId,
+        /// The issuer.
+        issuer: String,
+        /// Whether they do.
+        asked: bool,
     },
     /// What an issuer's token says of a user, in words that the org gave a meaning.
     UserClaimed(Claimed),
@@ -186,13 +253,24 @@ impl Change {
             | Self::DirectorySet(_)
             | Self::UserSet(_)
             | Self::UserRemoved { .. }
+            | Self::ConsentSet(_)
+            | Self::ConsentRequired { .. }
             | Self::TrustSourceSet(_)
             | Self::TrustSourceRemoved { .. }
             | Self::NodeRemoved { .. }
+            | Self::PrincipalAdded(_)
+            | Self::PrincipalRemoved { .. }
+            | Self::AccountUnlinked { .. }
+            | Self::PasskeyRemoved { .. }
+            | Self::SessionClosed { .. }
             | Self::KeyRetired { .. } => true,
             Self::Founded { .. }
             | Self::OrgCreated(_)
-            | Self::PrincipalAdded(_)
+            | Self::InviteCreated(_)
+            | Self::AccountLinked { .. }
+            | Self::PasskeyEnrolled { .. }
+            | Self::PasskeyUsed { .. }
+            | Self::SessionOpened(_)
             | Self::AgentRegistered(_)
             | Self::RegistrationAdded(_)
             | Self::ContractPublished(_)
@@ -227,17 +305,28 @@ impl Change {
             | Self::TaskClosed { org, .. }
             | Self::TaskDeclassified { org, .. }
             | Self::UserRemoved { org, .. }
+            | Self::ConsentRequired { org, .. }
             | Self::TrustSourceRemoved { org, .. }
             | Self::Homed { org, .. }
             | Self::HomeLeft { org, .. }
             | Self::InstanceClosed { org, .. } => Some(*org),
             Self::DirectorySet(directory) => Some(directory.org),
             Self::UserSet(user) => Some(user.org),
+            Self::ConsentSet(consent) => Some(consent.org),
             Self::UserClaimed(claimed) => Some(claimed.org),
             Self::TrustSourceSet(source) => Some(source.org),
             Self::Revoked(revocation) => revocation.org,
             Self::Founded { .. }
             | Self::PrincipalAdded(_)
+            | Self::PrincipalRemoved { .. }
+            | Self::InviteCreated(_)
+            | Self::AccountLinked { .. }
+            | Self::AccountUnlinked { .. }
+            | Self::PasskeyEnrolled { .. }
+            | Self::PasskeyRemoved { .. }
+            | Self::PasskeyUsed { .. }
+            | Self::SessionOpened(_)
+            | Self::SessionClosed { .. }
             | Self::RevocationsForgotten { .. }
             | Self::KeyPublished(_)
             | Self::KeyRetired { .. }
@@ -251,6 +340,15 @@ impl Change {
     pub fn is_for(&self, scope: OrgScope) -> bool {
         match self {
             Self::PrincipalAdded(_)
+            | Self::PrincipalRemoved { .. }
+            | Self::InviteCreated(_)
+            | Self::AccountLinked { .. }
+            | Self::AccountUnlinked { .. }
+            | Self::PasskeyEnrolled { .. }
+            | Self::PasskeyRemoved { .. }
+            | Self::PasskeyUsed { .. }
+            | Self::SessionOpened(_)
+            | Self::SessionClosed { .. }
             | Self::JoinTokenCreated(_)
             | Self::NodeJoined { .. }
             | Self::NodeRemoved { .. } => scope == OrgScope::Every,
@@ -283,6 +381,15 @@ impl Change {
             }
             Self::Founded { .. }
             | Self::PrincipalAdded(_)
+            | Self::PrincipalRemoved { .. }
+            | Self::InviteCreated(_)
+            | Self::AccountLinked { .. }
+            | Self::AccountUnlinked { .. }
+            | Self::PasskeyEnrolled { .. }
+            | Self::PasskeyRemoved { .. }
+            | Self::PasskeyUsed { .. }
+            | Self::SessionOpened(_)
+            | Self::SessionClosed { .. }
             | Self::AgentUpdated(_)
             | Self::AgentStateSet { .. }
             | Self::LaunchSpecSet(_)
@@ -297,6 +404,8 @@ impl Change {
             | Self::DirectorySet(_)
             | Self::UserSet(_)
             | Self::UserRemoved { .. }
+            | Self::ConsentSet(_)
+            | Self::ConsentRequired { .. }
             | Self::UserClaimed(_)
             | Self::TrustSourceSet(_)
             | Self::TrustSourceRemoved { .. }

@@ -7,6 +7,7 @@ mod agent;
 mod apply;
 mod change;
 mod claimed;
+mod consent;
 mod contract;
 pub mod directory;
 mod home;
@@ -14,6 +15,7 @@ mod key;
 mod member;
 mod org;
 mod revocation;
+mod session;
 mod task;
 mod trust;
 mod user;
@@ -21,6 +23,7 @@ mod user;
 pub use agent::{Agent, AgentState, ArgvRule, Instance, LaunchSpec, MeasuredRoot, Registration, VisiblePath};
 pub use change::Change;
 pub use claimed::Claimed;
+pub use consent::{Consent, Given, Said};
 pub use contract::ContractRecord;
 pub use directory::Directory;
 pub use home::Home;
@@ -28,6 +31,7 @@ pub use key::{KeyClass, PublicKey};
 pub use member::{JoinToken, MemberRole, NodeRecord};
 pub use org::{Org, Principal, Role};
 pub use revocation::{Revocation, Target};
+pub use session::{Account, Invite, Passkey, Session, Surface, WayIn};
 pub use task::{Opener, OpenerKind, Task};
 pub use trust::{ClaimRights, TrustSource};
 pub use user::{User, UserRight};
@@ -60,7 +64,12 @@ pub struct World {
     founded: Option<Founding>,
     orgs: IdMap<OrgId, Arc<Org>>,
     org_names: Ordered<Name, OrgId>,
-    principals: Ordered<u32, Arc<Principal>>,
+    principals: Ordered<Name, Arc<Principal>>,
+    principal_uids: Ordered<u32, Name>,
+    principal_accounts: Ordered<Account, Name>,
+    principal_passkeys: Ordered<Vec<u8>, Name>,
+    invites: Ordered<Digest, Arc<Invite>>,
+    sessions: Ordered<Digest, Arc<Session>>,
     agents: IdMap<AgentId, Arc<Agent>>,
     agent_names: Ordered<(OrgId, Name), AgentId>,
     agent_spiffe_ids: Ordered<SpiffeId, AgentId>,
@@ -77,6 +86,9 @@ pub struct World {
     users: Ordered<(OrgId, String, String), Arc<User>>,
     #[serde(default)]
     trust_sources: Ordered<(OrgId, String), Arc<TrustSource>>,
+    consents: Ordered<(OrgId, String, String), Arc<Consent>>,
+    // Issuers whose users are asked themselves.
+    consent_asked: Ordered<(OrgId, String), ()>,
     claimed: Ordered<(OrgId, String, String), Arc<Claimed>>,
     instances: IdMap<InstanceId, Arc<Instance>>,
     #[serde(default)]
@@ -133,15 +145,47 @@ impl World {
         self.orgs.values().filter(move |org| scope.holds(org.id))
     }
 
+    /// A principal by name.
+    pub fn principal(&self, name: &Name) -> Option<&Arc<Principal>> {
+        self.principals.get(name)
+    }
     /// The principal that a uid of this host maps to.
-    pub fn principal(&self, uid: u32) -> Option<&Arc<Principal>> {
-        self.principals.get(&uid)
+    pub fn principal_with_uid(&self, uid: u32) -> Option<&Arc<Principal>> {
+        self.principal_uids
+            .get(&uid)
+            .and_then(|name| self.principal(name))
+    }
+    /// The principal that comes in by that account.
+    pub fn principal_with_account(&self, account: &Account) -> Option<&Arc<Principal>> {
+        self.principal_accounts
+            .get(account)
+            .and_then(|name| self.principal(name))
+    }
+    /// The principal that comes in by the passkey of that credential id.
+    pub fn principal_with_passkey(&self, credential: &[u8]) -> Option<&Arc<Principal>> {
+        self.principal_passkeys
+            .get(credential)
+            .and_then(|name| self.principal(name))
+    }
+    /// An unspent invite by the digest of its secret.
+    pub fn invite(&self, digest: &Digest) -> Option<&Arc<Invite>> {
+        self.invites.get(digest)
+    }
+    /// Every unspent invite in reach.
+    pub fn invites(&self, scope: OrgScope) -> impl Iterator<Item = &Arc<Invite>> {
+        self.invites.values().filter(move |it| reaches(scope, it.org))
+    }
+    /// A session by the digest of its secret. Whether it is still good is for [`crate::session`] to say.
+    pub fn session(&self, digest: &Digest) -> Option<&Arc<Session>> {
+        self.sessions.get(digest)
+    }
+    /// Every session in reach: those of the scope's org, and all for [`OrgScope::Every`].
+    pub fn sessions(&self, scope: OrgScope) -> impl Iterator<Item = &Arc<Session>> {
+        self.sessions.values().filter(move |it| reaches(scope, it.org))
     }
     /// Every principal in reach: those of the scope's org, and all for [`OrgScope::Every`].
     pub fn principals(&self, scope: OrgScope) -> impl Iterator<Item = &Arc<Principal>> {
-        self.principals
-            .values()
-            .filter(move |p| p.org.map_or(scope == OrgScope::Every, |org| scope.holds(org)))
+        self.principals.values().filter(move |p| reaches(scope, p.org))
     }
 
     /// An agent by id.
@@ -196,6 +240,20 @@ impl World {
     /// Every user in reach.
     pub fn users(&self, scope: OrgScope) -> impl Iterator<Item = &Arc<User>> {
         self.users.values().filter(move |user| scope.holds(user.org))
+    }
+    /// What a user said about agents that act for them, and whether the org asks them.
+    pub fn said(&self, scope: OrgScope, org: OrgId, issuer: &str, subject: &str) -> Said {
+        if !scope.holds(org) {
+            return Said {
+                consent: None,
+                asked: true,
+            };
+        }
+        let key = (org, issuer.to_owned(), subject.to_owned());
+        Said {
+            consent: self.consents.get(&key).cloned(),
+            asked: self.consent_asked.contains_key(&(org, issuer.to_owned())),
+        }
     }
     /// What an issuer's newest token said of a user.
     pub fn claimed(&self, scope: OrgScope, org: OrgId, issuer: &str, subject: &str) -> Option<&Arc<Claimed>> {
@@ -381,4 +439,9 @@ impl World {
     pub fn last_log(&self) -> u16 {
         self.nodes.values().map(|member| member.log).max().unwrap_or(0)
     }
+}
+
+/// Whether something of `org`, or of the installation, is in reach.
+fn reaches(scope: OrgScope, org: Option<OrgId>) -> bool {
+    org.map_or(scope == OrgScope::Every, |org| scope.holds(org))
 }

@@ -11,6 +11,7 @@ pub(crate) mod home;
 mod installation;
 mod isolation;
 mod neighbours;
+mod people;
 mod record;
 mod revocation;
 mod secrets;
