@@ -11,8 +11,8 @@ use audit::event::{Commitment, CommitmentKey};
 use identity::{Actor, ActorChain, ActorKind, Audience, Name, OrgScope, SpiffeId, UnixTime};
 use policy::contract::TrustedFrom;
 use policy::{
-    ChainLink, ChainVerdict, Compiled, Facts, FlowFacts, Link, Reason, UserFacts, Verdict, WorkflowFacts,
-    decide_chain,
+    ChainLink, ChainVerdict, Compiled, Exception, Facts, FlowFacts, Link, Reason, UserFacts, Verdict,
+    WorkflowFacts, decide_chain,
 };
 use std::sync::Arc;
 
@@ -25,6 +25,8 @@ pub struct LinkInForce {
     pub record: Arc<ContractRecord>,
     /// Its contract, as it is evaluated.
     pub compiled: Arc<Compiled>,
+    /// What it may do besides, for a while. Only what is under this very contract counts.
+    pub exceptions: Vec<Exception>,
 }
 
 /// The parties of a chain, looked up: its agents from the first to the current actor, and the user at its beginning.
@@ -201,6 +203,7 @@ impl Asked<'_> {
             .zip(&all)
             .map(|(link, facts)| ChainLink {
                 compiled: &link.compiled,
+                exceptions: &link.exceptions,
                 facts,
             })
             .collect();

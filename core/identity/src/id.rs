@@ -265,6 +265,8 @@ registry! {
     ApprovalId, Approval, "apr";
     /// One audit event.
     EventId, Event, "evt";
+    /// A right beyond a contract, for a while.
+    ExceptionId, Exception, "exc";
 }
 
 #[cfg(test)]

@@ -33,6 +33,7 @@ pub fn decide(compiled: &Compiled, facts: &Facts<'_>, now: UnixTime) -> Verdict 
             raises: raises(compiled, facts, None),
             steps: graph_steps(facts, compiled.contract().terms()),
             findings: Vec::new(),
+            exception: None,
             basis: Basis::Shadow(denial),
         });
     }
@@ -102,6 +103,7 @@ fn allowed(
         raises: raises(compiled, facts, Some(grant)),
         steps: graph_steps(facts, terms),
         findings: strays.then_some(Reason::OffWorkflow).into_iter().collect(),
+        exception: None,
     })
 }
 

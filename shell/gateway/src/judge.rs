@@ -8,8 +8,8 @@ use broker::world::{Agent, ContractRecord};
 use broker::{Draw, Fresh, Outcome};
 use credential::AccessTokenClaims;
 use credential::dpop::{Caller, CallerKind};
-use identity::{Digest, OrgScope};
-use policy::{Compiled, Contract};
+use identity::{Digest, ExceptionId, OrgScope, UnixTime};
+use policy::{Compiled, Contract, Exception};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use store::ledger::{Ledger, Request, Reservation, Wants};
@@ -21,6 +21,8 @@ const COMPILED_MAX: usize = 1024;
 #[derive(Default)]
 pub(crate) struct Judge {
     compiled: Mutex<HashMap<Digest, Arc<Compiled>>>,
+    /// By contract and exception: the same exception is under other limits once the contract is another.
+    exceptions: Mutex<HashMap<(Digest, ExceptionId), Exception>>,
     pub(crate) ledger: Arc<Ledger>,
 }
 
@@ -43,13 +45,35 @@ pub(crate) enum NotJudged {
 
 impl Judge {
     /// An agent with the contract that it acts under.
-    fn link(&self, world: &World, agent: &Arc<Agent>) -> Option<LinkInForce> {
-        let record = world.contract(OrgScope::Only(agent.org), &agent.contract)?;
+    fn link(&self, world: &World, agent: &Arc<Agent>, now: UnixTime) -> Option<LinkInForce> {
+        let scope = OrgScope::Only(agent.org);
+        let record = world.contract(scope, &agent.contract)?;
+        let compiled = self.compiled(record)?;
+        let known = world.exceptions_of(scope, agent.id);
+        let exceptions = known
+            .filter(|exception| exception.is_open(now))
+            .filter_map(|exception| self.exception(exception, &compiled))
+            .collect();
         Some(LinkInForce {
             agent: agent.clone(),
             record: record.clone(),
-            compiled: self.compiled(record)?,
+            compiled,
+            exceptions,
         })
+    }
+
+    fn exception(&self, record: &broker::world::Exception, contract: &Compiled) -> Option<Exception> {
+        let key = (contract.hash().0, record.id);
+        let mut cache = self.exceptions.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = cache.get(&key) {
+            return Some(known.clone());
+        }
+        let compiled = broker::exception::compiled(record, contract)?;
+        if cache.len() >= COMPILED_MAX {
+            cache.clear();
+        }
+        cache.insert(key, compiled.clone());
+        Some(compiled)
     }
 
     fn compiled(&self, record: &ContractRecord) -> Option<Arc<Compiled>> {
@@ -85,7 +109,7 @@ impl Judge {
         let links: Vec<LinkInForce> = live
             .agents()
             .iter()
-            .map(|agent| self.link(world, agent).ok_or(NotJudged::NoContract))
+            .map(|agent| self.link(world, agent, draw.now()).ok_or(NotJudged::NoContract))
             .collect::<Result<_, _>>()?;
         let reservation = arguments(received.mapped, |arguments| {
             self.ledger.gather(&Request {

@@ -1,9 +1,11 @@
 //! Compiled contracts, by hash. A contract version never changes, so what was compiled once stays right; the cache is
 //! bounded and forgets everything when it is full.
 
-use broker::world::ContractRecord;
-use identity::Digest;
-use policy::{Compiled, Contract};
+use broker::World;
+use broker::chain::LinkInForce;
+use broker::world::{Agent, ContractRecord};
+use identity::{Digest, ExceptionId, OrgScope, UnixTime};
+use policy::{Compiled, Contract, Exception};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -12,7 +14,11 @@ const COMPILED_MAX: usize = 512;
 
 /// The cache.
 #[derive(Debug, Default)]
-pub struct Contracts(Mutex<HashMap<Digest, Arc<Compiled>>>);
+pub struct Contracts {
+    compiled: Mutex<HashMap<Digest, Arc<Compiled>>>,
+    /// By contract and exception: the same exception is under other limits once the contract is another.
+    exceptions: Mutex<HashMap<(Digest, ExceptionId), Exception>>,
+}
 
 /// A published contract does not compile any more. Refused, never skipped.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -28,7 +34,7 @@ impl Contracts {
     /// The compiled form of `record`.
     pub fn compiled(&self, record: &ContractRecord) -> Result<Arc<Compiled>, Uncompilable> {
         if let Some(known) = self
-            .0
+            .compiled
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .get(&record.hash)
@@ -42,11 +48,46 @@ impl Contracts {
         };
         let contract = Contract::parse(&record.file, record.source.as_bytes()).map_err(failed)?;
         let compiled = Arc::new(Compiled::new(contract).map_err(failed)?);
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.compiled.lock().unwrap_or_else(PoisonError::into_inner);
         if all.len() >= COMPILED_MAX {
             all.clear();
         }
         all.insert(record.hash, compiled.clone());
         Ok(compiled)
+    }
+
+    /// The agent under `record`, with the exceptions that are open at `now`.
+    pub fn link(
+        &self,
+        world: &World,
+        agent: &Arc<Agent>,
+        record: &Arc<ContractRecord>,
+        now: UnixTime,
+    ) -> Result<LinkInForce, Uncompilable> {
+        let compiled = self.compiled(record)?;
+        let open = world
+            .exceptions_of(OrgScope::Only(agent.org), agent.id)
+            .filter(|exception| exception.is_open(now));
+        let exceptions = open.filter_map(|it| self.exception(it, &compiled)).collect();
+        Ok(LinkInForce {
+            agent: agent.clone(),
+            record: record.clone(),
+            compiled,
+            exceptions,
+        })
+    }
+
+    fn exception(&self, record: &broker::world::Exception, contract: &Compiled) -> Option<Exception> {
+        let key = (contract.hash().0, record.id);
+        let mut all = self.exceptions.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = all.get(&key) {
+            return Some(known.clone());
+        }
+        let compiled = broker::exception::compiled(record, contract)?;
+        if all.len() >= COMPILED_MAX {
+            all.clear();
+        }
+        all.insert(key, compiled.clone());
+        Some(compiled)
     }
 }

@@ -38,6 +38,8 @@ impl World {
         part.launch_specs.retain(|_, spec| spec.org == org);
         keep(&mut part.registrations, |(of, _), _| *of == org);
         keep(&mut part.contracts, |_, contract| contract.org == org);
+        part.proposals.clear();
+        keep(&mut part.exceptions, |_, exception| exception.org == org);
         part.upstreams.retain(|_, upstream| upstream.org == org);
         keep(&mut part.upstream_names, |(of, _), _| *of == org);
         part.tasks.retain(|_, task| task.org == org);
@@ -97,7 +99,28 @@ impl World {
             }
             Change::ContractPublished(contract) => {
                 let key = (contract.hash, contract.org);
+                self.proposals.remove(&key);
                 self.contracts.insert(key, Arc::new(contract));
+            }
+            Change::ContractProposed(proposal) => {
+                let key = (proposal.contract.hash, proposal.contract.org);
+                self.proposals.insert(key, Arc::new(proposal));
+            }
+            Change::ProposalWithdrawn { hash, org } => {
+                self.proposals.remove(&(hash, org));
+            }
+            Change::ExceptionOpened(exception) => {
+                let key = (exception.agent, exception.id);
+                self.exceptions.insert(key, Arc::new(exception));
+            }
+            Change::ExceptionEnded {
+                exception, agent, at, ..
+            } => {
+                if let Some(known) = self.exceptions.get(&(agent, exception)) {
+                    let mut altered = super::Exception::clone(known);
+                    altered.ended = Some(at);
+                    self.exceptions.insert((agent, exception), Arc::new(altered));
+                }
             }
             Change::UpstreamPublished(upstream) => {
                 self.upstream_names
@@ -164,6 +187,12 @@ impl World {
             }
             Change::RevocationsForgotten { until } => {
                 keep(&mut self.revocations, |_, revoked| revoked.forget_at > until);
+                keep(&mut self.exceptions, |_, exception| {
+                    let forgotten =
+                        exception.until.plus_secs(crate::exception::EXCEPTION_MEMORY_SECS) <= until;
+                    exception.ended.is_none() || !forgotten
+                });
+                keep(&mut self.proposals, |_, proposal| proposal.expires_at > until);
                 self.tasks
                     .retain(|_, task| task.expires_at.plus_secs(super::TASK_MEMORY_SECS) > until);
             }

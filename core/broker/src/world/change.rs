@@ -5,13 +5,13 @@
 //! a Change of an unknown kind is refused when it is read, never skipped.
 
 use super::{
-    Agent, AgentState, ContractRecord, Directory, Instance, JoinToken, LaunchSpec, NodeRecord, Org,
-    Principal, PublicKey, Registration, Revocation, Task, TrustSource, User,
+    Agent, AgentState, ContractRecord, Directory, Exception, Instance, JoinToken, LaunchSpec, NodeRecord,
+    Org, Principal, Proposal, PublicKey, Registration, Revocation, Task, TrustSource, User,
 };
 use crate::upstream::Upstream;
 use identity::{
-    AgentId, Digest, InstanceId, Name, NodeId, OrgId, OrgScope, Revision, TaskId, TrustDomain, UnixTime,
-    UpstreamId,
+    AgentId, Digest, ExceptionId, InstanceId, Name, NodeId, OrgId, OrgScope, Revision, TaskId, TrustDomain,
+    UnixTime, UpstreamId,
 };
 use serde::{Deserialize, Serialize};
 
@@ -58,6 +58,28 @@ pub enum Change {
     },
     /// An immutable contract version.
     ContractPublished(ContractRecord),
+    /// A wider contract version that waits for somebody else's yes. Nothing is in force by it.
+    ContractProposed(Proposal),
+    /// It does not wait any more.
+    ProposalWithdrawn {
+        /// The contract.
+        hash: Digest,
+        /// Its org.
+        org: OrgId,
+    },
+    /// An agent may do one more thing, for a while.
+    ExceptionOpened(Exception),
+    /// It may not any more: its time is over, or somebody ended it.
+    ExceptionEnded {
+        /// Which exception.
+        exception: ExceptionId,
+        /// Of which agent.
+        agent: AgentId,
+        /// Its org.
+        org: OrgId,
+        /// When.
+        at: UnixTime,
+    },
     /// A service that agents call, with its mapping of requests to actions.
     UpstreamPublished(Upstream),
     /// An upstream's sealed secret has a new version: gateways fetch it anew.
@@ -163,6 +185,7 @@ impl Change {
             | Self::UserRemoved { .. }
             | Self::TrustSourceSet(_)
             | Self::TrustSourceRemoved { .. }
+            | Self::ExceptionEnded { .. }
             | Self::NodeRemoved { .. }
             | Self::KeyRetired { .. } => true,
             Self::Founded { .. }
@@ -171,6 +194,9 @@ impl Change {
             | Self::AgentRegistered(_)
             | Self::RegistrationAdded(_)
             | Self::ContractPublished(_)
+            | Self::ContractProposed(_)
+            | Self::ProposalWithdrawn { .. }
+            | Self::ExceptionOpened(_)
             | Self::UpstreamSecretRotated { .. }
             | Self::TaskOpened(_)
             | Self::TaskDeclassified { .. }
@@ -190,11 +216,15 @@ impl Change {
             Self::LaunchSpecSet(spec) => Some(spec.org),
             Self::RegistrationAdded(registration) => Some(registration.org),
             Self::ContractPublished(contract) => Some(contract.org),
+            Self::ContractProposed(proposal) => Some(proposal.contract.org),
+            Self::ExceptionOpened(exception) => Some(exception.org),
             Self::UpstreamPublished(upstream) => Some(upstream.org),
             Self::TaskOpened(task) => Some(task.org),
             Self::InstanceOpened(instance) => Some(instance.org),
             Self::AgentStateSet { org, .. }
             | Self::RegistrationRemoved { org, .. }
+            | Self::ProposalWithdrawn { org, .. }
+            | Self::ExceptionEnded { org, .. }
             | Self::UpstreamSecretRotated { org, .. }
             | Self::TaskClosed { org, .. }
             | Self::TaskDeclassified { org, .. }
@@ -220,6 +250,8 @@ impl Change {
     pub fn is_for(&self, scope: OrgScope) -> bool {
         match self {
             Self::PrincipalAdded(_)
+            | Self::ContractProposed(_)
+            | Self::ProposalWithdrawn { .. }
             | Self::JoinTokenCreated(_)
             | Self::NodeJoined { .. }
             | Self::NodeRemoved { .. } => scope == OrgScope::Every,
@@ -258,6 +290,10 @@ impl Change {
             | Self::RegistrationAdded(_)
             | Self::RegistrationRemoved { .. }
             | Self::ContractPublished(_)
+            | Self::ContractProposed(_)
+            | Self::ProposalWithdrawn { .. }
+            | Self::ExceptionOpened(_)
+            | Self::ExceptionEnded { .. }
             | Self::UpstreamPublished(_)
             | Self::UpstreamSecretRotated { .. }
             | Self::TaskOpened(_)

@@ -197,12 +197,11 @@ pub(super) fn in_force(plane: &Plane, world: &World, agent: &Arc<Agent>) -> Resu
     let record = world
         .contract(OrgScope::Only(agent.org), &agent.contract)
         .ok_or_else(|| Refused::not_found("contract", &agent.contract.to_string()))?;
-    let compiled = plane.installation.contracts.compiled(record);
-    Ok(LinkInForce {
-        agent: agent.clone(),
-        record: record.clone(),
-        compiled: compiled.map_err(|error| Refused::unavailable(&error.to_string()))?,
-    })
+    let installation = &plane.installation;
+    let link = installation
+        .contracts
+        .link(world, agent, record, installation.clock.now());
+    link.map_err(|error| Refused::unavailable(&error.to_string()))
 }
 
 /// Every agent in reach. One whose contract cannot be evaluated fails the answer: leaving it out would be a lie.

@@ -8,6 +8,7 @@ mod known;
 
 pub use issuer::{Issuer, IssuerError};
 
+use broker::succession::FourEyes;
 use identity::TrustDomain;
 use serde::Deserialize;
 use std::net::SocketAddr;
@@ -38,6 +39,8 @@ pub struct Config {
     pub checkpoint_copy: PathBuf,
     /// The Unix socket of the admin plane.
     pub admin_socket: PathBuf,
+    /// Which changes of a contract take two people.
+    pub four_eyes: FourEyes,
     /// Connections at once; more wait in the kernel's queue.
     pub connections_max: usize,
     /// Token requests at once; more are told to come back.
@@ -106,6 +109,8 @@ struct File {
     #[serde(default)]
     admin: AdminSection,
     #[serde(default)]
+    contracts: ContractsSection,
+    #[serde(default)]
     limits: LimitsSection,
 }
 
@@ -143,6 +148,12 @@ struct LogSection {
 #[serde(deny_unknown_fields)]
 struct AdminSection {
     socket: Option<PathBuf>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ContractsSection {
+    four_eyes: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -229,7 +240,15 @@ impl File {
                 "a limit of 0 would refuse everybody; leave it out for the default".into(),
             ));
         }
+        let four_eyes = self.contracts.four_eyes.map_or(Ok(FourEyes::Widening), |word| {
+            let known = FourEyes::ALL.iter().copied().find(|known| known.as_str() == word);
+            known.ok_or_else(|| {
+                let problem = format!("{word:?} is not one of off, widening, always");
+                value("contracts.four_eyes", problem)
+            })
+        })?;
         Ok(Config {
+            four_eyes,
             listen: self.server.listen,
             issuer,
             trust_domain: trust_domain

@@ -148,7 +148,7 @@ async fn decide(
             Ok(parties) => parties,
             Err(reason) => return Err(refuse(installation, svid, reason, None, now).await),
         };
-        let links = links(installation, &world, &parties)?;
+        let links = links(installation, &world, &parties, now)?;
         let ask = Ask {
             audience: wish.audience.clone(),
             actions: wish.actions.clone(),
@@ -199,16 +199,13 @@ fn links(
     installation: &Installation,
     world: &World,
     parties: &Parties,
+    now: UnixTime,
 ) -> Result<Vec<LinkInForce>, NotIssued> {
     let each = parties.agents.iter().map(|agent| {
         let record = world
             .contract(OrgScope::Only(agent.org), &agent.contract)
             .ok_or(NotIssued::NoContract)?;
-        Ok(LinkInForce {
-            agent: agent.clone(),
-            record: record.clone(),
-            compiled: installation.contracts.compiled(record)?,
-        })
+        Ok(installation.contracts.link(world, agent, record, now)?)
     });
     each.collect()
 }
@@ -230,7 +227,9 @@ fn gather(
     let actions: Vec<&str> = if ask.actions.is_empty() {
         granted
             .filter(|grant| grant.services.contains(&ask.audience))
-            .flat_map(|grant| grant.actions.iter().map(Name::as_str))
+            .flat_map(|grant| &grant.actions)
+            .chain(own.exceptions.iter().map(|exception| &exception.terms().action))
+            .map(Name::as_str)
             .collect()
     } else {
         ask.actions.iter().map(Name::as_str).collect()

@@ -107,6 +107,7 @@ async fn spend_again(place: &Place, instance: &Instance, svid: &str, proof: &str
             agent,
             record,
             compiled,
+            exceptions: Vec::new(),
         }],
         gathered: &broker::ledger::Gathered::default(),
     };
