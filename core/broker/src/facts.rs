@@ -67,7 +67,7 @@ pub(crate) fn allowed(decision: &mut Decision, allowed: Option<&Allowed>) {
     }
     if let Some(used) = allowed.exception() {
         let terms = &used.terms;
-        let codes: Vec<&str> = used
+        let codes: std::collections::BTreeSet<&str> = used
             .refused
             .reasons
             .iter()
@@ -79,7 +79,7 @@ pub(crate) fn allowed(decision: &mut Decision, allowed: Option<&Allowed>) {
             terms.until.rfc3339(),
             terms.owner,
             terms.reason.as_str(),
-            codes.join(" ")
+            codes.into_iter().collect::<Vec<_>>().join(" ")
         );
         explain(decision, "exception".to_owned(), &text);
     }

@@ -9,7 +9,8 @@ use identity::{AgentId, LogId, Revision, Secret, SpiffeId, UnixTime};
 use policy::{Compiled, Contract, diff};
 
 pub(crate) const NOW: UnixTime = UnixTime::from_secs(1_795_428_000);
-pub(crate) const ORG: OrgId = OrgId::from_u128(7);
+/// As it is stamped at revision 1, at which it is made.
+pub(crate) const ORG: OrgId = OrgId::from_u128((1 << 22) | 7);
 const FEW: usize = 200;
 
 fn text(version: u32, name: &str, max: u32) -> String {

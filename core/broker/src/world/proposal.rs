@@ -10,8 +10,8 @@ use std::collections::BTreeSet;
 pub struct Person {
     /// What entries call them.
     pub name: Name,
-    /// The uid the kernel vouched for.
-    pub uid: u32,
+    /// Their uid on the server's host, for those who have one.
+    pub uid: Option<u32>,
 }
 
 impl Person {
@@ -19,12 +19,13 @@ impl Person {
     pub fn of(principal: &Principal) -> Self {
         Self {
             name: principal.name.clone(),
-            uid: principal.uid,
+            uid: Some(principal.uid),
         }
     }
-    /// Whether these are two people: neither the name nor the uid is the same.
+    /// Whether these are two people: neither the name nor, where both have one, the uid is the same.
     pub fn is_another_than(&self, other: &Self) -> bool {
-        self.name != other.name && self.uid != other.uid
+        let same_uid = self.uid.is_some() && self.uid == other.uid;
+        self.name != other.name && !same_uid
     }
 }
 

@@ -22,7 +22,11 @@ fn a_widening_waits_and_no_other_name_leads_around_that() {
     let wider = file("wider.yaml", &second.replace("max: 120", "max: 9000"));
     let review = apart.tabard(&["contract", "review", &wider]);
     assert_eq!(review.code, Some(1), "{}", review.out);
-    assert!(review.out.contains("at most 9000 instead of 120"), "{}", review.out);
+    assert!(
+        review.out.contains("at most 9000 instead of 120"),
+        "{}",
+        review.out
+    );
     let proposed = apart.tabard(&["contract", "apply", &wider]);
     assert_eq!(proposed.code, Some(4), "{}{}", proposed.out, proposed.err);
     let waiting = json(&["contract", "proposals"]);
@@ -30,35 +34,82 @@ fn a_widening_waits_and_no_other_name_leads_around_that() {
     // Its author is nobody else, and the contract is not there to be named.
     let own = apart.tabard(&["contract", "publish", &hash]);
     assert!(own.err.contains("PROPOSAL_OWN"), "{}", own.err);
-    assert_ne!(apart.tabard(&["contract", "show", "demo-billing@2"]).code, Some(0));
-    assert_ne!(apart.tabard(&["agent", "apply", &file("a.yaml", &AGENT.replace("NAME", "demo-billing@2"))]).code, Some(0));
+    assert_ne!(
+        apart.tabard(&["contract", "show", "demo-billing@2"]).code,
+        Some(0)
+    );
+    assert_ne!(
+        apart
+            .tabard(&[
+                "agent",
+                "apply",
+                &file("a.yaml", &AGENT.replace("NAME", "demo-billing@2"))
+            ])
+            .code,
+        Some(0)
+    );
 
     // The same under another name: the first of its name, and still no contract for this agent.
-    let other = CONTRACT.replace("name: demo-billing", "name: other").replace("max: 120", "max: 9000");
-    apart.tabard(&["contract", "apply", &file("other.yaml", &other)]).ok();
+    let other = CONTRACT
+        .replace("name: demo-billing", "name: other")
+        .replace("max: 120", "max: 9000");
+    apart
+        .tabard(&["contract", "apply", &file("other.yaml", &other)])
+        .ok();
     let agent = file("b.yaml", &AGENT.replace("NAME", "other"));
     let refused = apart.tabard(&["agent", "apply", &agent]);
     assert!(refused.err.contains("CONTRACT_WIDENS"), "{}", refused.err);
-    let proposed = apart.tabard(&["contract", "apply", &apart.at("other.yaml"), "--agent", "demo-billing"]);
+    let proposed = apart.tabard(&[
+        "contract",
+        "apply",
+        &apart.at("other.yaml"),
+        "--agent",
+        "demo-billing",
+    ]);
     assert_eq!(proposed.code, Some(4), "{}{}", proposed.out, proposed.err);
 
     // Less is in force at once, from a folder as well, with its commit.
-    let narrower = second.replace("version: 2}", "version: 3}").replace("max: 120", "max: 60");
+    let narrower = second
+        .replace("version: 2}", "version: 3}")
+        .replace("max: 120", "max: 60");
     apart.shell("mkdir contracts");
     file("contracts/billing.yaml", &narrower);
     let folder = apart.at("contracts");
-    apart.tabard(&["contract", "sync", &folder, "--commit", "0123abcd"]).ok();
-    apart.tabard(&["agent", "apply", &file("c.yaml", &AGENT.replace("NAME", "demo-billing@3"))]).ok();
+    apart
+        .tabard(&["contract", "sync", &folder, "--commit", "0123abcd"])
+        .ok();
+    apart
+        .tabard(&[
+            "agent",
+            "apply",
+            &file("c.yaml", &AGENT.replace("NAME", "demo-billing@3")),
+        ])
+        .ok();
     let published = apart.entries("contract.published");
     let text = serde_json::to_string(&published).unwrap();
-    assert!(text.contains("0123abcd") && text.contains("narrowing: calls per 1m"), "{text}");
+    assert!(
+        text.contains("0123abcd") && text.contains("narrowing: calls per 1m"),
+        "{text}"
+    );
     let shown = json(&["agent", "show", "demo-billing"]);
     assert_eq!(shown["contract_name"], "demo-billing@3");
 
     // No exception by a process alone.
     let exception = apart.tabard(&[
-        "exception", "open", "--agent", "demo-billing", "--action", "invoices.delete", "--service", "invoices", "--owner",
-        "kim", "--reason", "Booked twice.", "--for", "5m",
+        "exception",
+        "open",
+        "--agent",
+        "demo-billing",
+        "--action",
+        "invoices.delete",
+        "--service",
+        "invoices",
+        "--owner",
+        "kim",
+        "--reason",
+        "Booked twice.",
+        "--for",
+        "5m",
     ]);
     assert!(exception.err.contains("PRESENCE_UNVERIFIED"), "{}", exception.err);
     apart.tabard(&["contract", "withdraw", &hash]).ok();

@@ -69,7 +69,7 @@ fn changed(picks: &[usize]) -> Option<Compiled> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
 
     #[test]
     fn nothing_that_allows_more_is_called_a_narrowing(
