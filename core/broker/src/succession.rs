@@ -71,13 +71,13 @@ impl Scrutiny<'_> {
         let found = self
             .diffs
             .iter()
-            .find(|diff| diff.old().0 == *old && diff.new().0 == *new);
+            .find(|diff| diff.before().0 == *old && diff.after().0 == *new);
         let unwatched = (self.rule == FourEyes::Off).then_some(Direction::Widening);
         found.map(Diff::direction).or(unwatched)
     }
 
     fn sentences(&self, over: &BTreeSet<Digest>) -> Vec<String> {
-        let of = self.diffs.iter().filter(|diff| over.contains(&diff.old().0));
+        let of = self.diffs.iter().filter(|diff| over.contains(&diff.before().0));
         bounded(of.flat_map(Diff::sentences))
     }
 }

@@ -7,7 +7,6 @@ use clap::{Args, ValueEnum};
 use policy::{Compiled, Contract, Diff, Direction, TRIALS_MAX, diff};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 /// Most files of one folder: more is not a folder of contracts.
@@ -209,8 +208,8 @@ fn as_json(found: &Diff) -> Value {
     );
     let examples = found.trial().examples().iter();
     json!({
-        "old": found.old().to_string(),
-        "new": found.new().to_string(),
+        "old": found.before().to_string(),
+        "new": found.after().to_string(),
         "direction": found.direction().as_str(),
         "differences": lines.collect::<Vec<_>>(),
         "examples": examples.map(|example| example.sentence.clone()).collect::<Vec<_>>(),
@@ -358,31 +357,25 @@ fn standing(it: &Reviewed) -> String {
 fn markdown(reviewed: &[Reviewed]) -> String {
     // Contract text is other people's: it is quoted as code, and cannot end the quote.
     let code = |text: &str| format!("`{}`", text.replace('`', "'"));
-    let mut out = String::from("## Changes of contracts\n");
+    let mut lines = vec!["## Changes of contracts".to_owned()];
     for it in reviewed {
         let mark = if it.waits {
             "**needs a second person**"
         } else {
             "fine"
         };
-        let _ = writeln!(
-            out,
-            "\n### {} {}\n\n{}: {mark}",
-            code(&it.name),
-            code(&it.file),
-            it.direction
-        );
-        for (with, lines) in &it.against {
-            let _ = writeln!(out, "\nInstead of {}:\n", code(with));
-            for line in lines {
-                let _ = writeln!(out, "- {}", code(line));
-            }
-            if lines.is_empty() {
-                out.push_str("- no difference\n");
+        lines.push(format!("\n### {} {}\n", code(&it.name), code(&it.file)));
+        lines.push(format!("{}: {mark}", it.direction));
+        for (with, sentences) in &it.against {
+            lines.push(format!("\nInstead of {}:\n", code(with)));
+            lines.extend(sentences.iter().map(|sentence| format!("- {}", code(sentence))));
+            if sentences.is_empty() {
+                lines.push("- no difference".to_owned());
             }
         }
     }
-    out
+    lines.push(String::new());
+    lines.join("\n")
 }
 
 fn of_server(path: &Path, source: &str, at: &Place) -> Result<Reviewed, Failure> {

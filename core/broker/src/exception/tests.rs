@@ -112,7 +112,7 @@ fn nothing_brings_one_back_whose_end_was_recorded() {
     // It is remembered for a while, and then forgotten; one whose end was not recorded is not.
     let later = end.plus_secs(EXCEPTION_MEMORY_SECS);
     let forget = Change::RevocationsForgotten { until: later };
-    assert!(exceptions(&closed.apply(&[forget.clone()], Revision(4))).is_empty());
+    assert!(exceptions(&closed.apply(std::slice::from_ref(&forget), Revision(4))).is_empty());
     assert_eq!(exceptions(&open.apply(&[forget], Revision(4))).len(), 1);
 }
 

@@ -73,25 +73,27 @@ fn rights(grant: &Grant) -> Rights<'_> {
 
 /// What a grant permits, after "may now".
 pub(super) fn right(grant: &Grant) -> String {
-    let mut text = format!("call {} on {}", list(&grant.actions), list(&grant.services));
+    let mut parts = vec![format!(
+        "call {} on {}",
+        list(&grant.actions),
+        list(&grant.services)
+    )];
     for (place, (name, constraint)) in grant.conditions.iter().enumerate() {
         let joint = if place == 0 { "where" } else { "and" };
-        text.push_str(&format!(" {joint} {name} is {constraint}"));
+        parts.push(format!(" {joint} {name} is {constraint}"));
     }
     if grant.children == Children::Deny {
-        text.push_str(", the agent process only");
+        parts.push(", the agent process only".to_owned());
     }
     if let Some(data) = &grant.data {
-        text.push_str(&format!(
+        parts.push(format!(
             ", data of {} up to {}",
             list(&data.domains),
             data.sensitivity
         ));
     }
-    if let Some(by) = &grant.approval {
-        text.push_str(&format!(", with approval by {by}"));
-    }
-    text
+    parts.extend(grant.approval.iter().map(|by| format!(", with approval by {by}")));
+    parts.concat()
 }
 
 fn one(lines: &mut Lines, old: &Grant, new: &Grant) {

@@ -11,12 +11,14 @@
 //! a widening. The trial is exact for what it tries, shows an example, and proves nothing of the rest. A change is a
 //! narrowing only where both say so. `docs/adr/0016-what-a-widening-is.md` says why there are two.
 
+mod flow;
 mod grants;
 mod lines;
 mod rules;
 mod scene;
 mod structure;
 mod trial;
+mod values;
 mod variations;
 
 #[cfg(test)]
@@ -76,11 +78,11 @@ impl Diff {
         }
     }
     /// What it was compared with.
-    pub const fn old(&self) -> ContractHash {
+    pub const fn before(&self) -> ContractHash {
         self.old
     }
     /// What was compared.
-    pub const fn new(&self) -> ContractHash {
+    pub const fn after(&self) -> ContractHash {
         self.new
     }
     /// One sentence a key that differs, widenings first.

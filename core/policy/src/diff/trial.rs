@@ -6,7 +6,8 @@
 
 use super::lines::Direction;
 use super::scene::Scene;
-use super::variations::{Dimension, Pair, shown};
+use super::values::shown;
+use super::variations::{Dimension, Pair};
 use crate::compile::Compiled;
 use crate::contract::{Grant, Terms};
 use crate::decide::decide;
@@ -277,17 +278,15 @@ impl Run<'_> {
 }
 
 fn told(scene: &Scene, words: &[&str]) -> String {
-    let mut text = format!("{} on {}", scene.action, scene.audience);
     let said = |name: &str| words.iter().any(|words| words.contains(&format!(" {name}")));
-    for (name, value) in &scene.arguments {
-        if !said(name) {
-            text.push_str(&format!(" with {name} {}", shown(value)));
-        }
-    }
-    for words in words {
-        text.push_str(&format!(" {words}"));
-    }
-    text
+    let given = scene.arguments.iter().filter(|(name, _)| !said(name));
+    let given = given.map(|(name, value)| format!("with {name} {}", shown(value)));
+    let asked = format!("{} on {}", scene.action, scene.audience);
+    let parts = std::iter::once(asked).chain(given);
+    parts
+        .chain(words.iter().map(|words| (*words).to_owned()))
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 fn codes(denial: &Denial) -> String {

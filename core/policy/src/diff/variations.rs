@@ -3,13 +3,13 @@
 //! contract looks at a name only to see whether it is listed; `rules` in Cedar may look closer, and are tried with the
 //! names that the contracts hold.
 
+use super::flow::{labels, sinks};
 use super::scene::{Argument, At, Scene};
+use super::values::{Values, fitting, shown};
 use crate::attribute::minute_of_week;
-use crate::contract::{
-    Constraint, Grant, INTEGER_MAX, Opener, Parameter, Sensitivity, Terms, TrustedFrom, WEEK_MINUTES,
-};
+use crate::contract::{Grant, Opener, Parameter, Sensitivity, Terms, WEEK_MINUTES};
 use crate::facts::Caller;
-use crate::flow::{DataLabels, Labels, Readers, Sink};
+use crate::flow::{DataLabels, Labels, Readers};
 use crate::week_ranges::week_ranges;
 use identity::{Assurance, Name, UnixTime};
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,17 +23,20 @@ pub(super) struct Variation {
 /// The values that one fact is tried with, besides the one it has.
 pub(super) type Dimension = Vec<Variation>;
 
-fn vary(words: impl Into<String>, apply: impl Fn(&mut Scene) + 'static) -> Variation {
+pub(super) fn vary(words: impl Into<String>, apply: impl Fn(&mut Scene) + 'static) -> Variation {
     Variation {
         words: words.into(),
         apply: Box::new(apply),
     }
 }
 
+/// Stretches of the week, in minutes.
+type Ranges = Vec<(u16, u16)>;
+
 /// Most names of one kind that are tried.
 const NAMES_MAX: usize = 3;
 /// Most steps, edges of windows or counters that are tried.
-const PLACES_MAX: usize = 16;
+pub(super) const PLACES_MAX: usize = 16;
 
 /// The assurance vectors of the levels, from 0.
 const LEVELS: [Assurance; 6] = [
@@ -142,7 +145,7 @@ impl<'t> Pair<'t> {
             purpose: None,
             task_tenant: tenant.clone(),
             tenant,
-            counters: self.counters().into_iter().map(|(id, _)| (id, 0)).collect(),
+            counters: self.counters().into_keys().map(|id| (id, 0)).collect(),
             depth: 1,
             next: None,
             loops: false,
@@ -193,7 +196,7 @@ impl<'t> Pair<'t> {
         day.minus_secs(u64::from(minute_of_week(day)) * 60 + day.secs() % 60)
     }
 
-    fn hours(&self) -> (Vec<(u16, u16)>, Vec<(u16, u16)>) {
+    fn hours(&self) -> (Ranges, Ranges) {
         self.both(|terms| {
             if terms.windows.is_empty() {
                 vec![(0, WEEK_MINUTES)]
@@ -234,7 +237,7 @@ impl<'t> Pair<'t> {
             self.evidence(),
             self.moments(),
             self.kinds_of_task(),
-            self.openers(),
+            openers(),
             self.lengths(),
             self.purposes(),
             self.tenancies(),
@@ -269,12 +272,12 @@ impl<'t> Pair<'t> {
 
     fn evidence(&self) -> Dimension {
         let ages = self.each(|terms| terms.identity.max_evidence_age).flatten();
-        beyond(ages.map(|age| age.get()))
+        beyond(ages.map(crate::contract::Seconds::get))
             .into_iter()
             .chain(std::iter::once(u64::MAX))
             .map(|age| {
                 vary(format!("with evidence {age}s old"), move |scene| {
-                    scene.evidence_age = age
+                    scene.evidence_age = age;
                 })
             })
             .collect()
@@ -306,7 +309,7 @@ impl<'t> Pair<'t> {
             .into_iter()
             .map(|moment| {
                 vary(format!("at {}", moment.rfc3339()), move |scene| {
-                    scene.now = moment
+                    scene.now = moment;
                 })
             })
             .collect()
@@ -320,16 +323,6 @@ impl<'t> Pair<'t> {
         each_name(kinds, "in a task of type", |scene, kind| scene.kind = kind)
     }
 
-    fn openers(&self) -> Dimension {
-        let all = Opener::ALL.iter().copied();
-        all.map(|opener| {
-            vary(format!("in a task opened by {opener}"), move |scene| {
-                scene.opener = opener
-            })
-        })
-        .collect()
-    }
-
     fn lengths(&self) -> Dimension {
         let ages = beyond(self.each(|terms| terms.tasks.max_ttl.get()));
         ages.into_iter()
@@ -341,7 +334,7 @@ impl<'t> Pair<'t> {
     fn purposes(&self) -> Dimension {
         let names = self.names(|terms| [terms.purpose.id.clone()].into());
         each_name(names, "for the purpose", |scene, purpose| {
-            scene.purpose = Some(purpose)
+            scene.purpose = Some(purpose);
         })
     }
 
@@ -392,14 +385,14 @@ impl<'t> Pair<'t> {
             .collect();
         let deep = depths.into_iter().map(|depth| {
             vary(format!("as one of {depth} parties"), move |scene| {
-                scene.depth = depth
+                scene.depth = depth;
             })
         });
         let next = self.names(|terms| of(terms).may_delegate_to);
         let passed = each_name(next, "passed on to", |scene, next| scene.next = Some(next));
         deep.chain(passed)
             .chain([vary("with a party twice in the chain", |scene| {
-                scene.loops = true
+                scene.loops = true;
             })])
             .collect()
     }
@@ -408,7 +401,7 @@ impl<'t> Pair<'t> {
         let mut groups: Vec<Name> = self.groups().into_iter().take(PLACES_MAX).collect();
         groups.push(self.outsider.clone());
         let mut all = each_name(groups, "for a user of", |scene, group| {
-            scene.user = Some(vec![group])
+            scene.user = Some(vec![group]);
         });
         all.push(vary("without a user", |scene| scene.user = None));
         all.push(vary("for a user who may not", |scene| scene.entitled = false));
@@ -488,11 +481,11 @@ impl<'t> Pair<'t> {
 
     fn reviews(&self) -> Dimension {
         let ages = self.each(|terms| terms.lifecycle.review_every).flatten();
-        beyond(ages.map(|age| age.get()))
+        beyond(ages.map(crate::contract::Seconds::get))
             .into_iter()
             .map(|age| {
                 vary(format!("{age}s after the review"), move |scene| {
-                    scene.review_age = age
+                    scene.review_age = age;
                 })
             })
             .collect()
@@ -520,11 +513,11 @@ impl<'t> Pair<'t> {
         for most in beyond(most.into_iter().map(|most| u64::from(most.saturating_sub(1)))) {
             let calls = i64::try_from(most).unwrap_or(i64::MAX);
             all.push(vary(format!("after {calls} calls"), move |scene| {
-                scene.steps = Some(calls)
+                scene.steps = Some(calls);
             }));
         }
         all.push(vary("after nobody knows how many calls", |scene| {
-            scene.steps = None
+            scene.steps = None;
         }));
         all
     }
@@ -618,82 +611,8 @@ impl<'t> Pair<'t> {
     }
 }
 
-/// What one argument is tried with.
-#[derive(Default)]
-struct Values {
-    numbers: BTreeSet<i64>,
-    texts: (BTreeSet<String>, BTreeSet<String>),
-    truths: bool,
-}
-
-impl Values {
-    fn take(&mut self, constraint: &Constraint, of_new: bool) {
-        match constraint {
-            Constraint::Texts(texts) => {
-                let side = if of_new {
-                    &mut self.texts.1
-                } else {
-                    &mut self.texts.0
-                };
-                side.extend(texts.iter().cloned());
-            }
-            Constraint::Integers(numbers) => {
-                let few = numbers.iter().take(PLACES_MAX).chain(numbers.last());
-                self.numbers
-                    .extend(few.flat_map(|number| [number - 1, *number, number + 1]));
-            }
-            Constraint::Bools(_) => self.truths = true,
-            Constraint::Range { min, max } => {
-                self.numbers.extend(min.iter().flat_map(|min| [min - 1, *min]));
-                self.numbers.extend(max.iter().flat_map(|max| [*max, max + 1]));
-                // An end that one side leaves open.
-                self.numbers.extend([-INTEGER_MAX, INTEGER_MAX]);
-            }
-        }
-    }
-
-    fn all(&self, outsider: &str) -> Vec<Argument> {
-        let mut all: Vec<Argument> = self.numbers.iter().copied().map(Argument::Int).collect();
-        let few = kinds(&self.texts.0, &self.texts.1);
-        if let Some(one) = few.first() {
-            all.push(Argument::Texts(vec![one.clone(), outsider.to_owned()]));
-        }
-        if few.len() > 1 {
-            all.push(Argument::Texts(few.clone()));
-        }
-        all.extend(few.into_iter().map(Argument::Text));
-        all.push(Argument::Text(outsider.to_owned()));
-        if self.truths {
-            all.extend([Argument::Bool(true), Argument::Bool(false)]);
-        }
-        all
-    }
-}
-
-pub(super) fn shown(value: &Argument) -> String {
-    match value {
-        Argument::Int(number) => number.to_string(),
-        Argument::Text(text) => text.clone(),
-        Argument::Bool(truth) => truth.to_string(),
-        Argument::Texts(texts) => format!("[{}]", texts.join(", ")),
-    }
-}
-
-/// A value that satisfies `constraint`; of numbers, the one nearest to none, so that budgets hold it.
-fn fitting(constraint: &Constraint) -> Argument {
-    match constraint {
-        Constraint::Texts(texts) => Argument::Text(texts.first().cloned().unwrap_or_default()),
-        Constraint::Integers(numbers) => Argument::Int(numbers.first().copied().unwrap_or_default()),
-        Constraint::Bools(truths) => Argument::Bool(truths.first().copied().unwrap_or_default()),
-        Constraint::Range { min, max } => {
-            let number = min.unwrap_or(0).max(0);
-            Argument::Int(max.map_or(number, |max| number.min(max)))
-        }
-    }
-}
-
 /// A few members of each kind: in both, in the old one only, in the new one only.
-fn kinds<T: Ord + Clone>(old: &BTreeSet<T>, new: &BTreeSet<T>) -> Vec<T> {
+pub(super) fn kinds<T: Ord + Clone>(old: &BTreeSet<T>, new: &BTreeSet<T>) -> Vec<T> {
     let both = old.intersection(new).take(NAMES_MAX);
     let gone = old.difference(new).take(NAMES_MAX);
     let fresh = new.difference(old).take(NAMES_MAX);
@@ -713,85 +632,12 @@ fn each_name(names: Vec<Name>, words: &str, set: impl Fn(&mut Scene, Name) + Cop
         .collect()
 }
 
-/// What the task has seen. Facts that one rule looks at together are varied together.
-fn labels() -> Dimension {
-    let tainted = || Labels {
-        taint: Name::unreserved("somewhere").into_iter().collect(),
-        ..Labels::NONE
-    };
-    let mut all = vec![vary("where nobody knows what was read", |scene| {
-        scene.labels = None
-    })];
-    for sensitivity in Sensitivity::ALL {
-        let clean = Labels {
-            sensitivity: *sensitivity,
-            ..Labels::NONE
-        };
-        let both = Labels {
-            sensitivity: *sensitivity,
-            ..tainted()
-        };
-        all.push(vary(format!("after {sensitivity} data"), move |scene| {
-            scene.labels = Some(clean.clone());
-        }));
-        all.push(vary(
-            format!("after {sensitivity} data and untrusted content"),
-            move |scene| {
-                scene.labels = Some(both.clone());
-            },
-        ));
-    }
-    let few = Labels {
-        readers: Readers::Only(["somebody".to_owned()].into()),
-        ..Labels::NONE
-    };
-    all.push(vary("after data for few", move |scene| {
-        scene.labels = Some(few.clone())
-    }));
-    let others = Labels {
-        tenants: Name::unreserved("somebody-else").into_iter().collect(),
-        ..Labels::NONE
-    };
-    all.push(vary("after another tenant's data", move |scene| {
-        scene.labels = Some(others.clone());
-    }));
-    all
-}
-
-/// Where the call carries something, and who named that.
-fn sinks() -> Dimension {
-    let mut all = Vec::new();
-    for (clearance, readers) in [
-        (Sensitivity::Secret, Readers::Only(["somebody".to_owned()].into())),
-        (Sensitivity::Internal, Readers::Everyone),
-    ] {
-        for (egress, consequential) in [(false, false), (true, false), (false, true), (true, true)] {
-            let named: &[&[TrustedFrom]] = if consequential {
-                &[&[], &[TrustedFrom::Task], &[TrustedFrom::Directory]]
-            } else {
-                &[&[]]
-            };
-            for named in named {
-                let sink = Sink {
-                    clearance,
-                    readers: readers.clone(),
-                    egress,
-                    consequential,
-                    destinations: Vec::new(),
-                };
-                let mut words = format!("to a place for {clearance} data");
-                words.push_str(if egress { " outside" } else { "" });
-                words.push_str(if consequential { ", with consequences" } else { "" });
-                for from in *named {
-                    words.push_str(&format!(", named by the {from}"));
-                }
-                let named: BTreeSet<TrustedFrom> = named.iter().copied().collect();
-                all.push(vary(words, move |scene| {
-                    scene.sink = Some(sink.clone());
-                    scene.named.clone_from(&named);
-                }));
-            }
-        }
-    }
-    all
+fn openers() -> Dimension {
+    let all = Opener::ALL.iter().copied();
+    all.map(|opener| {
+        vary(format!("in a task opened by {opener}"), move |scene| {
+            scene.opener = opener;
+        })
+    })
+    .collect()
 }

@@ -45,7 +45,7 @@ impl Compared {
         let examples = diff.trial().examples().iter();
         Self {
             with,
-            hash: diff.old().to_string(),
+            hash: diff.before().to_string(),
             direction: diff.direction().as_str(),
             agreed,
             differences: lines.collect(),

@@ -191,15 +191,15 @@ pub(super) async fn prospect(
     let rule = plane.installation.config.four_eyes;
     let waits = diffs.iter().any(|diff| match rule {
         FourEyes::Off => false,
-        FourEyes::Widening => diff.direction() == Direction::Widening && !agreed(&diff.old().0),
-        FourEyes::Always => !agreed(&diff.old().0),
+        FourEyes::Widening => diff.direction() == Direction::Widening && !agreed(&diff.before().0),
+        FourEyes::Always => !agreed(&diff.before().0),
     });
     let against = diffs.iter().map(|diff| {
-        let with = world.contract(scope, &diff.old().0);
+        let with = world.contract(scope, &diff.before().0);
         let with = with.map_or_else(String::new, |record| {
             format!("{}@{}", record.name, record.version)
         });
-        Compared::of(diff, with, agreed(&diff.old().0))
+        Compared::of(diff, with, agreed(&diff.before().0))
     });
     let metadata = &compiled.contract().terms().metadata;
     Ok(Json(Prospect {

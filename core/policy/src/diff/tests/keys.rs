@@ -453,9 +453,12 @@ fn a_section_that_comes_or_goes_is_said() {
     }
     let start = FULL.find("flow:").unwrap();
     let end = FULL.find("workflow:").unwrap();
-    let lines = structure(&old, &compiled(&FULL.replace(&FULL[start..end], "")));
+    let lines = structure(&old, &compiled(&FULL.replace(FULL.get(start..end).unwrap(), "")));
     assert_eq!(direction(&lines), Widening, "{lines:#?}");
     let end_of_workflow = FULL.find("escalation:\n").unwrap();
-    let lines = structure(&old, &compiled(&FULL.replace(&FULL[end..end_of_workflow], "")));
+    let lines = structure(
+        &old,
+        &compiled(&FULL.replace(FULL.get(end..end_of_workflow).unwrap(), "")),
+    );
     assert_eq!(direction(&lines), Widening, "{lines:#?}");
 }
