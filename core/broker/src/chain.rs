@@ -11,8 +11,8 @@ use audit::event::{Commitment, CommitmentKey};
 use identity::{Actor, ActorChain, ActorKind, Audience, Name, OrgScope, SpiffeId, UnixTime};
 use policy::contract::TrustedFrom;
 use policy::{
-    ChainLink, ChainVerdict, Compiled, Exception, Facts, FlowFacts, Link, Reason, UserFacts, Verdict,
-    WorkflowFacts, decide_chain,
+    ChainLink, ChainVerdict, Compiled, Evaluations, Exception, Facts, FlowFacts, Link, Reason, UserFacts,
+    Verdict, WorkflowFacts, decide_chain,
 };
 use std::sync::Arc;
 
@@ -111,12 +111,13 @@ pub(crate) struct Asked<'a> {
 impl Asked<'_> {
     /// Decides along the chain. `base` is what the current actor is judged on, but for what the chain and the Ledger
     /// add; `rows` gets its facts as they were looked at, and those of the others as far as they differ, where the verdict
-    /// is one whose facts are kept.
+    /// is one whose facts are kept; `known` is what the same request came to so far.
     pub(crate) fn decide(
         &self,
         base: &Facts<'_>,
         keeps: impl FnOnce(&Verdict) -> bool,
         rows: &mut Vec<policy::FactRow>,
+        known: &mut Evaluations,
     ) -> ChainVerdict {
         let Self {
             world,
@@ -138,8 +139,8 @@ impl Asked<'_> {
             .as_ref()
             .map(|party| names.commit(Commitment::USER, &party.actor.id).to_string());
         let scope = OrgScope::Only(task.org);
-        let known = parties.user.iter().filter_map(|party| party.user.as_ref());
-        let groups: Vec<Name> = known.flat_map(|user| user.groups.iter().cloned()).collect();
+        let users = parties.user.iter().filter_map(|party| party.user.as_ref());
+        let groups: Vec<Name> = users.flat_map(|user| user.groups.iter().cloned()).collect();
         let tasks: Vec<Arc<Task>> = links
             .iter()
             .map(|link| task_of(world, scope, task, &link.agent))
@@ -211,7 +212,7 @@ impl Asked<'_> {
             // `parties` gives at least one agent. Without one nothing is allowed.
             return ChainVerdict::nobody();
         };
-        let verdict = decide_chain(before, *actor, now);
+        let verdict = decide_chain(before, *actor, now, known);
         if keeps(&verdict.verdict) {
             *rows = actor.facts.rows(now);
             let others: Vec<policy::FactRow> = before

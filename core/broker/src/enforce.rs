@@ -18,7 +18,8 @@ use audit::{Event, EventKind};
 use credential::AccessTokenClaims;
 use identity::{DecisionId, EntryRef, Name, OrgScope, UpstreamId};
 use policy::{
-    ArgValue, ChainVerdict, Denial, Facts, FlowFacts, Reason, ResourceFacts, Stage, Verdict, WorkflowFacts,
+    ArgValue, ChainVerdict, Denial, Evaluations, Facts, FlowFacts, Reason, ResourceFacts, Stage, Verdict,
+    WorkflowFacts,
 };
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -294,7 +295,8 @@ fn judged(
         names: draw.names(),
     };
     let mut rows = Vec::new();
-    let ChainVerdict { links, verdict } = asked.decide(&facts, |_| true, &mut rows);
+    let ChainVerdict { links, verdict } =
+        asked.decide(&facts, |_| true, &mut rows, &mut Evaluations::default());
     let mut event = draw.event(EventKind::GatewayCall, world.revision());
     describe(&mut event, agent, call);
     event.chain = facts::links(&call.token.chain, &links, draw.names());

@@ -21,8 +21,8 @@ use audit::event::CommitmentKey;
 use identity::{Actor, ActorKind, Assurance, Audience, Name, OrgScope, Revision, Secret, TaskId, UnixTime};
 use policy::contract::{self, Terms};
 use policy::{
-    ChainVerdict, DataLabels, Facts, FlowFacts, Labels, Reason, ReasonDetail, ResourceFacts, Sink, Stage,
-    Verdict, WorkflowFacts,
+    ChainVerdict, DataLabels, Evaluations, Facts, FlowFacts, Labels, Reason, ReasonDetail, ResourceFacts,
+    Sink, Stage, Verdict, WorkflowFacts,
 };
 use serde::Serialize;
 use std::collections::BTreeSet;
@@ -239,7 +239,8 @@ pub fn foresee(world: &World, link: &LinkInForce, supposed: &Supposed, now: Unix
             now,
             names: &names,
         };
-        let ChainVerdict { verdict, .. } = asked.decide(&base, |_| false, &mut Vec::new());
+        let ChainVerdict { verdict, .. } =
+            asked.decide(&base, |_| false, &mut Vec::new(), &mut Evaluations::default());
         verdict
     });
     if let Verdict::Allow(allowed) = &verdict

@@ -137,11 +137,11 @@ impl LedgerShard {
 impl Trail {
     /// Takes in what a permitted call sees and does. What was seen never shrinks but by a human's word.
     fn see(&mut self, seen: &Seen) {
-        if let Some(declassified) = &seen.declassified {
-            if *declassified > self.declassified {
-                self.declassified = *declassified;
-                self.labels = Labels::NONE;
-            }
+        if let Some(declassified) = seen.declassified
+            && declassified > self.declassified
+        {
+            self.declassified = declassified;
+            self.labels = Labels::NONE;
         }
         self.labels.join(&seen.labels);
         self.calls = self.calls.saturating_add(u64::from(seen.action.is_some()));

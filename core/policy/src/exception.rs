@@ -4,9 +4,9 @@
 //! limit refuses (tenants, chain, labels, hours, budgets, the end of the contract) stays refused, and no code that judges
 //! a contract knows of exceptions. Its end is compared here on every decision and is not left to whoever cleans up.
 
-use crate::compile::Compiled;
+use crate::compile::{Compiled, Evaluations};
 use crate::contract::{Children, Contract, ContractError, Grant, Sensitivity, Sentence};
-use crate::decide::decide;
+use crate::decide::{decide, decide_among};
 use crate::facts::Facts;
 use crate::verdict::{Denial, Verdict};
 use identity::{Audience, Name, UnixTime};
@@ -78,14 +78,15 @@ impl Exception {
     }
 }
 
-/// Decides as [`decide`] does, and where that refuses, whether an open exception permits it under the same limits.
-pub fn decide_with(
+/// Decides as [`decide`] does (`known` is what the same request came to for other actions), and where that refuses, whether an open exception permits it under the same limits.
+pub(crate) fn decide_with(
     compiled: &Compiled,
     exceptions: &[Exception],
     facts: &Facts<'_>,
     now: UnixTime,
+    known: &mut Evaluations,
 ) -> Verdict {
-    let verdict = decide(compiled, facts, now);
+    let verdict = decide_among(compiled, facts, now, known);
     let Verdict::Deny(refused) = verdict else {
         return verdict;
     };
@@ -94,6 +95,7 @@ pub fn decide_with(
         if exception.compiled.hash() != compiled.hash() {
             continue;
         }
+        // On its own: what is known is known of the contract, which has the same name and other grants.
         let Verdict::Allow(mut allowed) = decide(&exception.compiled, facts, now) else {
             continue;
         };
@@ -134,6 +136,10 @@ mod tests {
         Exception::new(contract.contract(), terms).unwrap()
     }
 
+    fn decided(compiled: &Compiled, open: &[Exception], facts: &Facts<'_>, now: UnixTime) -> Verdict {
+        decide_with(compiled, open, facts, now, &mut Evaluations::default())
+    }
+
     fn words() -> Words {
         Words {
             action: name("invoices.delete"),
@@ -150,7 +156,7 @@ mod tests {
         let words = words();
         let facts = words.call(&[("id", ArgValue::Str("7"))]);
         assert!(!decide(&contract, &facts, NOW).is_allowed());
-        let verdict = decide_with(&contract, &open, &facts, NOW);
+        let verdict = decided(&contract, &open, &facts, NOW);
         let Verdict::Allow(allowed) = verdict else {
             panic!("{verdict:?}")
         };
@@ -170,7 +176,7 @@ mod tests {
             later.task.opened_at = now.minus_secs(60);
             later.task.expires_at = now.plus_secs(600);
             assert_eq!(
-                decide_with(&contract, &open, &later, now).is_allowed(),
+                decided(&contract, &open, &later, now).is_allowed(),
                 is_open,
                 "{now:?}"
             );
@@ -185,12 +191,12 @@ mod tests {
         let of = |alter: &dyn Fn(&mut Facts<'_>)| {
             let mut facts = words.call(&[]);
             alter(&mut facts);
-            decide_with(&contract, &open, &facts, NOW)
+            decided(&contract, &open, &facts, NOW)
         };
         assert!(of(&|_| {}).is_allowed());
         let mut elsewhere = words.call(&[]);
         elsewhere.resource.tenant = Some(&words.other_tenant);
-        assert!(!decide_with(&contract, &open, &elsewhere, NOW).is_allowed());
+        assert!(!decided(&contract, &open, &elsewhere, NOW).is_allowed());
         assert!(!of(&|facts| facts.caller = crate::Caller::Child).is_allowed());
         assert!(!of(&|facts| facts.loops = true).is_allowed());
         assert!(!of(&|facts| facts.assurance = identity::Assurance::default()).is_allowed());
@@ -207,19 +213,38 @@ mod tests {
         let open = [exception(&contract, "invoices.delete", NOW, NOW.plus_secs(600))];
         let words = words();
         let facts = words.call(&[]);
-        assert!(decide_with(&contract, &open, &facts, NOW).is_allowed());
-        assert!(!decide_with(&other, &open, &facts, NOW).is_allowed());
+        assert!(decided(&contract, &open, &facts, NOW).is_allowed());
+        assert!(!decided(&other, &open, &facts, NOW).is_allowed());
         let elsewhere = Words {
             audience: "payments".parse().unwrap(),
             ..self::words()
         };
-        assert!(!decide_with(&contract, &open, &elsewhere.call(&[]), NOW).is_allowed());
+        assert!(!decided(&contract, &open, &elsewhere.call(&[]), NOW).is_allowed());
         let payout = Words {
             action: name("invoices.pay"),
             scope: vec![name("invoices.pay")],
             ..self::words()
         };
-        assert!(!decide_with(&contract, &open, &payout.call(&[]), NOW).is_allowed());
+        assert!(!decided(&contract, &open, &payout.call(&[]), NOW).is_allowed());
+    }
+
+    #[test]
+    fn what_is_known_of_the_contract_says_nothing_of_an_exception() {
+        // Both have one class of actions and the same name: an evaluation of the one must not answer for the other.
+        let contract = compiled(BILLING);
+        let open = [exception(&contract, "invoices.delete", NOW, NOW.plus_secs(600))];
+        let (words, granted) = (words(), Words::billing());
+        let (wanted, granted) = (words.call(&[]), granted.call(&[("month", ArgValue::Int(1))]));
+        for order in [[&wanted, &granted, &wanted], [&granted, &wanted, &granted]] {
+            for exceptions in [&open[..], &[]] {
+                let mut known = Evaluations::default();
+                for facts in order {
+                    let alone = decide_with(&contract, exceptions, facts, NOW, &mut Evaluations::default());
+                    let among = decide_with(&contract, exceptions, facts, NOW, &mut known);
+                    assert_eq!(alone, among);
+                }
+            }
+        }
     }
 
     #[test]
@@ -242,7 +267,7 @@ mod tests {
         let mut facts = words.call(&[]);
         facts.flow.labels = Some(&labels);
         facts.flow.sink = Some(&sink);
-        let verdict = decide_with(&contract, &open, &facts, NOW);
+        let verdict = decided(&contract, &open, &facts, NOW);
         assert!(
             verdict.denial().unwrap().has(Reason::ToxicCombination),
             "{verdict:?}"

@@ -301,15 +301,12 @@ pub(super) fn review(
     page: &Page,
 ) -> Result<Exit, Failure> {
     let files = contracts(&asked.paths)?;
-    let reviewed: Vec<Reviewed> = match &asked.against {
-        Some(folder) => beside(&files, folder)?,
-        None => {
-            let at = at()?;
-            files
-                .iter()
-                .map(|(path, text)| of_server(path, text, &at))
-                .collect::<Result<_, _>>()?
-        }
+    let reviewed: Vec<Reviewed> = if let Some(folder) = &asked.against {
+        beside(&files, folder)?
+    } else {
+        let at = at()?;
+        let each = files.iter().map(|(path, text)| of_server(path, text, &at));
+        each.collect::<Result<_, _>>()?
     };
     if page.is_json() {
         let each = reviewed.iter().map(|it| {

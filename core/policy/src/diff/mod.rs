@@ -14,6 +14,7 @@
 mod flow;
 mod grants;
 mod lines;
+mod proof;
 mod rules;
 mod scene;
 mod structure;
@@ -25,6 +26,7 @@ mod variations;
 mod tests;
 
 pub use lines::{Difference, Direction};
+pub use proof::{NotProvable, provable};
 pub use trial::{Example, Trial};
 
 use crate::compile::Compiled;

@@ -49,7 +49,7 @@ fn what_may_be_left_out_has_its_default() {
     let config = parse(&least).unwrap();
     assert_eq!(config.admin_socket, Path::new("/var/lib/tabard/admin.sock"));
     assert_eq!((config.connections_max, config.exchanges_max), (4096, 512));
-    assert_eq!(config.four_eyes, broker::succession::FourEyes::Widening);
+    assert_eq!(config.four_eyes, FourEyes::Widening);
 }
 
 #[test]
