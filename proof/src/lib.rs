@@ -51,7 +51,8 @@ async fn allowed_anew(
     environment: &RequestEnv,
     schema: &Schema,
 ) -> Result<Option<Proof>, String> {
-    let compiled = |policies: &PolicySet| CompiledPolicySet::compile(policies, environment, schema).map_err(text);
+    let compiled =
+        |policies: &PolicySet| CompiledPolicySet::compile(policies, environment, schema).map_err(text);
     let (before, after) = (compiled(old.policy_set())?, compiled(new.policy_set())?);
     let found = compiler
         .check_implies_with_counterexample_opt(&after, &before)

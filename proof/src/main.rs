@@ -34,5 +34,11 @@ async fn main() -> ExitCode {
 fn read(file: &str) -> Result<Compiled, String> {
     let bytes = std::fs::read(file).map_err(|error| format!("{file}: {error}"))?;
     let contract = Contract::parse(file, &bytes).and_then(Compiled::new);
-    contract.map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
+    contract.map_err(|errors| {
+        errors
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join("\n")
+    })
 }

@@ -74,7 +74,8 @@ mod tests {
         let old = compiled(BILLING);
         let with = |text: &str| compiled(&format!("{BILLING}\n{text}\n"));
         assert!(provable(&old, &old).is_ok());
-        assert_eq!(provable(&old, &with("mode: shadow")), Err(NotProvable::Shadow));
+        let shadow = compiled(&BILLING.replace("mode: enforce", "mode: shadow"));
+        assert_eq!(provable(&old, &shadow), Err(NotProvable::Shadow));
         assert_eq!(
             provable(&old, &with("flow: {egress: [invoices.read]}")),
             Err(NotProvable::Seen)

@@ -135,6 +135,10 @@ pub(super) fn trial(old: &Compiled, new: &Compiled, most: usize) -> Trial {
         }
     }
     for (base, dimensions) in &bases {
+        if run.left == 0 {
+            run.trial.whole = false;
+            break;
+        }
         for (place, first) in dimensions.iter().enumerate() {
             for second in dimensions.iter().skip(place + 1) {
                 for (one, two) in first
