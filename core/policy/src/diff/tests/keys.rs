@@ -338,7 +338,7 @@ const ROWS: &[Row] = &[
         Widening,
         Widening,
     ),
-    ("may_launch", "[helper]", "[helper, shell]", Widening, Narrowing),
+    ("may_launch", "[tool]", "[tool, shell]", Widening, Narrowing),
     ("mode", "mode: enforce", "mode: shadow", Widening, Narrowing),
     (
         "lifecycle.expires",
@@ -441,7 +441,7 @@ fn a_section_that_comes_or_goes_is_said() {
             Widening,
         ),
         ("rate", "rate: [{per: 1m, max: 60, scope: task}]\n", Widening),
-        ("may_launch", "may_launch: [helper]\n", Narrowing),
+        ("may_launch", "may_launch: [tool]\n", Narrowing),
         (
             "delegation",
             "delegation:\n  may_delegate_to: [reader]\n  max_depth: 3\n  on_behalf_of: {require_user: true, groups: [office]}\n",

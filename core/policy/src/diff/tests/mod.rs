@@ -68,7 +68,7 @@ rules:
   - id: a-person
     reason: Work begins with a person.
     cedar: forbid (principal, action, resource) when { context.task_opener == "trigger" };
-may_launch: [helper]
+may_launch: [tool]
 mode: enforce
 lifecycle: {expires: 2027-12-31, review_every: 90d}
 "#;
