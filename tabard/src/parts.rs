@@ -123,6 +123,7 @@ pub(crate) async fn start_gateway(
         feed: gateway::member::feed_health(&replica),
         journal: journal.clone(),
         secrets: Arc::new(gateway::member::ServerSecrets::new(link.clone())),
+        homes: Arc::new(gateway::member::ServerHomes::new(link.clone())),
         names: options.names,
         upstream_tls: options.upstream_tls,
         clock: Arc::new(wall_clock),
@@ -191,6 +192,7 @@ pub(crate) async fn start_node(
         helper: Helper::default(),
         places: node::launch::Places {
             workload_socket: options.workload_socket,
+            launch_socket: options.launch_socket,
             runs: options.runs,
             secret: options.secret,
         },

@@ -135,6 +135,10 @@ impl Setting {
             feed: feed_of,
             journal,
             secrets: Arc::new(NoSecrets),
+            homes: Arc::new(gateway::LocalHomes {
+                worlds: worlds.clone(),
+                log: LOG,
+            }),
             names: Arc::new(move |_| names.clone()),
             upstream_tls: to_upstreams()?,
             clock: Arc::new(now),

@@ -260,6 +260,10 @@ pub(super) async fn run(mut orders: Orders) -> Result<(), Fault> {
         feed: feed_of,
         journal,
         secrets: Arc::new(OneSecret),
+        homes: Arc::new(gateway::LocalHomes {
+            worlds: worlds.clone(),
+            log: LOG,
+        }),
         names: Arc::new(move |_| names.clone()),
         upstream_tls: to_upstreams()?,
         clock: Arc::new(now),

@@ -4,9 +4,9 @@
 //! ended, takes the whole chain with it.
 
 use crate::facts;
-use crate::ledger::Gathered;
+use crate::ledger::{Gathered, TrailKey};
 use crate::world::directory::holds;
-use crate::world::{Agent, ContractRecord, Task, User, World};
+use crate::world::{Agent, Claimed, ContractRecord, Task, TrustSource, User, UserRight, World};
 use audit::event::{Commitment, CommitmentKey};
 use identity::{Actor, ActorChain, ActorKind, Audience, Name, OrgScope, SpiffeId, UnixTime};
 use policy::contract::TrustedFrom;
@@ -27,6 +27,43 @@ pub struct LinkInForce {
     pub compiled: Arc<Compiled>,
     /// What it may do besides, for a while. Only what is under this very contract counts.
     pub exceptions: Vec<Exception>,
+    /// What was counted of the agent before then is not known here; 0 where all of it is.
+    pub counted_since: UnixTime,
+}
+
+impl LinkInForce {
+    /// An agent with the contract that it acts under; `None` where the World has no such contract, or where `compiled`
+    /// gives none.
+    pub fn of<E>(
+        world: &World,
+        agent: &Arc<Agent>,
+        compiled: impl FnOnce(&Arc<ContractRecord>) -> Result<Arc<Compiled>, E>,
+    ) -> Option<Result<Self, E>> {
+        let scope = OrgScope::Only(agent.org);
+        let record = world.contract(scope, &agent.contract)?;
+        let home = world.home(scope, TrailKey(agent.id.as_u128()));
+        Some(compiled(record).map(|compiled| Self {
+            agent: agent.clone(),
+            record: record.clone(),
+            compiled,
+            exceptions: Vec::new(),
+            counted_since: home.map_or_else(UnixTime::default, |home| home.since),
+        }))
+    }
+
+    /// The same with the exceptions that are open at `now`. What `compiled` gives nothing for permits nothing.
+    #[must_use]
+    pub fn excepting(
+        mut self,
+        world: &World,
+        now: UnixTime,
+        compiled: impl Fn(&crate::world::Exception, &Compiled) -> Option<Exception>,
+    ) -> Self {
+        let known = world.exceptions_of(OrgScope::Only(self.agent.org), self.agent.id);
+        let open = known.filter(|exception| exception.is_open(now));
+        self.exceptions = open.filter_map(|it| compiled(it, &self.compiled)).collect();
+        self
+    }
 }
 
 /// The parties of a chain, looked up: its agents from the first to the current actor, and the user at its beginning.
@@ -45,8 +82,50 @@ pub struct Parties {
 pub struct Party {
     /// As the chain names them.
     pub actor: Actor,
-    /// What the org knows of them; `None` gives no right.
+    /// What the org itself says of them; `None` gives no right.
     pub user: Option<Arc<User>>,
+    /// What their issuer says of them, and what that is worth; `None` gives no right.
+    pub claimed: Option<(Arc<Claimed>, Arc<TrustSource>)>,
+}
+
+impl Party {
+    /// Whether anything is left of their rights.
+    pub fn is_known(&self, now: UnixTime) -> bool {
+        self.user.as_ref().is_some_and(|user| now < user.expires_at)
+            || self.claimed_rights(now).next().is_some()
+    }
+
+    /// Whether they may do `action` at `service` through `agent` for `tenant`: on the org's own word, or on their
+    /// issuer's as far as the org gave it a meaning.
+    pub fn may(
+        &self,
+        agent: &Name,
+        service: &Audience,
+        action: &Name,
+        tenant: Option<&Name>,
+        now: UnixTime,
+    ) -> bool {
+        let own = self.user.as_ref();
+        own.is_some_and(|user| user.may(agent, service, action, tenant, now))
+            || self
+                .claimed_rights(now)
+                .any(|right| right.covers(agent, service, action, tenant))
+    }
+
+    /// By the table of now: a value that was taken out of it is worth nothing any more.
+    fn claimed_rights(&self, now: UnixTime) -> impl Iterator<Item = &UserRight> {
+        let alive = self
+            .claimed
+            .iter()
+            .filter(move |(claimed, _)| now < claimed.until);
+        alive.flat_map(|(claimed, source)| {
+            let table = source.rights.as_ref().map(|rights| &rights.values);
+            let values = claimed.values.iter();
+            values
+                .filter_map(move |value| table.and_then(|table| table.get(value)))
+                .flatten()
+        })
+    }
 }
 
 /// Looks up the parties of `chain`. Whether each is alive is for the caller to judge.
@@ -70,11 +149,13 @@ pub fn parties(world: &World, scope: OrgScope, chain: &ActorChain) -> Result<Par
                     return Err(Reason::IdentityRevoked);
                 };
                 // Who is authenticated by an issuer that is trusted no more may do nothing.
-                let trusted = world.trust_source(scope, org, &actor.issuer).is_some();
+                let source = world.trust_source(scope, org, &actor.issuer);
                 let user_of = || world.user(scope, org, &actor.issuer, &actor.id).cloned();
+                let claimed = world.claimed(scope, org, &actor.issuer, &actor.id);
                 user = Some(Party {
                     actor: actor.clone(),
-                    user: trusted.then(user_of).flatten(),
+                    user: source.and_then(|_| user_of()),
+                    claimed: claimed.cloned().zip(source.cloned()),
                 });
             }
             ActorKind::User | ActorKind::Service => return Err(Reason::IdentityRevoked),
@@ -163,10 +244,7 @@ impl Asked<'_> {
             let user = parties.user.as_ref().map(|party| UserFacts {
                 id: user_name.as_deref().unwrap_or_default(),
                 groups: &groups,
-                entitled: party
-                    .user
-                    .as_ref()
-                    .is_some_and(|user| user.may(&link.agent.name, audience, action, tenant, now)),
+                entitled: party.may(&link.agent.name, audience, action, tenant, now),
             });
             all.push(Facts {
                 agent: link.agent.id,

@@ -132,7 +132,7 @@ pub fn alive(world: &World, token: &AccessTokenClaims, now: identity::UnixTime) 
     }
     // A user of whom nothing is left: calls in flight end as well. What is left of their rights is for the decision.
     if let Some(party) = &parties.user
-        && party.user.as_ref().is_none_or(|user| now >= user.expires_at)
+        && !party.is_known(now)
     {
         return Err(Reason::UserNotEntitled);
     }

@@ -378,6 +378,7 @@ fn parties(
                 id: String::new(),
             },
             user: Some(Arc::new(user)),
+            claimed: None,
         }),
         depth: 2,
     }

@@ -4,11 +4,11 @@ use broker::World;
 use broker::chain::LinkInForce;
 use broker::enforce::{Call, CallPermit, Live, arguments, enforce};
 use broker::upstream::{Mapped, Upstream};
-use broker::world::{Agent, ContractRecord};
+use broker::world::ContractRecord;
 use broker::{Draw, Fresh, Outcome};
 use credential::AccessTokenClaims;
 use credential::dpop::{Caller, CallerKind};
-use identity::{Digest, ExceptionId, OrgScope, UnixTime};
+use identity::{Digest, ExceptionId, UnixTime};
 use policy::{Compiled, Contract, Exception};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -44,22 +44,23 @@ pub(crate) enum NotJudged {
 }
 
 impl Judge {
-    /// An agent with the contract that it acts under.
-    fn link(&self, world: &World, agent: &Arc<Agent>, now: UnixTime) -> Option<LinkInForce> {
-        let scope = OrgScope::Only(agent.org);
-        let record = world.contract(scope, &agent.contract)?;
-        let compiled = self.compiled(record)?;
-        let known = world.exceptions_of(scope, agent.id);
-        let exceptions = known
-            .filter(|exception| exception.is_open(now))
-            .filter_map(|exception| self.exception(exception, &compiled))
-            .collect();
-        Some(LinkInForce {
-            agent: agent.clone(),
-            record: record.clone(),
-            compiled,
-            exceptions,
-        })
+    /// The agents of a chain with the contracts that they act under, and what they may do besides at `now`.
+    pub(crate) fn links(
+        &self,
+        world: &World,
+        live: &Live,
+        now: UnixTime,
+    ) -> Result<Vec<LinkInForce>, NotJudged> {
+        let compiled = |record: &Arc<ContractRecord>| self.compiled(record).ok_or(NotJudged::NoContract);
+        let excepted =
+            |record: &broker::world::Exception, contract: &Compiled| self.exception(record, contract);
+        let agents = live.agents().iter();
+        agents
+            .map(|agent| {
+                let link = LinkInForce::of(world, agent, compiled).unwrap_or(Err(NotJudged::NoContract));
+                Ok(link?.excepting(world, now, excepted))
+            })
+            .collect()
     }
 
     fn exception(&self, record: &broker::world::Exception, contract: &Compiled) -> Option<Exception> {
@@ -101,19 +102,15 @@ impl Judge {
         &self,
         world: &World,
         live: &Live,
+        links: &[LinkInForce],
         fresh: Fresh,
         received: &Received<'_>,
         draw: &mut Draw<'_>,
-    ) -> Result<(Outcome<CallPermit>, Reservation), NotJudged> {
+    ) -> (Outcome<CallPermit>, Reservation) {
         let token = received.token;
-        let links: Vec<LinkInForce> = live
-            .agents()
-            .iter()
-            .map(|agent| self.link(world, agent, draw.now()).ok_or(NotJudged::NoContract))
-            .collect::<Result<_, _>>()?;
         let reservation = arguments(received.mapped, |arguments| {
             self.ledger.gather(&Request {
-                links: &links,
+                links,
                 task: live.task(),
                 instance: token.instance,
                 audience: &received.upstream.audience,
@@ -132,7 +129,7 @@ impl Judge {
             method: received.method,
             path: received.path,
             caller: received.caller.map(recorded),
-            links: &links,
+            links,
             gathered: reservation.gathered(),
         };
         let outcome = enforce(world, live, fresh, &call, draw);
@@ -141,7 +138,7 @@ impl Judge {
             Outcome::Granted(plan) => self.ledger.see(plan.proof().seen()),
             Outcome::Refused(_) => self.ledger.denied(reservation.gathered(), draw.now()),
         }
-        Ok((outcome, reservation))
+        (outcome, reservation)
     }
 }
 

@@ -4,7 +4,7 @@
 use broker::World;
 use broker::chain::LinkInForce;
 use broker::world::{Agent, ContractRecord};
-use identity::{Digest, ExceptionId, OrgScope, UnixTime};
+use identity::{Digest, ExceptionId, UnixTime};
 use policy::{Compiled, Contract, Exception};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -56,25 +56,15 @@ impl Contracts {
         Ok(compiled)
     }
 
-    /// The agent under `record`, with the exceptions that are open at `now`.
+    /// The agent with its contract and the exceptions that are open at `now`; `None` where the World has no such contract.
     pub fn link(
         &self,
         world: &World,
         agent: &Arc<Agent>,
-        record: &Arc<ContractRecord>,
         now: UnixTime,
-    ) -> Result<LinkInForce, Uncompilable> {
-        let compiled = self.compiled(record)?;
-        let open = world
-            .exceptions_of(OrgScope::Only(agent.org), agent.id)
-            .filter(|exception| exception.is_open(now));
-        let exceptions = open.filter_map(|it| self.exception(it, &compiled)).collect();
-        Ok(LinkInForce {
-            agent: agent.clone(),
-            record: record.clone(),
-            compiled,
-            exceptions,
-        })
+    ) -> Option<Result<LinkInForce, Uncompilable>> {
+        let link = LinkInForce::of(world, agent, |record| self.compiled(record))?;
+        Some(link.map(|link| link.excepting(world, now, |it, contract| self.exception(it, contract))))
     }
 
     fn exception(&self, record: &broker::world::Exception, contract: &Compiled) -> Option<Exception> {

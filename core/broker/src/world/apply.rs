@@ -2,7 +2,7 @@
 //! left alone, because the decision to commit it was made on a World where it was there.
 
 use super::{Change, Founding, Revoked, World};
-use identity::{OrgScope, Revision};
+use identity::{AgentId, InstanceId, OrgId, OrgScope, Revision, TaskId};
 use std::sync::Arc;
 
 impl World {
@@ -44,9 +44,11 @@ impl World {
         keep(&mut part.upstream_names, |(of, _), _| *of == org);
         part.tasks.retain(|_, task| task.org == org);
         part.instances.retain(|_, instance| instance.org == org);
+        part.homes.retain(|_, home| home.org == org);
         keep(&mut part.directories, |(of, _), _| *of == org);
         keep(&mut part.users, |(of, _, _), _| *of == org);
         keep(&mut part.trust_sources, |(of, _), _| *of == org);
+        keep(&mut part.claimed, |(of, _, _), _| *of == org);
         keep(&mut part.revocations, |_, revoked| {
             revoked.org.is_none_or(|of| of == org)
         });
@@ -164,11 +166,27 @@ impl World {
             Change::UserRemoved { org, issuer, subject } => {
                 self.users.remove(&(org, issuer, subject));
             }
+            Change::UserClaimed(claimed) => {
+                let key = (claimed.org, claimed.issuer.clone(), claimed.subject.clone());
+                // The newer word stays, whichever was shown first.
+                match self.claimed.get(&key) {
+                    Some(known) if known.said_at > claimed.said_at => {}
+                    _ => {
+                        self.claimed.insert(key, Arc::new(claimed));
+                    }
+                }
+            }
             Change::TrustSourceSet(source) => {
                 let key = (source.org, source.issuer.clone());
+                let claim = |source: &super::TrustSource| source.rights.as_ref().map(|it| it.claim.clone());
+                // The words of one claim are not those of another.
+                if self.trust_sources.get(&key).map(|known| claim(known)) != Some(claim(&source)) {
+                    self.forget_claims(source.org, &source.issuer);
+                }
                 self.trust_sources.insert(key, Arc::new(source));
             }
             Change::TrustSourceRemoved { org, issuer } => {
+                self.forget_claims(org, &issuer);
                 self.trust_sources.remove(&(org, issuer));
             }
             Change::InstanceOpened(instance) => {
@@ -176,6 +194,22 @@ impl World {
             }
             Change::InstanceClosed { instance, .. } => {
                 self.instances.remove(&instance);
+            }
+            Change::Homed { org, log, of, since } => {
+                for key in of {
+                    if self.homes.get(&key).is_none_or(|home| home.log.is_none()) {
+                        let log = Some(log);
+                        self.homes.insert(key, super::Home { org, log, since });
+                    }
+                }
+            }
+            Change::HomeLeft { org, log, of, since } => {
+                for key in of {
+                    if self.homes.get(&key).is_some_and(|home| home.log == Some(log)) {
+                        let log = None;
+                        self.homes.insert(key, super::Home { org, log, since });
+                    }
+                }
             }
             Change::Revoked(revocation) => {
                 let revoked = Revoked {
@@ -193,8 +227,16 @@ impl World {
                     exception.ended.is_none() || !forgotten
                 });
                 keep(&mut self.proposals, |_, proposal| proposal.expires_at > until);
+                keep(&mut self.claimed, |_, claimed| claimed.forget_at > until);
                 self.tasks
                     .retain(|_, task| task.expires_at.plus_secs(super::TASK_MEMORY_SECS) > until);
+                let (tasks, instances, agents) =
+                    (self.tasks.clone(), self.instances.clone(), self.agents.clone());
+                self.homes.retain(|of, _| {
+                    tasks.contains_key(&TaskId::from_u128(of.0))
+                        || instances.contains_key(&InstanceId::from_u128(of.0))
+                        || agents.contains_key(&AgentId::from_u128(of.0))
+                });
             }
             Change::KeyPublished(key) => {
                 self.keys.insert(key.kid.clone(), Arc::new(key));
@@ -219,6 +261,12 @@ impl World {
                 }
             }
         }
+    }
+}
+
+impl World {
+    fn forget_claims(&mut self, org: OrgId, issuer: &str) {
+        keep(&mut self.claimed, |(of, by, _), _| *of != org || by != issuer);
     }
 }
 

@@ -5,13 +5,14 @@
 //! a Change of an unknown kind is refused when it is read, never skipped.
 
 use super::{
-    Agent, AgentState, ContractRecord, Directory, Exception, Instance, JoinToken, LaunchSpec, NodeRecord,
-    Org, Principal, Proposal, PublicKey, Registration, Revocation, Task, TrustSource, User,
+    Agent, AgentState, Claimed, ContractRecord, Directory, Exception, Instance, JoinToken, LaunchSpec,
+    NodeRecord, Org, Principal, Proposal, PublicKey, Registration, Revocation, Task, TrustSource, User,
 };
+use crate::ledger::TrailKey;
 use crate::upstream::Upstream;
 use identity::{
-    AgentId, Digest, ExceptionId, InstanceId, Name, NodeId, OrgId, OrgScope, Revision, TaskId, TrustDomain,
-    UnixTime, UpstreamId,
+    AgentId, Digest, ExceptionId, InstanceId, LogId, Name, NodeId, OrgId, OrgScope, Revision, TaskId,
+    TrustDomain, UnixTime, UpstreamId,
 };
 use serde::{Deserialize, Serialize};
 
@@ -120,6 +121,8 @@ pub enum Change {
         /// Its name for them.
         subject: String,
     },
+    /// What an issuer's token says of a user, in words that the org gave a meaning.
+    UserClaimed(Claimed),
     /// An issuer of users' tokens and its keys.
     TrustSourceSet(TrustSource),
     /// The opposite.
@@ -137,6 +140,28 @@ pub enum Change {
         instance: InstanceId,
         /// Its org.
         org: OrgId,
+    },
+    /// A gateway counts the calls of these from here on, as far as nobody does: who asks first has it.
+    Homed {
+        /// Their org.
+        org: OrgId,
+        /// The number of the gateway's own log.
+        log: LogId,
+        /// Task trees, instances and agents.
+        of: Vec<TrailKey>,
+        /// What was counted before then is not known at the gateway; 0 for the first time.
+        since: UnixTime,
+    },
+    /// A gateway counts no calls of these any more.
+    HomeLeft {
+        /// Their org.
+        org: OrgId,
+        /// The number of the gateway's own log.
+        log: LogId,
+        /// Agents: tasks and processes end with their home.
+        of: Vec<TrailKey>,
+        /// From when on another gateway may.
+        since: UnixTime,
     },
     /// Refuse everything of one kind and value that was decided before this Change.
     Revoked(Revocation),
@@ -201,6 +226,9 @@ impl Change {
             | Self::TaskOpened(_)
             | Self::TaskDeclassified { .. }
             | Self::InstanceOpened(_)
+            | Self::Homed { .. }
+            | Self::HomeLeft { .. }
+            | Self::UserClaimed(_)
             | Self::RevocationsForgotten { .. }
             | Self::KeyPublished(_)
             | Self::JoinTokenCreated(_)
@@ -230,9 +258,12 @@ impl Change {
             | Self::TaskDeclassified { org, .. }
             | Self::UserRemoved { org, .. }
             | Self::TrustSourceRemoved { org, .. }
+            | Self::Homed { org, .. }
+            | Self::HomeLeft { org, .. }
             | Self::InstanceClosed { org, .. } => Some(*org),
             Self::DirectorySet(directory) => Some(directory.org),
             Self::UserSet(user) => Some(user.org),
+            Self::UserClaimed(claimed) => Some(claimed.org),
             Self::TrustSourceSet(source) => Some(source.org),
             Self::Revoked(revocation) => revocation.org,
             Self::Founded { .. }
@@ -302,9 +333,12 @@ impl Change {
             | Self::DirectorySet(_)
             | Self::UserSet(_)
             | Self::UserRemoved { .. }
+            | Self::UserClaimed(_)
             | Self::TrustSourceSet(_)
             | Self::TrustSourceRemoved { .. }
             | Self::InstanceClosed { .. }
+            | Self::Homed { .. }
+            | Self::HomeLeft { .. }
             | Self::Revoked(_)
             | Self::RevocationsForgotten { .. }
             | Self::KeyPublished(_)

@@ -13,6 +13,7 @@ mod authority;
 mod delegation;
 mod fixture;
 mod forwarding;
+mod homes;
 mod leaks;
 mod refused;
 mod revocation;

@@ -2,6 +2,7 @@
 //! server can give. One file a method or two; who may call what is decided in [`member`].
 
 mod follow;
+mod home;
 mod join;
 mod member;
 mod refused;
@@ -131,6 +132,15 @@ impl SyncApi for Service {
     ) -> Result<Response<proto::UpstreamSecretReply>, Status> {
         let gateway = member::gateway(&self.installation, &request).await?;
         secret::upstream(&self.installation, &gateway, request.get_ref())
+            .await
+            .map(Response::new)
+    }
+    async fn claim_home(
+        &self,
+        request: Request<proto::ClaimHomeRequest>,
+    ) -> Result<Response<proto::ClaimHomeReply>, Status> {
+        let gateway = member::gateway(&self.installation, &request).await?;
+        home::claim(&self.installation, &gateway, request.get_ref())
             .await
             .map(Response::new)
     }

@@ -17,7 +17,7 @@ use broker::exchange::{Acting, Ask, exchange, refuse_subject};
 use broker::identify::Identified;
 use broker::ledger::Gathered;
 use broker::permit::{Grant, Permit};
-use broker::{Outcome, Plan, Refusal, World, identify};
+use broker::{Outcome, Plan, Refusal, World, claims, identify};
 use credential::form::FORM_BYTES_MAX;
 use credential::{JwtSvidClaims, Verified};
 use http::{HeaderMap, Request, header};
@@ -140,6 +140,14 @@ async fn decide(
                 Err(not) => return Err(refuse(installation, svid, not.reason, Some(&not.why), now).await),
             },
         };
+        if let Behalf::User(user) = &behalf {
+            let source = installation.draw_source(Some(agent.org), now)?;
+            if let Some(plan) = claims::heard(&world, user, &mut source.draw()) {
+                // What the user may do is part of the World that the decision is made on: look at everything anew.
+                drop(installation.store.commit(plan).await?);
+                continue;
+            }
+        }
         let chain = match chain_of(&world, &behalf, &agent.spiffe_id) {
             Ok(chain) => chain,
             Err(reason) => return Err(refuse(installation, svid, reason, None, now).await),
@@ -202,10 +210,11 @@ fn links(
     now: UnixTime,
 ) -> Result<Vec<LinkInForce>, NotIssued> {
     let each = parties.agents.iter().map(|agent| {
-        let record = world
-            .contract(OrgScope::Only(agent.org), &agent.contract)
-            .ok_or(NotIssued::NoContract)?;
-        Ok(installation.contracts.link(world, agent, record, now)?)
+        installation
+            .contracts
+            .link(world, agent, now)
+            .ok_or(NotIssued::NoContract)?
+            .map_err(NotIssued::from)
     });
     each.collect()
 }

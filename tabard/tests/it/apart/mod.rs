@@ -2,6 +2,7 @@
 //! restart, and what holds when one of them is stopped, cut off or thrown out.
 
 mod changes;
+mod homes;
 mod installation;
 mod membership;
 mod process;
