@@ -5,6 +5,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use broker::admin::{Administrator, PeerEvidence, authenticate};
 use broker::inventory::{self, AgentManifest, Bootstrap, LaunchTerms};
+use broker::succession::{FourEyes, Scrutiny, apply_contract};
 use broker::world::{ArgvRule, ContractRecord, JoinToken, MemberRole, NodeRecord, Principal, Role};
 use broker::{Draw, Outcome, Plan, World};
 use futures_util::{TryStreamExt as _, stream};
@@ -158,10 +159,12 @@ impl Place {
             source: text.into(),
             published_by: "bench".into(),
             published_at: self.installation().clock.now(),
+            commit: None,
+            succeeds: std::collections::BTreeSet::new(),
         };
         let (admin, hash) = (self.admin()?, record.hash);
         drop(
-            self.act(|world, draw| inventory::publish_contract(world, &admin, record, draw))
+            self.act(|world, draw| apply_contract(world, &admin, record, &[], Scrutiny::UNWATCHED, draw))
                 .await?,
         );
         Ok(hash)
@@ -198,8 +201,10 @@ impl Place {
         };
         let (admin, org) = (self.admin()?, self.org);
         drop(
-            self.act(|world, draw| inventory::apply_agent(world, &admin, org, manifest, draw))
-                .await?,
+            self.act(|world, draw| {
+                inventory::apply_agent(world, &admin, org, manifest, Scrutiny::UNWATCHED, draw)
+            })
+            .await?,
         );
         Ok(())
     }
@@ -255,6 +260,7 @@ pub(crate) async fn open(folder: &Path, listener: tokio::net::TcpListener) -> Re
         checkpoint_copy: folder.join("checkpoint"),
         admin_socket: folder.join("admin.sock"),
         people: None,
+        four_eyes: FourEyes::Off,
         connections_max: 1024,
         exchanges_max: 1024,
         data_dir,

@@ -141,6 +141,8 @@ impl Cast {
                 source: contract_text().into(),
                 published_by: "bench".into(),
                 published_at: at,
+                commit: None,
+                succeeds: std::collections::BTreeSet::new(),
             }),
             Change::UpstreamPublished(manifest.upstream(UpstreamId::mint(at, LOG, 5).at(rev), org, 1)),
             Change::KeyPublished(PublishedKey {

@@ -84,6 +84,8 @@ fn record(source: &str, org: OrgId, compiled: &Compiled) -> Result<ContractRecor
         source: source.into(),
         published_by: "bench".into(),
         published_at: now(),
+        commit: None,
+        succeeds: BTreeSet::new(),
     })
 }
 
@@ -227,6 +229,7 @@ pub(super) fn measure(effort: Effort<'_>) -> Result<[Measured; 2], Fault> {
         agent: stage.agent.clone(),
         record: stage.record.clone(),
         compiled: stage.compiled.clone(),
+        exceptions: Vec::new(),
         counted_since: UnixTime::default(),
     }];
     let ledger = Arc::new(Ledger::default());

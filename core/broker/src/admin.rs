@@ -162,6 +162,15 @@ impl Administrator {
         }
         self.refuse(Cause::Invalid { code, message }, act.role, world, draw)
     }
+    /// Somebody, for tests of use cases.
+    #[cfg(test)]
+    pub(crate) fn of_test(principal: Principal, presence: Presence) -> Self {
+        Self {
+            principal: Arc::new(principal),
+            presence,
+            came_by: None,
+        }
+    }
     /// Who it is.
     pub fn principal(&self) -> &Principal {
         &self.principal

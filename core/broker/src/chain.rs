@@ -11,8 +11,8 @@ use audit::event::{Commitment, CommitmentKey};
 use identity::{Actor, ActorChain, ActorKind, Audience, Name, OrgScope, SpiffeId, UnixTime};
 use policy::contract::TrustedFrom;
 use policy::{
-    ChainLink, ChainVerdict, Compiled, Evaluations, Facts, FlowFacts, Link, Reason, UserFacts, Verdict,
-    WorkflowFacts, decide_chain,
+    ChainLink, ChainVerdict, Compiled, Evaluations, Exception, Facts, FlowFacts, Link, Reason, UserFacts,
+    Verdict, WorkflowFacts, decide_chain,
 };
 use std::sync::Arc;
 
@@ -25,6 +25,8 @@ pub struct LinkInForce {
     pub record: Arc<ContractRecord>,
     /// Its contract, as it is evaluated.
     pub compiled: Arc<Compiled>,
+    /// What it may do besides, for a while. Only what is under this very contract counts.
+    pub exceptions: Vec<Exception>,
     /// What was counted of the agent before then is not known here; 0 where all of it is.
     pub counted_since: UnixTime,
 }
@@ -44,8 +46,23 @@ impl LinkInForce {
             agent: agent.clone(),
             record: record.clone(),
             compiled,
+            exceptions: Vec::new(),
             counted_since: home.map_or_else(UnixTime::default, |home| home.since),
         }))
+    }
+
+    /// The same with the exceptions that are open at `now`. What `compiled` gives nothing for permits nothing.
+    #[must_use]
+    pub fn excepting(
+        mut self,
+        world: &World,
+        now: UnixTime,
+        compiled: impl Fn(&crate::world::Exception, &Compiled) -> Option<Exception>,
+    ) -> Self {
+        let known = world.exceptions_of(OrgScope::Only(self.agent.org), self.agent.id);
+        let open = known.filter(|exception| exception.is_open(now));
+        self.exceptions = open.filter_map(|it| compiled(it, &self.compiled)).collect();
+        self
     }
 }
 
@@ -269,6 +286,7 @@ impl Asked<'_> {
             .zip(&all)
             .map(|(link, facts)| ChainLink {
                 compiled: &link.compiled,
+                exceptions: &link.exceptions,
                 facts,
             })
             .collect();

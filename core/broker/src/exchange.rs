@@ -200,6 +200,7 @@ fn judge(
         || world
             .upstreams(scope)
             .any(|upstream| upstream.audience == ask.audience)
+        || excepted(own, &ask.audience, now).next().is_some()
         || terms
             .grants
             .iter()
@@ -224,7 +225,10 @@ fn judge(
             .grants
             .iter()
             .filter(|grant| to.is_some() || grant.services.contains(&ask.audience));
-        here.flat_map(|grant| grant.actions.iter().cloned()).collect()
+        here.flat_map(|grant| &grant.actions)
+            .chain(excepted(own, &ask.audience, now).map(|terms| &terms.action))
+            .cloned()
+            .collect()
     } else {
         ask.actions.clone()
     };
@@ -232,6 +236,20 @@ fn judge(
         actions.retain(|action| parent.contains(action));
     }
     decide_all(world, acting, subject, ask, &task, to, actions, now, draw)
+}
+
+/// What the agent may do there besides its contract, for a while.
+fn excepted<'a>(
+    own: &'a LinkInForce,
+    audience: &'a Audience,
+    now: UnixTime,
+) -> impl Iterator<Item = &'a policy::ExceptionTerms> {
+    let open = own
+        .exceptions
+        .iter()
+        .filter(move |exception| exception.is_open(now));
+    open.map(policy::Exception::terms)
+        .filter(move |terms| terms.audience == *audience)
 }
 
 /// Where an action would be done: at the audience; with a token that is handed on, at any service that grants it.
@@ -438,6 +456,15 @@ fn grant(
     let decision_id = draw.id();
     let task_end = task.as_ref().map_or(UnixTime::MAX, |task| task.expires_at);
     let actions: BTreeSet<Name> = allowed.iter().map(|(action, _)| action.clone()).collect();
+    // A credential does not outlive an exception that anybody in its chain could have needed for it.
+    let exception_end = acting
+        .links
+        .iter()
+        .flat_map(|link| excepted(link, &ask.audience, now))
+        .filter(|terms| actions.contains(&terms.action))
+        .map(|terms| terms.until)
+        .min()
+        .unwrap_or(UnixTime::MAX);
     let own = acting.links.last();
     let purpose = own.map(|link| link.compiled.contract().terms().purpose.id.clone());
     let tenant = task.as_ref().and_then(|task| task.tenant.clone());
@@ -465,6 +492,7 @@ fn grant(
             .plus_secs(ACCESS_TOKEN_SECS)
             .min(ask.not_after)
             .min(task_end)
+            .min(exception_end)
             .min(agent.expires_at),
         token,
         family: match acting.behalf {

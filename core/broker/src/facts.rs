@@ -65,6 +65,24 @@ pub(crate) fn allowed(decision: &mut Decision, allowed: Option<&Allowed>) {
         decision.grant = Some(grant.id.to_string());
         decision.line = Some(grant.line);
     }
+    if let Some(used) = allowed.exception() {
+        let terms = &used.terms;
+        let codes: std::collections::BTreeSet<&str> = used
+            .refused
+            .reasons
+            .iter()
+            .map(|detail| detail.reason.code())
+            .collect();
+        let text = format!(
+            "{} until {}, owned by {}: {}; without it refused ({})",
+            terms.id,
+            terms.until.rfc3339(),
+            terms.owner,
+            terms.reason.as_str(),
+            codes.into_iter().collect::<Vec<_>>().join(" ")
+        );
+        explain(decision, "exception".to_owned(), &text);
+    }
     if let Some(denial) = allowed.would_deny() {
         decision.shadow = Some(Shadow {
             contract: denial.contract.0,

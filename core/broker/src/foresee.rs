@@ -245,6 +245,17 @@ pub fn foresee(world: &World, link: &LinkInForce, supposed: &Supposed, now: Unix
             asked.decide(&base, |_| false, &mut Vec::new(), &mut Evaluations::default());
         verdict
     });
+    if let Verdict::Allow(allowed) = &verdict
+        && let Some(used) = allowed.exception()
+    {
+        let terms = &used.terms;
+        assumed.push(format!(
+            "the exception {} is open: it ends at {}, {} answers for it; the contract alone refuses",
+            terms.id,
+            terms.until.rfc3339(),
+            terms.owner
+        ));
+    }
     Foreseen {
         verdict,
         stopped: stopped(&link.agent, now),

@@ -9,10 +9,11 @@ use crate::admin::Administrator;
 use crate::draw::Draw;
 use crate::plan::{OnceKind, Outcome, Plan, Precondition};
 use crate::refusal::Cause;
+use crate::succession::{self, Scrutiny};
 use crate::upstream::Upstream;
 use crate::world::{
-    Agent, AgentState, Change, ContractRecord, JoinToken, LaunchSpec, MemberRole, NodeRecord, Org, Principal,
-    PublicKey, Registration, Role, World,
+    Agent, AgentState, Change, JoinToken, LaunchSpec, MemberRole, NodeRecord, Org, Principal, PublicKey,
+    Registration, Role, World,
 };
 use audit::event::Minted;
 use audit::{Event, EventKind};
@@ -32,6 +33,12 @@ impl Done {
     /// Nothing that has an id.
     pub(crate) const fn nothing_made() -> Self {
         Self { made: () }
+    }
+}
+
+impl<T> Done<T> {
+    pub(crate) const fn of(made: T) -> Self {
+        Self { made }
     }
 }
 
@@ -182,12 +189,14 @@ pub struct LaunchTerms {
     pub binds: Vec<crate::world::VisiblePath>,
 }
 
-/// Registers an agent, or updates the one of that name: owner, purpose, contract, expiry, launch spec.
+/// Registers an agent, or updates the one of that name: owner, purpose, contract, expiry, launch spec. Another contract
+/// than before takes what [`crate::succession`] asks for.
 pub fn apply_agent(
     world: &World,
     who: &Administrator,
     org: OrgId,
     manifest: AgentManifest,
+    scrutiny: Scrutiny<'_>,
     draw: &mut Draw<'_>,
 ) -> Outcome<Done<AgentId>> {
     let role = Role::Author;
@@ -249,6 +258,16 @@ pub fn apply_agent(
         );
     };
     let known = world.agent_named(scope, org, &manifest.name);
+    let before = known
+        .map(|agent| agent.contract)
+        .filter(|old| *old != manifest.contract);
+    let compared = before.map_or(Ok(Vec::new()), |old| {
+        succession::takes_the_place(world, org, (&old, &manifest.contract), scrutiny)
+    });
+    let compared = match compared {
+        Ok(compared) => compared,
+        Err(cause) => return who.refuse(cause, role, world, draw),
+    };
     let id = known.map_or_else(|| draw.minted(), |agent| agent.id);
     let agent = Agent {
         id,
@@ -283,6 +302,7 @@ pub fn apply_agent(
         contract.version,
         agent.expires_at.rfc3339()
     )];
+    event.change_summary.extend(compared);
     let spec = manifest.launch.map(|terms| launch_spec(&agent, terms));
     if let Some(spec) = &spec {
         event.change_summary.push(if spec.is_pinned() {
@@ -402,50 +422,6 @@ pub fn set_agent_state(
             org: agent.org,
             state,
         }),
-    )
-}
-
-/// Publishes an immutable contract version. The shell compiled it before: what does not compile is not published.
-pub fn publish_contract(
-    world: &World,
-    who: &Administrator,
-    contract: ContractRecord,
-    draw: &mut Draw<'_>,
-) -> Outcome<Done> {
-    let role = Role::Author;
-    if let Err(refused) = who.check_in_person(role, Some(contract.org), world, draw) {
-        return refused;
-    }
-    let clash = world
-        .contracts(OrgScope::Only(contract.org))
-        .find(|known| known.name == contract.name && known.version == contract.version);
-    if let Some(known) = clash
-        && known.hash != contract.hash
-    {
-        let message = format!(
-            "{} version {} is published with other content ({}): raise `metadata.version`",
-            contract.name, contract.version, known.hash
-        );
-        return who.refuse(
-            Cause::Invalid {
-                code: "CONTRACT_VERSION_TAKEN",
-                message,
-            },
-            role,
-            world,
-            draw,
-        );
-    }
-    let mut event = who.event(EventKind::ContractPublished, role, world, draw);
-    event.org = Some(contract.org);
-    event.change_summary = vec![format!(
-        "contract {} version {} published as {}",
-        contract.name, contract.version, contract.hash
-    )];
-    Outcome::Granted(
-        Plan::new(world.revision(), event, Done { made: () })
-            .expecting(Precondition::AtRevision(world.revision()))
-            .changing(Change::ContractPublished(contract)),
     )
 }
 

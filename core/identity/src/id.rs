@@ -267,6 +267,8 @@ registry! {
     EventId, Event, "evt";
     /// One session of a person.
     SessionId, Session, "ses";
+    /// A right beyond a contract, for a while.
+    ExceptionId, Exception, "exc";
 }
 
 #[cfg(test)]

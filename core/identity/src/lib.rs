@@ -20,8 +20,8 @@ pub use chain::{Actor, ActorChain, ActorKind, CHAIN_DEPTH_DEFAULT, CHAIN_DEPTH_M
 pub use digest::{Digest, DigestError, Thumbprint};
 pub use entry::{EntryRef, LogId, Revision};
 pub use id::{
-    AgentId, ApprovalId, DecisionId, EventId, FamilyId, Id, IdError, IdHash, IdHasher, InstanceId, Kind,
-    NodeId, OrgId, RunId, SessionId, TaskId, TokenId, UpstreamId, kind,
+    AgentId, ApprovalId, DecisionId, EventId, ExceptionId, FamilyId, Id, IdError, IdHash, IdHasher,
+    InstanceId, Kind, NodeId, OrgId, RunId, SessionId, TaskId, TokenId, UpstreamId, kind,
 };
 pub use name::{Audience, AudienceError, Name, NameError};
 pub use scope::OrgScope;

@@ -4,7 +4,7 @@
 //! beginning is no link with a contract: what a user may do is a fact that every contract's decision looks at.
 
 use crate::compile::{Compiled, Evaluations};
-use crate::decide::decide_among;
+use crate::exception::{Exception, decide_with};
 use crate::facts::Facts;
 use crate::reason::Reason;
 use crate::verdict::{Denial, ReasonDetail, Verdict};
@@ -15,6 +15,8 @@ use identity::UnixTime;
 pub struct ChainLink<'a> {
     /// Its contract.
     pub compiled: &'a Compiled,
+    /// What it may do besides, for a while.
+    pub exceptions: &'a [Exception],
     /// The facts, as they are for it: its place, its task, its counters.
     pub facts: &'a Facts<'a>,
 }
@@ -71,7 +73,7 @@ pub fn decide_chain(
 ) -> ChainVerdict {
     let mut judged = |link: &ChainLink<'_>| LinkVerdict {
         position: link.facts.link.position,
-        verdict: decide_among(link.compiled, link.facts, now, known),
+        verdict: decide_with(link.compiled, link.exceptions, link.facts, now, known),
     };
     let mut links: Vec<LinkVerdict> = before.iter().map(&mut judged).collect();
     let own = judged(&actor);

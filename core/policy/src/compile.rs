@@ -285,6 +285,15 @@ impl Compiled {
     pub const fn policy_set(&self) -> &PolicySet {
         &self.policies
     }
+    /// The schema (JSON form) of all that these contracts look at, under which the policies of each are well typed.
+    pub(crate) fn schema_of(all: &[&Self]) -> serde_json::Value {
+        let attributes = all.iter().flat_map(|one| &one.attributes);
+        let grants = all.iter().flat_map(|one| &one.contract.terms().grants);
+        schema(
+            attributes.map(|(_, attribute)| attribute),
+            grants.flat_map(|grant| &grant.actions),
+        )
+    }
     /// The entities that every request is evaluated with.
     pub const fn entities(&self) -> &Entities {
         &self.entities
@@ -562,8 +571,22 @@ fn annotations<const N: usize>(pairs: [(&str, &str); N]) -> BTreeMap<String, Smo
 
 /// Strict validation against a schema of exactly the attributes that the policies read.
 fn validate(policies: &PolicySet, reads: &BTreeSet<Attribute>, grants: &[Grant]) -> Result<(), CompileError> {
+    let actions = grants.iter().flat_map(|grant| &grant.actions);
+    let schema = Schema::from_json_value(schema(reads, actions)).map_err(CompileError::new)?;
+    let result = Validator::new(schema).validate(policies, ValidationMode::Strict);
+    match result.validation_errors().next() {
+        None => Ok(()),
+        Some(error) => Err(CompileError::new(error)),
+    }
+}
+
+/// The schema (JSON form) of exactly these attributes and actions.
+fn schema<'a>(
+    reads: impl IntoIterator<Item = &'a Attribute>,
+    actions: impl IntoIterator<Item = &'a Name>,
+) -> serde_json::Value {
     let attributes: serde_json::Map<String, serde_json::Value> = reads
-        .iter()
+        .into_iter()
         .map(|attribute| (attribute.name(), attribute.schema()))
         .collect();
     let applies = json!({
@@ -571,21 +594,14 @@ fn validate(policies: &PolicySet, reads: &BTreeSet<Attribute>, grants: &[Grant])
         "resourceTypes": ["Service"],
         "context": {"type": "Record", "attributes": attributes},
     });
-    let actions: serde_json::Map<String, serde_json::Value> = grants
-        .iter()
-        .flat_map(|grant| &grant.actions)
+    let actions: serde_json::Map<String, serde_json::Value> = actions
+        .into_iter()
         .map(|action| (action.to_string(), json!({"appliesTo": applies})))
         .collect();
-    let schema = Schema::from_json_value(json!({"": {
+    json!({"": {
         "entityTypes": {"Agent": {}, "Service": {}},
         "actions": actions,
-    }}))
-    .map_err(CompileError::new)?;
-    let result = Validator::new(schema).validate(policies, ValidationMode::Strict);
-    match result.validation_errors().next() {
-        None => Ok(()),
-        Some(error) => Err(CompileError::new(error)),
-    }
+    }})
 }
 
 fn entity_uid(kind: &str, id: &str) -> Result<EntityUid, CompileError> {

@@ -123,6 +123,15 @@ impl Contract {
         }
     }
 
+    /// The same contract with this grant instead of its own; it keeps its name, and its limits hold. For exceptions.
+    pub(crate) fn with_only(&self, grant: Grant) -> Self {
+        let mut other = self.clone();
+        // What is only watched would be allowed without an exception.
+        other.terms.mode = Mode::Enforce;
+        other.terms.grants = vec![grant];
+        other
+    }
+
     /// The name under which its text was read, for messages.
     pub fn file(&self) -> &str {
         &self.file

@@ -43,6 +43,7 @@ pub(crate) fn decide_among(
             raises: raises(compiled, facts, None),
             steps: graph_steps(facts, compiled.contract().terms()),
             findings: Vec::new(),
+            exception: None,
             basis: Basis::Shadow(denial),
         });
     }
@@ -112,6 +113,7 @@ fn allowed(
         raises: raises(compiled, facts, Some(grant)),
         steps: graph_steps(facts, terms),
         findings: strays.then_some(Reason::OffWorkflow).into_iter().collect(),
+        exception: None,
     })
 }
 

@@ -36,6 +36,9 @@ impl fmt::Display for Explanation<'_> {
         match self.verdict {
             Verdict::Deny(_) => writeln!(f, "DENY  {asked}")?,
             Verdict::Allow(allowed) => match allowed.basis() {
+                Basis::Granted { .. } if allowed.exception().is_some() => {
+                    writeln!(f, "ALLOW {asked}: by an exception, would be DENIED")?;
+                }
                 Basis::Granted {
                     grant,
                     business_action,
@@ -58,6 +61,20 @@ impl fmt::Display for Explanation<'_> {
             metadata.version,
             self.compiled.hash()
         )?;
+        if let Verdict::Allow(allowed) = self.verdict
+            && let Some(used) = allowed.exception()
+        {
+            let terms = &used.terms;
+            let until = terms.until.rfc3339();
+            writeln!(
+                f,
+                "  exception {} until {until}, owned by {}: {}",
+                terms.id,
+                terms.owner,
+                terms.reason.as_str()
+            )?;
+            write_denial(f, &used.refused)?;
+        }
         if let Some(denial) = self.verdict.denial() {
             write_denial(f, denial)?;
         }

@@ -2,6 +2,7 @@
 
 use crate::atom::Atom;
 use crate::contract::ContractHash;
+use crate::exception::Excepted;
 use crate::flow::Labels;
 use crate::reason::{Reason, Remedy};
 use identity::Name;
@@ -48,6 +49,7 @@ pub struct Allowed {
     pub(crate) raises: Labels,
     pub(crate) steps: Vec<Name>,
     pub(crate) findings: Vec<Reason>,
+    pub(crate) exception: Option<Excepted>,
 }
 
 /// What an allowed decision rests on.
@@ -73,12 +75,16 @@ impl Allowed {
     pub const fn basis(&self) -> &Basis {
         &self.basis
     }
-    /// The grant; `None` in shadow mode when it would be refused.
+    /// The grant; `None` in shadow mode when it would be refused, and where an exception stands in for one.
     pub const fn grant(&self) -> Option<&GrantRef> {
         match &self.basis {
-            Basis::Granted { grant, .. } => Some(grant),
-            Basis::Shadow(_) => None,
+            Basis::Granted { grant, .. } if self.exception.is_none() => Some(grant),
+            Basis::Granted { .. } | Basis::Shadow(_) => None,
         }
+    }
+    /// The exception, without which it would be refused.
+    pub const fn exception(&self) -> Option<&Excepted> {
+        self.exception.as_ref()
     }
     /// What the action means to the business; `None` when no grant says so.
     pub fn business_action(&self) -> Option<&str> {

@@ -623,7 +623,11 @@ impl Known {
     }
 
     async fn links(&self, live: &Live, upstream: &Upstream) -> Result<Vec<LinkInForce>, Problem> {
-        match self.inner.judge.links(&self.view.world, live) {
+        match self
+            .inner
+            .judge
+            .links(&self.view.world, live, (self.inner.clock)())
+        {
             Ok(links) => Ok(links),
             Err(NotJudged::NoContract) => {
                 let problem = refused_by(Reason::NoContract, StatusCode::FORBIDDEN);

@@ -8,8 +8,8 @@ use broker::world::ContractRecord;
 use broker::{Draw, Fresh, Outcome};
 use credential::AccessTokenClaims;
 use credential::dpop::Caller;
-use identity::{Digest, Name};
-use policy::{Compiled, Contract};
+use identity::{Digest, ExceptionId, Name, UnixTime};
+use policy::{Compiled, Contract, Exception};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use store::ledger::{Ledger, Request, Reservation, Wants};
@@ -21,6 +21,8 @@ const COMPILED_MAX: usize = 1024;
 #[derive(Default)]
 pub(crate) struct Judge {
     compiled: Mutex<HashMap<Digest, Arc<Compiled>>>,
+    /// By contract and exception: the same exception is under other limits once the contract is another.
+    exceptions: Mutex<HashMap<(Digest, ExceptionId), Exception>>,
     pub(crate) ledger: Arc<Ledger>,
 }
 
@@ -44,13 +46,37 @@ pub(crate) enum NotJudged {
 }
 
 impl Judge {
-    /// The agents of a chain with the contracts that they act under.
-    pub(crate) fn links(&self, world: &World, live: &Live) -> Result<Vec<LinkInForce>, NotJudged> {
+    /// The agents of a chain with the contracts that they act under, and what they may do besides at `now`.
+    pub(crate) fn links(
+        &self,
+        world: &World,
+        live: &Live,
+        now: UnixTime,
+    ) -> Result<Vec<LinkInForce>, NotJudged> {
         let compiled = |record: &Arc<ContractRecord>| self.compiled(record).ok_or(NotJudged::NoContract);
+        let excepted =
+            |record: &broker::world::Exception, contract: &Compiled| self.exception(record, contract);
         let agents = live.agents().iter();
         agents
-            .map(|agent| LinkInForce::of(world, agent, compiled).unwrap_or(Err(NotJudged::NoContract)))
+            .map(|agent| {
+                let link = LinkInForce::of(world, agent, compiled).unwrap_or(Err(NotJudged::NoContract));
+                Ok(link?.excepting(world, now, excepted))
+            })
             .collect()
+    }
+
+    fn exception(&self, record: &broker::world::Exception, contract: &Compiled) -> Option<Exception> {
+        let key = (contract.hash().0, record.id);
+        let mut cache = self.exceptions.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = cache.get(&key) {
+            return Some(known.clone());
+        }
+        let compiled = broker::exception::compiled(record, contract)?;
+        if cache.len() >= COMPILED_MAX {
+            cache.clear();
+        }
+        cache.insert(key, compiled.clone());
+        Some(compiled)
     }
 
     fn compiled(&self, record: &ContractRecord) -> Option<Arc<Compiled>> {

@@ -4,8 +4,8 @@
 use broker::World;
 use broker::chain::LinkInForce;
 use broker::world::{Agent, ContractRecord};
-use identity::Digest;
-use policy::{Compiled, Contract};
+use identity::{Digest, ExceptionId, UnixTime};
+use policy::{Compiled, Contract, Exception};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -14,7 +14,11 @@ const COMPILED_MAX: usize = 512;
 
 /// The cache.
 #[derive(Debug, Default)]
-pub struct Contracts(Mutex<HashMap<Digest, Arc<Compiled>>>);
+pub struct Contracts {
+    compiled: Mutex<HashMap<Digest, Arc<Compiled>>>,
+    /// By contract and exception: the same exception is under other limits once the contract is another.
+    exceptions: Mutex<HashMap<(Digest, ExceptionId), Exception>>,
+}
 
 /// A published contract does not compile any more. Refused, never skipped.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -39,9 +43,14 @@ pub enum NotInForce {
 
 impl Contracts {
     /// Agents with the contracts that they act under.
-    pub fn in_force(&self, world: &World, agents: &[Arc<Agent>]) -> Result<Vec<LinkInForce>, NotInForce> {
+    pub fn in_force(
+        &self,
+        world: &World,
+        agents: &[Arc<Agent>],
+        now: UnixTime,
+    ) -> Result<Vec<LinkInForce>, NotInForce> {
         let each = agents.iter().map(|agent| {
-            LinkInForce::of(world, agent, |record| self.compiled(record))
+            self.link(world, agent, now)
                 .ok_or(NotInForce::Unknown(agent.contract))?
                 .map_err(NotInForce::from)
         });
@@ -51,7 +60,7 @@ impl Contracts {
     /// The compiled form of `record`.
     pub fn compiled(&self, record: &ContractRecord) -> Result<Arc<Compiled>, Uncompilable> {
         if let Some(known) = self
-            .0
+            .compiled
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .get(&record.hash)
@@ -65,11 +74,36 @@ impl Contracts {
         };
         let contract = Contract::parse(&record.file, record.source.as_bytes()).map_err(failed)?;
         let compiled = Arc::new(Compiled::new(contract).map_err(failed)?);
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.compiled.lock().unwrap_or_else(PoisonError::into_inner);
         if all.len() >= COMPILED_MAX {
             all.clear();
         }
         all.insert(record.hash, compiled.clone());
         Ok(compiled)
+    }
+
+    /// The agent with its contract and the exceptions that are open at `now`; `None` where the World has no such contract.
+    pub fn link(
+        &self,
+        world: &World,
+        agent: &Arc<Agent>,
+        now: UnixTime,
+    ) -> Option<Result<LinkInForce, Uncompilable>> {
+        let link = LinkInForce::of(world, agent, |record| self.compiled(record))?;
+        Some(link.map(|link| link.excepting(world, now, |it, contract| self.exception(it, contract))))
+    }
+
+    fn exception(&self, record: &broker::world::Exception, contract: &Compiled) -> Option<Exception> {
+        let key = (contract.hash().0, record.id);
+        let mut all = self.exceptions.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = all.get(&key) {
+            return Some(known.clone());
+        }
+        let compiled = broker::exception::compiled(record, contract)?;
+        if all.len() >= COMPILED_MAX {
+            all.clear();
+        }
+        all.insert(key, compiled.clone());
+        Some(compiled)
     }
 }

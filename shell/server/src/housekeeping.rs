@@ -9,7 +9,7 @@ use crate::keys::KeyError;
 use crate::signer::{Credential, NotSigned};
 use crate::tls::OwnCertificate;
 use broker::world::TASK_MEMORY_SECS;
-use broker::{inventory, issue, rotate, unidentified};
+use broker::{exception, inventory, issue, rotate, unidentified};
 use identity::{OrgScope, SpiffeIdError, UnixTime};
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,6 +27,8 @@ const HEARTBEAT_EVERY: Duration = Duration::from_mins(1);
 const COUNT_EVERY: Duration = Duration::from_secs(1);
 /// How often old revocations and tasks are looked for.
 const FORGET_EVERY: Duration = Duration::from_mins(5);
+/// How often exceptions whose time is over are looked for. They permit nothing in between.
+const EXPIRE_EVERY: Duration = Duration::from_secs(2);
 /// How often it is looked whether the counts are written down.
 const KEEP_EVERY: Duration = Duration::from_secs(1);
 /// How often the intermediate's age is looked at.
@@ -88,6 +90,7 @@ pub(crate) async fn run(installation: Arc<Installation>, own: Arc<OwnCertificate
         each(HEARTBEAT_EVERY, &installation, Heartbeat::default()),
         each(COUNT_EVERY, &installation, Counting),
         each(FORGET_EVERY, &installation, Forgetting),
+        each(EXPIRE_EVERY, &installation, Expiring),
         each(KEEP_EVERY, &installation, KeepingLedger),
         each(ROTATE_EVERY, &installation, Rotating),
     );
@@ -187,6 +190,21 @@ impl Chore for Forgetting {
         if due {
             let source = installation.draw_source(None, now)?;
             let plan = inventory::forget(&world, now, &mut source.draw());
+            drop(installation.store.commit(plan).await?);
+        }
+        Ok(())
+    }
+}
+
+/// Records that the time of an exception is over.
+struct Expiring;
+
+impl Chore for Expiring {
+    const NAME: &'static str = "expiring";
+    async fn turn(&mut self, installation: &Installation, now: UnixTime) -> Result<(), ChoreError> {
+        for over in exception::over(&installation.store.world(), now) {
+            let source = installation.draw_source(Some(over.org), now)?;
+            let plan = exception::expire(&installation.store.world(), &over, &mut source.draw());
             drop(installation.store.commit(plan).await?);
         }
         Ok(())

@@ -1,7 +1,7 @@
 //! `tabard contract`: check contracts anywhere, publish and read them.
 
 use super::admin::segment;
-use super::agent::applied;
+use super::change::{self, Apply, Compare, Review, Sync};
 use super::init::Init;
 use super::page::{Page, Tone, items, text};
 use super::{Exit, Failure, Place, document};
@@ -21,10 +21,25 @@ pub(super) enum ContractCommand {
     },
     /// Draft a contract from flags or a service's description; applies nothing, needs no server
     Init(Box<Init>),
-    /// Publish a version; a version never changes afterwards
-    Apply {
-        /// The contract (YAML, kind: AgentContract)
-        file: PathBuf,
+    /// Publish a version, or propose it where it lets an agent do more; a version never changes afterwards
+    Apply(Apply),
+    /// What one contract lets an agent do that another does not
+    Diff(Compare),
+    /// What contracts would change of those in force; exits with 1 when one takes a second person. Applies nothing
+    Review(Review),
+    /// Apply every contract of a folder that is not published yet
+    Sync(Sync),
+    /// What waits for somebody other than its author
+    Proposals,
+    /// Publish what somebody else proposed
+    Publish {
+        /// Its hash, as `contract proposals` prints it
+        hash: String,
+    },
+    /// Take a proposal back, or turn it down
+    Withdraw {
+        /// Its hash, as `contract proposals` prints it
+        hash: String,
     },
     /// A published contract as its author wrote it
     Show {
@@ -68,13 +83,13 @@ pub(super) fn run(
     match command {
         ContractCommand::Check { files } => files.iter().try_for_each(|file| check(file, page))?,
         ContractCommand::Init(asked) => return super::init::run(asked, page),
-        ContractCommand::Apply { file } => {
-            let (name, text) = document(file)?;
-            let done = at()?
-                .admin
-                .post("/v1/contracts", &json!({"file": name, "text": text}))?;
-            applied("contract", &done, page);
-        }
+        ContractCommand::Apply(asked) => return change::apply(asked, &at()?, page),
+        ContractCommand::Diff(asked) => return change::compare(asked, at, page),
+        ContractCommand::Review(asked) => return change::review(asked, at, page),
+        ContractCommand::Sync(asked) => return change::sync(asked, &at()?, page),
+        ContractCommand::Proposals => return change::proposals(&at()?, page),
+        ContractCommand::Publish { hash } => return change::publish(hash, &at()?, page),
+        ContractCommand::Withdraw { hash } => return change::withdraw(hash, &at()?, page),
         ContractCommand::Show { reference } => {
             let found = at()?
                 .admin
@@ -243,17 +258,20 @@ pub(super) fn write_new(path: &Path, text: &str) -> Result<(), Failure> {
     })
 }
 
+/// Every mistake of a contract.
+pub(super) fn mistaken(name: &str, errors: &[ContractError]) -> Failure {
+    let what = format!(
+        "{name} has {} mistake{}.",
+        errors.len(),
+        if errors.len() == 1 { "" } else { "s" }
+    );
+    Failure::new("DOCUMENT_INVALID", what).at(errors.iter().map(ToString::to_string))
+}
+
 /// What the server would say to it, without one.
 fn check(path: &Path, page: &Page) -> Result<(), Failure> {
     let (name, text) = document(path)?;
-    let mistaken = |errors: Vec<ContractError>| {
-        let what = format!(
-            "{name} has {} mistake{}.",
-            errors.len(),
-            if errors.len() == 1 { "" } else { "s" }
-        );
-        Failure::new("DOCUMENT_INVALID", what).at(errors.iter().map(ToString::to_string))
-    };
+    let mistaken = |errors: Vec<ContractError>| mistaken(&name, &errors);
     let contract = Contract::parse(&name, text.as_bytes()).map_err(mistaken)?;
     let (hash, metadata) = (contract.hash(), contract.terms().metadata.clone());
     Compiled::new(contract).map_err(mistaken)?;

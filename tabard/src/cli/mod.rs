@@ -4,9 +4,11 @@
 mod admin;
 mod agent;
 mod audit;
+mod change;
 mod completions;
 mod contract;
 mod directory;
+mod exception;
 mod explain;
 mod failure;
 mod foresee;
@@ -110,6 +112,9 @@ enum Command {
     /// Check and publish contracts
     #[command(subcommand)]
     Contract(contract::ContractCommand),
+    /// Let an agent do one more thing, for a while
+    #[command(subcommand)]
+    Exception(exception::ExceptionCommand),
     /// Declare the services that agents call
     #[command(subcommand)]
     Upstream(upstream::UpstreamCommand),
@@ -210,6 +215,7 @@ fn run(cli: &Cli, page: &Page) -> Result<Exit, Failure> {
         Command::Status => status::run(&at()?, page),
         Command::Agent(command) => agent::run(command, at, page),
         Command::Contract(command) => contract::run(command, at, page),
+        Command::Exception(command) => exception::run(command, &at()?, page),
         Command::Upstream(command) => upstream::run(command, &at()?, page),
         Command::Registration(command) => registration::run(command, &at()?, page),
         Command::Principal(command) => principal::run(command, &at()?, page),

@@ -82,6 +82,28 @@ fn show(status: &Value, ready: bool, at: &Place, page: &Page) {
         text(counts, "instances"),
         text(counts, "revocations")
     ));
+    for exception in items(status, "exceptions") {
+        page.line(&format!(
+            "  {}   {} may {} on {} until {}, owned by {} ({})",
+            page.tone(Tone::Bad, "EXCEPTION"),
+            text(exception, "agent"),
+            text(exception, "action"),
+            text(exception, "service"),
+            text(exception, "until"),
+            text(exception, "owner"),
+            text(exception, "id")
+        ));
+    }
+    if status
+        .get("proposals")
+        .and_then(Value::as_u64)
+        .is_some_and(|waiting| waiting > 0)
+    {
+        page.line(&format!(
+            "  proposals   {} wait for a second person: tabard contract proposals",
+            text(status, "proposals")
+        ));
+    }
     let agents = items(status, "agents");
     if agents.is_empty() {
         page.line("  agents      none yet");

@@ -3,9 +3,8 @@
 
 use super::upstreams::DemoUpstream;
 use broker::admin::{Administrator, PeerEvidence, authenticate};
-use broker::inventory::{
-    AgentManifest, LaunchTerms, apply_agent, publish_contract, publish_upstream, rotate_secret,
-};
+use broker::inventory::{AgentManifest, LaunchTerms, apply_agent, publish_upstream, rotate_secret};
+use broker::succession::{Scrutiny, apply_contract};
 use broker::upstream::{Manifest, Upstream};
 use broker::world::{ArgvRule, ContractRecord, MeasuredRoot, VisiblePath};
 use broker::{Draw, Outcome, World};
@@ -137,9 +136,11 @@ impl Publisher<'_> {
             source: source.into(),
             published_by: self.owner.principal().name.to_string(),
             published_at: self.installation.clock.now(),
+            commit: None,
+            succeeds: std::collections::BTreeSet::new(),
         };
         self.act(file, |world, who, draw| {
-            publish_contract(world, who, record, draw)
+            apply_contract(world, who, record, &[], Scrutiny::UNWATCHED, draw)
         })
         .await?;
         Ok(hash)
@@ -217,7 +218,7 @@ impl Publisher<'_> {
         };
         let org = self.org;
         self.act(name.as_str(), |world, who, draw| {
-            apply_agent(world, who, org, manifest, draw)
+            apply_agent(world, who, org, manifest, Scrutiny::UNWATCHED, draw)
         })
         .await?;
         Ok(())

@@ -10,6 +10,7 @@ mod upstreams;
 use crate::cli::Failure;
 use crate::context::{self, Context};
 use crate::parts::{self, GatewayOptions};
+use broker::succession::FourEyes;
 use broker::world::{MemberRole, Principal, Role};
 use identity::{LogId, Name, Secret};
 use inventory::Demo;
@@ -140,6 +141,7 @@ async fn start(args: &DevArgs, places: &Places) -> Result<Running, String> {
         checkpoint_copy: places.checkpoint.clone(),
         admin_socket: places.admin_socket(),
         people: Some(people(args)?),
+        four_eyes: FourEyes::Off,
         connections_max: 4096,
         exchanges_max: 512,
     };

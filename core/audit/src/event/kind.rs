@@ -66,9 +66,11 @@ kinds! {
     ApprovalRequested = "approval.requested",
     /// A federation assertion was issued.
     AssertionIssued = "assertion.issued",
+    /// A wider contract version waits for somebody else's yes.
+    ContractProposed = "contract.proposed",
     /// A contract version was published.
     ContractPublished = "contract.published",
-    /// A contract no longer applies.
+    /// A contract no longer applies, or is no longer proposed.
     ContractWithdrawn = "contract.withdrawn",
     /// Credentials decided before this revision are refused in one dimension.
     CredentialRevoked = "credential.revoked",
@@ -76,6 +78,10 @@ kinds! {
     DecisionMade = "decision.made",
     /// The destinations that are a tenant's own were set.
     DirectorySet = "directory.set",
+    /// The time of an exception is over, or somebody ended it.
+    ExceptionEnded = "exception.ended",
+    /// An agent may do one more thing than its contract says, for a while.
+    ExceptionOpened = "exception.opened",
     /// A detector found something.
     FindingRaised = "finding.raised",
     /// The gateway refused a call.

@@ -43,6 +43,8 @@ impl World {
         part.launch_specs.retain(|_, spec| spec.org == org);
         keep(&mut part.registrations, |(of, _), _| *of == org);
         keep(&mut part.contracts, |_, contract| contract.org == org);
+        part.proposals.clear();
+        keep(&mut part.exceptions, |_, exception| exception.org == org);
         part.upstreams.retain(|_, upstream| upstream.org == org);
         keep(&mut part.upstream_names, |(of, _), _| *of == org);
         part.tasks.retain(|_, task| task.org == org);
@@ -167,7 +169,28 @@ impl World {
             }
             Change::ContractPublished(contract) => {
                 let key = (contract.hash, contract.org);
+                self.proposals.remove(&key);
                 self.contracts.insert(key, Arc::new(contract));
+            }
+            Change::ContractProposed(proposal) => {
+                let key = (proposal.contract.hash, proposal.contract.org);
+                self.proposals.insert(key, Arc::new(proposal));
+            }
+            Change::ProposalWithdrawn { hash, org } => {
+                self.proposals.remove(&(hash, org));
+            }
+            Change::ExceptionOpened(exception) => {
+                let key = (exception.agent, exception.id);
+                self.exceptions.insert(key, Arc::new(exception));
+            }
+            Change::ExceptionEnded {
+                exception, agent, at, ..
+            } => {
+                if let Some(known) = self.exceptions.get(&(agent, exception)) {
+                    let mut altered = super::Exception::clone(known);
+                    altered.ended = Some(at);
+                    self.exceptions.insert((agent, exception), Arc::new(altered));
+                }
             }
             Change::UpstreamPublished(upstream) => {
                 self.upstream_names
@@ -283,6 +306,12 @@ impl World {
                 keep(&mut self.revocations, |_, revoked| revoked.forget_at > until);
                 keep(&mut self.sessions, |_, session| session.expires_at > until);
                 keep(&mut self.invites, |_, invite| invite.expires_at > until);
+                keep(&mut self.exceptions, |_, exception| {
+                    let forgotten =
+                        exception.until.plus_secs(crate::exception::EXCEPTION_MEMORY_SECS) <= until;
+                    exception.ended.is_none() || !forgotten
+                });
+                keep(&mut self.proposals, |_, proposal| proposal.expires_at > until);
                 keep(&mut self.claimed, |_, claimed| claimed.forget_at > until);
                 self.tasks
                     .retain(|_, task| task.expires_at.plus_secs(super::TASK_MEMORY_SECS) > until);

@@ -5,15 +5,15 @@
 //! a Change of an unknown kind is refused when it is read, never skipped.
 
 use super::{
-    Account, Agent, AgentState, Claimed, Consent, ContractRecord, Directory, Instance, Invite, JoinToken,
-    LaunchSpec, NodeRecord, Org, Passkey, Principal, PublicKey, Registration, Revocation, Session, Task,
-    TrustSource, User,
+    Account, Agent, AgentState, Claimed, Consent, ContractRecord, Directory, Exception, Instance, Invite,
+    JoinToken, LaunchSpec, NodeRecord, Org, Passkey, Principal, Proposal, PublicKey, Registration,
+    Revocation, Session, Task, TrustSource, User,
 };
 use crate::ledger::TrailKey;
 use crate::upstream::Upstream;
 use identity::{
-    AgentId, Digest, InstanceId, LogId, Name, NodeId, OrgId, OrgScope, Revision, SessionId, TaskId,
-    TrustDomain, UnixTime, UpstreamId,
+    AgentId, Digest, ExceptionId, InstanceId, LogId, Name, NodeId, OrgId, OrgScope, Revision, SessionId,
+    TaskId, TrustDomain, UnixTime, UpstreamId,
 };
 use serde::{Deserialize, Serialize};
 
@@ -115,6 +115,28 @@ pub enum Change {
     },
     /// An immutable contract version.
     ContractPublished(ContractRecord),
+    /// A wider contract version that waits for somebody else's yes. Nothing is in force by it.
+    ContractProposed(Proposal),
+    /// It does not wait any more.
+    ProposalWithdrawn {
+        /// The contract.
+        hash: Digest,
+        /// Its org.
+        org: OrgId,
+    },
+    /// An agent may do one more thing, for a while.
+    ExceptionOpened(Exception),
+    /// It may not any more: its time is over, or somebody ended it.
+    ExceptionEnded {
+        /// Which exception.
+        exception: ExceptionId,
+        /// Of which agent.
+        agent: AgentId,
+        /// Its org.
+        org: OrgId,
+        /// When.
+        at: UnixTime,
+    },
     /// A service that agents call, with its mapping of requests to actions.
     UpstreamPublished(Upstream),
     /// An upstream's sealed secret has a new version: gateways fetch it anew.
@@ -257,6 +279,7 @@ impl Change {
             | Self::ConsentRequired { .. }
             | Self::TrustSourceSet(_)
             | Self::TrustSourceRemoved { .. }
+            | Self::ExceptionEnded { .. }
             | Self::NodeRemoved { .. }
             | Self::PrincipalAdded(_)
             | Self::PrincipalRemoved { .. }
@@ -274,6 +297,9 @@ impl Change {
             | Self::AgentRegistered(_)
             | Self::RegistrationAdded(_)
             | Self::ContractPublished(_)
+            | Self::ContractProposed(_)
+            | Self::ProposalWithdrawn { .. }
+            | Self::ExceptionOpened(_)
             | Self::UpstreamSecretRotated { .. }
             | Self::TaskOpened(_)
             | Self::TaskDeclassified { .. }
@@ -296,11 +322,15 @@ impl Change {
             Self::LaunchSpecSet(spec) => Some(spec.org),
             Self::RegistrationAdded(registration) => Some(registration.org),
             Self::ContractPublished(contract) => Some(contract.org),
+            Self::ContractProposed(proposal) => Some(proposal.contract.org),
+            Self::ExceptionOpened(exception) => Some(exception.org),
             Self::UpstreamPublished(upstream) => Some(upstream.org),
             Self::TaskOpened(task) => Some(task.org),
             Self::InstanceOpened(instance) => Some(instance.org),
             Self::AgentStateSet { org, .. }
             | Self::RegistrationRemoved { org, .. }
+            | Self::ProposalWithdrawn { org, .. }
+            | Self::ExceptionEnded { org, .. }
             | Self::UpstreamSecretRotated { org, .. }
             | Self::TaskClosed { org, .. }
             | Self::TaskDeclassified { org, .. }
@@ -349,6 +379,8 @@ impl Change {
             | Self::PasskeyUsed { .. }
             | Self::SessionOpened(_)
             | Self::SessionClosed { .. }
+            | Self::ContractProposed(_)
+            | Self::ProposalWithdrawn { .. }
             | Self::JoinTokenCreated(_)
             | Self::NodeJoined { .. }
             | Self::NodeRemoved { .. } => scope == OrgScope::Every,
@@ -396,6 +428,10 @@ impl Change {
             | Self::RegistrationAdded(_)
             | Self::RegistrationRemoved { .. }
             | Self::ContractPublished(_)
+            | Self::ContractProposed(_)
+            | Self::ProposalWithdrawn { .. }
+            | Self::ExceptionOpened(_)
+            | Self::ExceptionEnded { .. }
             | Self::UpstreamPublished(_)
             | Self::UpstreamSecretRotated { .. }
             | Self::TaskOpened(_)

@@ -2,6 +2,7 @@
 
 use identity::{Digest, Name, OrgId, UnixTime};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// One immutable contract version. Its hash is its name; compiling it is the shell's business.
@@ -23,4 +24,10 @@ pub struct ContractRecord {
     pub published_by: String,
     /// When.
     pub published_at: UnixTime,
+    /// The commit of the author's repository that it came from, as whoever applied it said.
+    #[serde(default)]
+    pub commit: Option<String>,
+    /// The contracts whose place it may take although it is wider: somebody other than its author said so.
+    #[serde(default)]
+    pub succeeds: BTreeSet<Digest>,
 }

@@ -10,10 +10,12 @@ mod claimed;
 mod consent;
 mod contract;
 pub mod directory;
+mod exception;
 mod home;
 mod key;
 mod member;
 mod org;
+mod proposal;
 mod revocation;
 mod session;
 mod task;
@@ -26,10 +28,12 @@ pub use claimed::Claimed;
 pub use consent::{Consent, Given, Said};
 pub use contract::ContractRecord;
 pub use directory::Directory;
+pub use exception::Exception;
 pub use home::Home;
 pub use key::{KeyClass, PublicKey};
 pub use member::{JoinToken, MemberRole, NodeRecord};
 pub use org::{Org, Principal, Role};
+pub use proposal::{Person, Proposal};
 pub use revocation::{Revocation, Target};
 pub use session::{Account, Invite, Passkey, Session, Surface, WayIn};
 pub use task::{Opener, OpenerKind, Task};
@@ -39,8 +43,8 @@ pub use user::{User, UserRight};
 use crate::ledger::TrailKey;
 use crate::upstream::Upstream;
 use identity::{
-    AgentId, Digest, IdHasher, InstanceId, LogId, Name, NodeId, OrgId, OrgScope, Revision, SpiffeId, TaskId,
-    Thumbprint, TrustDomain, UnixTime, UpstreamId,
+    AgentId, Digest, ExceptionId, IdHasher, InstanceId, LogId, Name, NodeId, OrgId, OrgScope, Revision,
+    SpiffeId, TaskId, Thumbprint, TrustDomain, UnixTime, UpstreamId,
 };
 use imbl::shared_ptr::DefaultSharedPtr;
 use serde::{Deserialize, Serialize};
@@ -77,6 +81,10 @@ pub struct World {
     registrations: Ordered<(OrgId, Name), Arc<Registration>>,
     // By org too: the same text in two orgs is two contracts, or one org could take the other's away.
     contracts: Ordered<(Digest, OrgId), Arc<ContractRecord>>,
+    #[serde(default)]
+    proposals: Ordered<(Digest, OrgId), Arc<Proposal>>,
+    #[serde(default)]
+    exceptions: Ordered<(AgentId, ExceptionId), Arc<Exception>>,
     upstreams: IdMap<UpstreamId, Arc<Upstream>>,
     upstream_names: Ordered<(OrgId, Name), UpstreamId>,
     tasks: IdMap<TaskId, Arc<Task>>,
@@ -305,6 +313,36 @@ impl World {
         self.contracts
             .values()
             .filter(move |contract| scope.holds(contract.org))
+    }
+
+    /// A contract that waits for somebody else's yes, by hash; also one whose time is over.
+    pub fn proposal(&self, scope: OrgScope, org: OrgId, hash: &Digest) -> Option<&Arc<Proposal>> {
+        scope
+            .holds(org)
+            .then(|| self.proposals.get(&(*hash, org)))
+            .flatten()
+    }
+    /// Every proposal in reach.
+    pub fn proposals(&self, scope: OrgScope) -> impl Iterator<Item = &Arc<Proposal>> {
+        self.proposals
+            .values()
+            .filter(move |proposal| scope.holds(proposal.contract.org))
+    }
+
+    /// The exceptions of an agent; also those whose time is over.
+    pub fn exceptions_of(&self, scope: OrgScope, agent: AgentId) -> impl Iterator<Item = &Arc<Exception>> {
+        let first = (agent, ExceptionId::from_u128(0));
+        self.exceptions
+            .range(first..)
+            .take_while(move |((of, _), _)| *of == agent)
+            .map(|(_, exception)| exception)
+            .filter(move |exception| scope.holds(exception.org))
+    }
+    /// Every exception in reach.
+    pub fn exceptions(&self, scope: OrgScope) -> impl Iterator<Item = &Arc<Exception>> {
+        self.exceptions
+            .values()
+            .filter(move |exception| scope.holds(exception.org))
     }
 
     /// An upstream by id.

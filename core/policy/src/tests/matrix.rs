@@ -239,6 +239,7 @@ fn chain<'c>(
         .zip(&all)
         .map(|(agent, facts)| ChainLink {
             compiled: contract(agent),
+            exceptions: &[],
             facts,
         })
         .collect();

@@ -403,10 +403,12 @@ fn a_chain_is_allowed_only_if_every_link_is() {
         decide_chain(
             &[ChainLink {
                 compiled: &clerk,
+                exceptions: &[],
                 facts: before,
             }],
             ChainLink {
                 compiled: &billing,
+                exceptions: &[],
                 facts: actor,
             },
             NOW,

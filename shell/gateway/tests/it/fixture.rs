@@ -328,6 +328,8 @@ impl Fixture {
                 source: contract.into(),
                 published_by: "test".into(),
                 published_at: at,
+                commit: None,
+                succeeds: BTreeSet::new(),
             }),
             Change::UpstreamPublished(parse(definition).upstream(invoices, org, 1)),
             Change::UpstreamPublished(parse(PAYROLL).upstream(payroll, org, 1)),

@@ -3,6 +3,7 @@
 use super::Plane;
 use super::body::{Document, Strict};
 use super::caller::Caller;
+use super::comparing::compare;
 use super::entries::agent_of;
 use super::refused::Refused;
 use crate::settle::settle;
@@ -96,8 +97,28 @@ pub(super) async fn apply(
     let manifest = file
         .resolve(&world, org, uid, installation.clock.now())
         .map_err(invalid)?;
+    let scope = OrgScope::Only(org);
+    let before = world
+        .agent_named(scope, org, &manifest.name)
+        .map(|agent| agent.contract);
+    let new = world.contract(scope, &manifest.contract);
+    let diffs = match (before, new) {
+        (Some(before), Some(new)) if before != new.hash => {
+            let new = installation.contracts.compiled(new);
+            let new = new.map_err(|error| Refused::unavailable(&error.to_string()))?;
+            compare(&plane, &world, org, &new, [before].into()).await?
+        }
+        _ => Vec::new(),
+    };
     let recorded = settle(installation, Some(org), |world, draw| {
-        apply_agent(world, &caller.who, org, manifest.clone(), draw)
+        apply_agent(
+            world,
+            &caller.who,
+            org,
+            manifest.clone(),
+            plane.scrutiny(&diffs),
+            draw,
+        )
     })
     .await?;
     let id = installation

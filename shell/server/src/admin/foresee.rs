@@ -194,11 +194,12 @@ pub(super) async fn show_who_can(
 
 /// An agent with the contract that it acts under.
 pub(super) fn in_force(plane: &Plane, world: &World, agent: &Arc<Agent>) -> Result<LinkInForce, Refused> {
-    LinkInForce::of(world, agent, |record| {
-        plane.installation.contracts.compiled(record)
-    })
-    .ok_or_else(|| Refused::not_found("contract", &agent.contract.to_string()))?
-    .map_err(|error| Refused::unavailable(&error.to_string()))
+    let installation = &plane.installation;
+    installation
+        .contracts
+        .link(world, agent, installation.clock.now())
+        .ok_or_else(|| Refused::not_found("contract", &agent.contract.to_string()))?
+        .map_err(|error| Refused::unavailable(&error.to_string()))
 }
 
 /// Every agent in reach. One whose contract cannot be evaluated fails the answer: leaving it out would be a lie.

@@ -12,17 +12,20 @@
 mod agents;
 pub(crate) mod body;
 mod caller;
+mod comparing;
 mod connection;
 mod contracts;
 mod decisions;
 mod directories;
 pub(crate) mod entries;
+mod exceptions;
 mod foresee;
 mod join_string;
 mod join_tokens;
 mod log_files;
 mod members;
 mod principals;
+mod proposals;
 pub(crate) mod refused;
 mod registrations;
 mod revocations;
@@ -173,8 +176,13 @@ pub(crate) fn routes(plane: &Arc<Plane>) -> Router {
         .route("/v1/contracts/simulate", post(simulate::simulate))
         .route("/v1/contracts", get(contracts::list).post(contracts::apply))
         .route("/v1/contracts/check", post(contracts::check))
+        .route("/v1/contracts/compare", post(contracts::prospect))
         .route("/v1/contracts/{reference}", get(contracts::show))
         .route("/v1/services/{name}/svid", post(services::issue))
+        .route("/v1/proposals", get(proposals::list))
+        .route("/v1/proposals/{hash}", get(proposals::show))
+        .route("/v1/proposals/{hash}/publish", post(proposals::publish))
+        .route("/v1/proposals/{hash}/withdraw", post(proposals::take_back))
         .route("/v1/upstreams", get(upstreams::list).post(upstreams::apply))
         .route("/v1/upstreams/{name}", get(upstreams::show))
         .route(
@@ -208,6 +216,8 @@ pub(crate) fn routes(plane: &Arc<Plane>) -> Router {
             "/v1/revocations",
             get(revocations::list).post(revocations::revoke),
         )
+        .route("/v1/exceptions", get(exceptions::list).post(exceptions::start))
+        .route("/v1/exceptions/{id}/end", post(exceptions::stop))
         .route("/v1/decisions/{id}", get(decisions::explain))
         .route("/v1/entries", get(entries::list))
         .route("/v1/entries/tail", get(tail::follow))

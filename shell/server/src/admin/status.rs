@@ -30,6 +30,10 @@ pub(super) struct Status {
     members: Vec<Member>,
     counts: Counts,
     agents: Vec<AgentLine>,
+    /// Those that are open.
+    exceptions: Vec<super::exceptions::View>,
+    /// Contracts that wait for somebody other than their author.
+    proposals: usize,
     refusals: Vec<Recorded>,
 }
 
@@ -129,6 +133,8 @@ pub(super) async fn answer(State(plane): State<Arc<Plane>>, caller: Caller) -> R
         })
         .collect();
     agents.sort_by(|a, b| a.name.cmp(&b.name));
+    let mut exceptions = super::exceptions::views(&world, scope, now);
+    exceptions.retain(super::exceptions::View::is_open);
     let principal = caller.who.principal();
     let mut recent = Query::of(scope);
     recent.limit = LOOKED_AT;
@@ -176,6 +182,11 @@ pub(super) async fn answer(State(plane): State<Arc<Plane>>, caller: Caller) -> R
         },
         members,
         agents,
+        exceptions,
+        proposals: world
+            .proposals(scope)
+            .filter(|proposal| proposal.is_open(now))
+            .count(),
         refusals,
     }))
 }

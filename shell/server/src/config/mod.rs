@@ -11,6 +11,7 @@ pub use issuer::{Issuer, IssuerError};
 pub(crate) use people::is_usable;
 pub use people::{People, Provider};
 
+use broker::succession::FourEyes;
 use identity::TrustDomain;
 use serde::Deserialize;
 use std::net::SocketAddr;
@@ -43,6 +44,8 @@ pub struct Config {
     pub admin_socket: PathBuf,
     /// Where people come in; `None` where nobody does.
     pub people: Option<People>,
+    /// Which changes of a contract take two people.
+    pub four_eyes: FourEyes,
     /// Connections at once; more wait in the kernel's queue.
     pub connections_max: usize,
     /// Token requests at once; more are told to come back.
@@ -112,6 +115,8 @@ struct File {
     admin: AdminSection,
     people: Option<people::Section>,
     #[serde(default)]
+    contracts: ContractsSection,
+    #[serde(default)]
     limits: LimitsSection,
 }
 
@@ -149,6 +154,12 @@ struct LogSection {
 #[serde(deny_unknown_fields)]
 struct AdminSection {
     socket: Option<PathBuf>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ContractsSection {
+    four_eyes: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -235,7 +246,15 @@ impl File {
                 "a limit of 0 would refuse everybody; leave it out for the default".into(),
             ));
         }
+        let four_eyes = self.contracts.four_eyes.map_or(Ok(FourEyes::Widening), |word| {
+            let known = FourEyes::ALL.iter().copied().find(|known| known.as_str() == word);
+            known.ok_or_else(|| {
+                let problem = format!("{word:?} is not one of off, widening, always");
+                value("contracts.four_eyes", problem)
+            })
+        })?;
         Ok(Config {
+            four_eyes,
             listen: self.server.listen,
             issuer,
             trust_domain: trust_domain

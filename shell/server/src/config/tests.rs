@@ -37,6 +37,8 @@ fn what_may_be_left_out_has_its_default() {
         "exchanges_max",
         "tls_names",
         "[admin]",
+        "four_eyes",
+        "[contracts]",
         "[limits]",
     ];
     let least: Vec<&str> = EXAMPLE
@@ -47,6 +49,19 @@ fn what_may_be_left_out_has_its_default() {
     let config = parse(&least).unwrap();
     assert_eq!(config.admin_socket, Path::new("/var/lib/tabard/admin.sock"));
     assert_eq!((config.connections_max, config.exchanges_max), (4096, 512));
+    assert_eq!(config.four_eyes, FourEyes::Widening);
+}
+
+#[test]
+fn a_rule_for_two_people_is_one_of_three_words() {
+    for word in ["none", "Off", "widening ", ""] {
+        let text = EXAMPLE.replace("four_eyes = \"widening\"", &format!("four_eyes = \"{word}\""));
+        let error = parse(&text).unwrap_err().to_string();
+        assert!(
+            error.contains("contracts.four_eyes") && error.contains("off, widening, always"),
+            "{error}"
+        );
+    }
 }
 
 #[test]

@@ -68,7 +68,7 @@ fn reasons(refusal: &Refusal) -> Vec<Reason> {
     let all: Vec<Reason> = match refusal.cause() {
         Cause::Denied(denial) => denial.reasons.iter().map(|detail| detail.reason).collect(),
         Cause::Subject(reason) | Cause::Target(reason) | Cause::Details { reason, .. } => vec![*reason],
-        Cause::NoIdentity(_) | Cause::Invalid { .. } | Cause::NotPermitted { .. } => {
+        Cause::NoIdentity(_) | Cause::Invalid { .. } | Cause::NotPermitted { .. } | Cause::NotVerified => {
             vec![Reason::PolicyError]
         }
     };

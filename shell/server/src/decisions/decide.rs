@@ -210,7 +210,9 @@ impl Asked<'_> {
                 return blocked(Reason::ArgumentOutOfRange).await.map(Err);
             }
         };
-        let links = installation.contracts.in_force(world, stands.live().agents());
+        let links = installation
+            .contracts
+            .in_force(world, stands.live().agents(), now);
         let links = links.map_err(|error| unavailable(&error))?;
         let counted = Counted::of(stands.live().task(), standing.instance, &links);
         match counted.whose(world, service.scope(), installation.log) {

@@ -155,7 +155,7 @@ async fn decide(
             Ok(parties) => parties,
             Err(reason) => return Err(refuse(installation, svid, reason, None, now).await),
         };
-        let links = installation.contracts.in_force(&world, &parties.agents)?;
+        let links = installation.contracts.in_force(&world, &parties.agents, now)?;
         let ask = Ask {
             audience: wish.audience.clone(),
             actions: wish.actions.clone(),
@@ -218,7 +218,9 @@ fn gather(
     let actions: Vec<&str> = if ask.actions.is_empty() {
         granted
             .filter(|grant| grant.services.contains(&ask.audience))
-            .flat_map(|grant| grant.actions.iter().map(Name::as_str))
+            .flat_map(|grant| &grant.actions)
+            .chain(own.exceptions.iter().map(|exception| &exception.terms().action))
+            .map(Name::as_str)
             .collect()
     } else {
         ask.actions.iter().map(Name::as_str).collect()

@@ -3,6 +3,7 @@
 use crate::client::Client;
 use broker::admin::{Administrator, PeerEvidence, authenticate};
 use broker::inventory::{self, AgentManifest, Bootstrap, LaunchTerms};
+use broker::succession::{FourEyes, Scrutiny, apply_contract};
 use broker::world::{ArgvRule, ContractRecord, MemberRole, NodeRecord, Principal, Role};
 use broker::{Outcome, Plan};
 use identity::{LogId, Name, NodeId, OrgId, OrgScope, UnixTime, UpstreamId};
@@ -54,6 +55,7 @@ impl Place {
             checkpoint_copy: dir.path().join("checkpoint"),
             admin_socket: dir.path().join("admin.sock"),
             people: None,
+            four_eyes: FourEyes::Off,
             connections_max: 64,
             exchanges_max: 64,
         };
@@ -243,10 +245,18 @@ impl Place {
             source: String::from_utf8(text.to_vec()).unwrap().into(),
             published_by: "tester".into(),
             published_at: self.now(),
+            commit: None,
+            succeeds: std::collections::BTreeSet::new(),
         };
         let source = self.draw();
-        let published =
-            inventory::publish_contract(&store.world(), &admin, record.clone(), &mut source.draw());
+        let published = apply_contract(
+            &store.world(),
+            &admin,
+            record.clone(),
+            &[],
+            Scrutiny::UNWATCHED,
+            &mut source.draw(),
+        );
         drop(self.grant(published).await);
 
         let manifest = AgentManifest {
@@ -268,7 +278,14 @@ impl Place {
             }),
         };
         let source = self.draw();
-        let applied = inventory::apply_agent(&store.world(), &admin, org, manifest, &mut source.draw());
+        let applied = inventory::apply_agent(
+            &store.world(),
+            &admin,
+            org,
+            manifest,
+            Scrutiny::UNWATCHED,
+            &mut source.draw(),
+        );
         drop(self.grant(applied).await);
     }
 }

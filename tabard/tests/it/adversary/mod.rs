@@ -6,6 +6,7 @@
 
 mod child_tasks;
 mod delegation;
+mod exceptions;
 mod foresight;
 pub(crate) mod home;
 mod installation;

@@ -87,7 +87,7 @@ fn link_of(
 fn in_force(installation: &Installation, world: &World, agent: &Arc<Agent>) -> Result<LinkInForce, Failed> {
     let links = installation
         .contracts
-        .in_force(world, std::slice::from_ref(agent));
+        .in_force(world, std::slice::from_ref(agent), installation.clock.now());
     let link = links.ok().and_then(|mut links| links.pop());
     link.ok_or(Failed::Unavailable)
 }

@@ -1,0 +1,473 @@
+//! Changes of contracts: what they let an agent do, who looks at them, and whole folders of them.
+
+use super::admin::segment;
+use super::page::{Page, Tone, items, text};
+use super::{Exit, Failure, Place, document};
+use clap::{Args, ValueEnum};
+use policy::{Compiled, Contract, Diff, Direction, TRIALS_MAX, diff};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// Most files of one folder: more is not a folder of contracts.
+const FILES_MAX: usize = 1000;
+
+#[derive(Debug, Args)]
+pub(super) struct Apply {
+    /// The contract (YAML, kind: AgentContract)
+    file: PathBuf,
+    /// An agent that it is meant for, under a contract of another name so far; may be given several times
+    #[arg(long = "agent", value_name = "NAME")]
+    agents: Vec<String>,
+    /// The commit that it comes from
+    #[arg(long)]
+    commit: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Compare {
+    /// A file, NAME (its newest version), NAME@VERSION or a hash
+    old: String,
+    /// What would take its place, in the same form
+    new: String,
+    /// Exit with 1 when the change is at least this
+    #[arg(long, value_enum)]
+    fail_on: Option<FailOn>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum FailOn {
+    /// It lets an agent do more, or nothing shows that it does not
+    Widening,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Review {
+    /// Contracts, or folders of them
+    #[arg(required = true)]
+    paths: Vec<PathBuf>,
+    /// Compare with the contracts of this folder instead of a server's; needs no server
+    #[arg(long, value_name = "DIR")]
+    against: Option<PathBuf>,
+    /// Print Markdown, for a comment on a change
+    #[arg(long)]
+    markdown: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Sync {
+    /// The folder
+    dir: PathBuf,
+    /// The commit that it is at
+    #[arg(long)]
+    commit: Option<String>,
+}
+
+pub(super) fn apply(asked: &Apply, at: &Place, page: &Page) -> Result<Exit, Failure> {
+    let (name, text) = document(&asked.file)?;
+    let body = json!({"file": name, "text": text, "agents": asked.agents, "commit": asked.commit});
+    let done = at.admin.post("/v1/contracts", &body)?;
+    if page.is_json() {
+        page.json(&done);
+    } else {
+        put(&done, page);
+    }
+    Ok(ending(&done))
+}
+
+fn ending(done: &Value) -> Exit {
+    if text(done, "standing") == "proposed" {
+        Exit::Pending
+    } else {
+        Exit::Done
+    }
+}
+
+/// What became of a contract.
+fn put(done: &Value, page: &Page) {
+    for sentence in items(done, "sentences").iter().filter_map(Value::as_str) {
+        page.note(&format!("  {sentence}"));
+    }
+    let place = format!(
+        "(revision {}, entry {})",
+        text(done, "revision"),
+        text(done, "entry")
+    );
+    if ending(done) == Exit::Pending {
+        let mark = page.tone(Tone::Bad, "…");
+        page.line(&format!(
+            "{mark} contract {} is proposed and not in force {place}",
+            text(done, "name")
+        ));
+        page.note("Somebody else looks at it and publishes it:");
+        page.note(&format!("  tabard contract publish {}", text(done, "id")));
+    } else {
+        let mark = page.tone(Tone::Good, "✓");
+        page.line(&format!("{mark} contract {} {place}", text(done, "name")));
+    }
+}
+
+pub(super) fn publish(hash: &str, at: &Place, page: &Page) -> Result<Exit, Failure> {
+    let done = at
+        .admin
+        .post(&format!("/v1/proposals/{}/publish", segment(hash)), &json!({}))?;
+    if page.is_json() {
+        page.json(&done);
+    } else {
+        put(&done, page);
+    }
+    Ok(Exit::Done)
+}
+
+pub(super) fn withdraw(hash: &str, at: &Place, page: &Page) -> Result<Exit, Failure> {
+    let done = at
+        .admin
+        .post(&format!("/v1/proposals/{}/withdraw", segment(hash)), &json!({}))?;
+    super::agent::applied("no longer proposed:", &done, page);
+    Ok(Exit::Done)
+}
+
+pub(super) fn proposals(at: &Place, page: &Page) -> Result<Exit, Failure> {
+    let all = at.admin.get("/v1/proposals")?;
+    if page.is_json() {
+        page.json(&all);
+        return Ok(Exit::Done);
+    }
+    let each = || all.as_array().into_iter().flatten();
+    let row = |it: &Value| {
+        let state = if it.get("open") == Some(&Value::Bool(true)) {
+            "waits"
+        } else {
+            "over"
+        };
+        vec![
+            format!("{}@{}", text(it, "name"), text(it, "version")),
+            text(it, "by"),
+            state.to_owned(),
+            text(it, "expires_at"),
+            text(it, "hash"),
+        ]
+    };
+    let rows: Vec<_> = each().map(row).collect();
+    page.table(&["contract", "by", "state", "until", "hash"], &rows);
+    for proposal in each() {
+        page.note(&format!(
+            "{}@{}",
+            text(proposal, "name"),
+            text(proposal, "version")
+        ));
+        for sentence in items(proposal, "sentences").iter().filter_map(Value::as_str) {
+            page.note(&format!("  {sentence}"));
+        }
+    }
+    Ok(Exit::Done)
+}
+
+/// Compares two contracts on this machine.
+pub(super) fn compare(
+    asked: &Compare,
+    at: impl Fn() -> Result<Place, Failure>,
+    page: &Page,
+) -> Result<Exit, Failure> {
+    let old = compiled(&asked.old, &at)?;
+    let new = compiled(&asked.new, &at)?;
+    let found = diff(&old, &new, TRIALS_MAX);
+    if page.is_json() {
+        page.json(&as_json(&found));
+    } else {
+        let title = format!("{} → {}: {}", label(&old), label(&new), found.direction());
+        page.line(&title);
+        for sentence in found.sentences() {
+            page.line(&format!("  {sentence}"));
+        }
+        if !found.is_empty() {
+            page.note(&tried(found.trial().requests(), found.trial().is_whole()));
+        }
+    }
+    let fails = asked.fail_on == Some(FailOn::Widening) && found.direction() == Direction::Widening;
+    Ok(if fails { Exit::Error } else { Exit::Done })
+}
+
+fn tried(requests: usize, whole: bool) -> String {
+    let how = if whole {
+        "each fact at its limits, alone and in pairs"
+    } else {
+        "as far as the bound goes, not every pair of facts"
+    };
+    format!("Both were asked {requests} times, {how}.")
+}
+
+fn label(compiled: &Compiled) -> String {
+    let metadata = &compiled.contract().terms().metadata;
+    format!("{}@{}", metadata.name, metadata.version)
+}
+
+fn as_json(found: &Diff) -> Value {
+    let lines = found.differences().iter().map(
+        |line| json!({"path": line.path, "direction": line.direction.as_str(), "sentence": line.sentence}),
+    );
+    let examples = found.trial().examples().iter();
+    json!({
+        "old": found.before().to_string(),
+        "new": found.after().to_string(),
+        "direction": found.direction().as_str(),
+        "differences": lines.collect::<Vec<_>>(),
+        "examples": examples.map(|example| example.sentence.clone()).collect::<Vec<_>>(),
+        "requests": found.trial().requests(),
+        "whole": found.trial().is_whole(),
+        "newly_allowed": found.trial().newly_allowed(),
+        "newly_refused": found.trial().newly_refused(),
+        "lower_labels": found.trial().lower_labels(),
+    })
+}
+
+/// A file, or what a server has under this name.
+fn compiled(reference: &str, at: &impl Fn() -> Result<Place, Failure>) -> Result<Compiled, Failure> {
+    let path = Path::new(reference);
+    if path.is_file() {
+        let (name, text) = document(path)?;
+        return parsed(&name, &text);
+    }
+    let found = at()?
+        .admin
+        .get(&format!("/v1/contracts/{}", segment(reference)))?;
+    let source = found.get("source").and_then(Value::as_str).unwrap_or_default();
+    parsed(reference, source)
+}
+
+fn parsed(name: &str, text: &str) -> Result<Compiled, Failure> {
+    let contract = Contract::parse(name, text.as_bytes()).and_then(Compiled::new);
+    contract.map_err(|errors| super::contract::mistaken(name, &errors))
+}
+
+/// The contracts of files and folders, sorted by path. Other YAML in a folder is left alone.
+fn contracts(paths: &[PathBuf]) -> Result<Vec<(PathBuf, String)>, Failure> {
+    let mut files = Vec::new();
+    for path in paths {
+        if !path.is_dir() {
+            let (_, text) = document(path)?;
+            files.push((path.clone(), text));
+            continue;
+        }
+        let unreadable = |error: std::io::Error| {
+            Failure::new("FOLDER_UNREADABLE", format!("{} cannot be read", path.display()))
+                .because(error.to_string())
+                .fix("Check the path.")
+        };
+        let mut inside = Vec::new();
+        for entry in std::fs::read_dir(path).map_err(unreadable)? {
+            let file = entry.map_err(unreadable)?.path();
+            let yaml = file
+                .extension()
+                .is_some_and(|ending| ending == "yaml" || ending == "yml");
+            if yaml && file.is_file() {
+                inside.push(file);
+            }
+        }
+        inside.sort();
+        for file in inside {
+            let (_, text) = document(&file)?;
+            if text.lines().any(|line| line.trim_end() == "kind: AgentContract") {
+                files.push((file, text));
+            }
+        }
+    }
+    if files.is_empty() || files.len() > FILES_MAX {
+        return Err(
+            Failure::new("NO_CONTRACTS", format!("found {} contracts", files.len()))
+                .because(format!(
+                    "a folder holds 1 to {FILES_MAX} files with a line `kind: AgentContract`"
+                ))
+                .fix("Check the path."),
+        );
+    }
+    Ok(files)
+}
+
+/// One reviewed contract.
+struct Reviewed {
+    file: String,
+    name: String,
+    direction: String,
+    /// Whether it takes a yes that nobody gave.
+    waits: bool,
+    /// What it was compared with, and the sentences.
+    against: Vec<(String, Vec<String>)>,
+}
+
+pub(super) fn review(
+    asked: &Review,
+    at: impl Fn() -> Result<Place, Failure>,
+    page: &Page,
+) -> Result<Exit, Failure> {
+    let files = contracts(&asked.paths)?;
+    let reviewed: Vec<Reviewed> = if let Some(folder) = &asked.against {
+        beside(&files, folder)?
+    } else {
+        let at = at()?;
+        let each = files.iter().map(|(path, text)| of_server(path, text, &at));
+        each.collect::<Result<_, _>>()?
+    };
+    if page.is_json() {
+        let each = reviewed.iter().map(|it| {
+            let against = it.against.iter();
+            json!({
+                "file": it.file, "name": it.name, "direction": it.direction, "waits": it.waits,
+                "against": against.map(|(with, lines)| json!({"with": with, "sentences": lines})).collect::<Vec<_>>(),
+            })
+        });
+        page.json(&Value::Array(each.collect()));
+    } else if asked.markdown {
+        page.out(&markdown(&reviewed));
+    } else {
+        for it in &reviewed {
+            let mark = if it.waits {
+                page.tone(Tone::Bad, "✗")
+            } else {
+                page.tone(Tone::Good, "✓")
+            };
+            page.line(&format!("{mark} {} {}: {}", it.file, it.name, standing(it)));
+            for (with, lines) in &it.against {
+                page.line(&format!("  instead of {with}"));
+                for line in lines {
+                    page.line(&format!("    {line}"));
+                }
+            }
+        }
+    }
+    Ok(if reviewed.iter().any(|it| it.waits) {
+        Exit::Error
+    } else {
+        Exit::Done
+    })
+}
+
+fn standing(it: &Reviewed) -> String {
+    match (it.against.is_empty(), it.waits) {
+        (true, false) => "nothing in force to compare it with".to_owned(),
+        (true, true) => "takes a second person: the first of its name".to_owned(),
+        (false, true) => format!("{}, takes a second person", it.direction),
+        (false, false) => it.direction.clone(),
+    }
+}
+
+fn markdown(reviewed: &[Reviewed]) -> String {
+    // Contract text is other people's: it is quoted as code, and cannot end the quote.
+    let code = |text: &str| format!("`{}`", text.replace('`', "'"));
+    let mut lines = vec!["## Changes of contracts".to_owned()];
+    for it in reviewed {
+        let mark = if it.waits {
+            "**needs a second person**"
+        } else {
+            "fine"
+        };
+        lines.push(format!("\n### {} {}\n", code(&it.name), code(&it.file)));
+        lines.push(format!("{}: {mark}", it.direction));
+        for (with, sentences) in &it.against {
+            lines.push(format!("\nInstead of {}:\n", code(with)));
+            lines.extend(sentences.iter().map(|sentence| format!("- {}", code(sentence))));
+            if sentences.is_empty() {
+                lines.push("- no difference".to_owned());
+            }
+        }
+    }
+    lines.push(String::new());
+    lines.join("\n")
+}
+
+fn of_server(path: &Path, source: &str, at: &Place) -> Result<Reviewed, Failure> {
+    let file = path.display().to_string();
+    let found = at
+        .admin
+        .post("/v1/contracts/compare", &json!({"file": file, "text": source}))?;
+    let against = items(&found, "against").iter().map(|it| {
+        let mut lines: Vec<String> = items(it, "differences")
+            .iter()
+            .map(|line| {
+                format!(
+                    "{}: {} ({})",
+                    text(line, "direction"),
+                    text(line, "sentence"),
+                    text(line, "path")
+                )
+            })
+            .collect();
+        let examples = items(it, "examples").iter().filter_map(Value::as_str);
+        lines.extend(examples.map(|example| format!("example: {example}")));
+        (text(it, "with"), lines)
+    });
+    Ok(Reviewed {
+        file,
+        name: format!("{}@{}", text(&found, "name"), text(&found, "version")),
+        direction: text(&found, "direction"),
+        waits: found.get("waits") != Some(&Value::Bool(false)),
+        against: against.collect(),
+    })
+}
+
+/// Compares with the contracts of the same names in another folder, as of the branch that a change is meant for.
+fn beside(files: &[(PathBuf, String)], folder: &Path) -> Result<Vec<Reviewed>, Failure> {
+    let mut before = BTreeMap::new();
+    for (path, text) in contracts(&[folder.to_owned()])? {
+        let old = parsed(&path.display().to_string(), &text)?;
+        before.insert(old.contract().terms().metadata.name.clone(), old);
+    }
+    let each = files.iter().map(|(path, text)| {
+        let file = path.display().to_string();
+        let new = parsed(&file, text)?;
+        let old = before.get(&new.contract().terms().metadata.name);
+        let found = old.map(|old| (label(old), diff(old, &new, TRIALS_MAX)));
+        let direction = found
+            .as_ref()
+            .map_or(Direction::Neutral, |(_, diff)| diff.direction());
+        Ok(Reviewed {
+            file,
+            name: label(&new),
+            direction: direction.to_string(),
+            waits: direction == Direction::Widening,
+            against: found
+                .into_iter()
+                .map(|(with, diff)| (with, diff.sentences()))
+                .collect(),
+        })
+    });
+    each.collect()
+}
+
+/// Applies every contract of a folder that the server does not have.
+pub(super) fn sync(asked: &Sync, at: &Place, page: &Page) -> Result<Exit, Failure> {
+    let files = contracts(std::slice::from_ref(&asked.dir))?;
+    // All are read before any is applied: a mistake in one applies none.
+    let checked: Vec<(String, String, Value)> = files
+        .into_iter()
+        .map(|(path, source)| {
+            let file = path.display().to_string();
+            let found = at
+                .admin
+                .post("/v1/contracts/check", &json!({"file": file, "text": source}))?;
+            Ok((file, source, found))
+        })
+        .collect::<Result<_, Failure>>()?;
+    let mut answers = Vec::new();
+    let mut exit = Exit::Done;
+    for (file, source, found) in checked {
+        if found.get("published") == Some(&Value::Bool(true)) {
+            continue;
+        }
+        let body = json!({"file": file, "text": source, "commit": asked.commit});
+        let done = at.admin.post("/v1/contracts", &body)?;
+        if ending(&done) == Exit::Pending {
+            exit = Exit::Pending;
+        }
+        if !page.is_json() {
+            put(&done, page);
+        }
+        answers.push(done);
+    }
+    if page.is_json() {
+        page.json(&Value::Array(answers));
+    } else if answers.is_empty() {
+        page.note("Every contract of the folder is published.");
+    }
+    Ok(exit)
+}
