@@ -21,7 +21,7 @@ use credential::{
     TokenClass, sha256,
 };
 use futures_util::future::BoxFuture;
-use gateway::{FeedHealth, Gateway, GatewayParts, SecretError, Secrets, Settings};
+use gateway::{FeedHealth, Gateway, GatewayParts, NobodyToAsk, SecretError, Secrets, Settings};
 use identity::{
     Actor, ActorChain, ActorKind, AgentId, Assurance, DecisionId, Digest, FamilyId, InstanceId, LogId,
     NodeId, OrgId, Revision, RunId, Secret, TaskId, Thumbprint, TokenId, UnixTime, UpstreamId,
@@ -258,6 +258,7 @@ pub(super) async fn run(mut orders: Orders) -> Result<(), Fault> {
         feed: feed_of,
         journal,
         secrets: Arc::new(OneSecret),
+        approvals: Arc::new(NobodyToAsk),
         names: Arc::new(move |_| names.clone()),
         upstream_tls: to_upstreams()?,
         clock: Arc::new(now),

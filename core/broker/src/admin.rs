@@ -200,3 +200,14 @@ impl Administrator {
         Err(self.refuse(cause, role, world, draw))
     }
 }
+
+#[cfg(test)]
+impl Administrator {
+    /// A principal who is there like that.
+    pub(crate) fn with_presence(principal: Principal, presence: Presence) -> Self {
+        Self {
+            principal: Arc::new(principal),
+            presence,
+        }
+    }
+}

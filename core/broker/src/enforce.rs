@@ -3,20 +3,22 @@
 //! The gateway verified the token and its proof and mapped the request; here the World and the contract have their
 //! say, with arguments and counters. A `CallPermit` lets the upstream's credential be injected, once it is recorded.
 
+use crate::approve::{Approved, Standing};
 use crate::chain::{Asked, LinkInForce, Parties, parties};
 use crate::draw::Draw;
 use crate::facts;
 use crate::ledger::{Gathered, Seen};
-use crate::plan::{Outcome, Plan};
+use crate::plan::{OnceKind, Outcome, Plan, Precondition};
 use crate::refusal::{Cause, Refusal};
 use crate::replay::Fresh;
 use crate::task::who;
-use crate::upstream::{ArgumentValue, Mapped, Upstream};
+use crate::upstream::{ArgumentValue, Mapped, Upstream, Version};
 use crate::world::{Agent, Target, Task, World};
 use audit::event::{Decision, Outcome as CallOutcome, Ruling, Status, What, Who, Why};
 use audit::{Event, EventKind};
 use credential::AccessTokenClaims;
-use identity::{DecisionId, EntryRef, Name, OrgScope, UpstreamId};
+use identity::{ApprovalId, DecisionId, Digest, EntryRef, Name, OrgScope, UpstreamId};
+use policy::contract::ContractHash;
 use policy::{
     ArgValue, ChainVerdict, Denial, Facts, FlowFacts, Reason, ResourceFacts, Stage, Verdict, WorkflowFacts,
 };
@@ -42,6 +44,20 @@ pub struct Call<'a> {
     pub links: &'a [LinkInForce],
     /// What was gathered from the Ledger, and taken from it: the entry carries it.
     pub gathered: &'a Gathered,
+    /// What stands for exactly this request among the approvals of its task.
+    pub standing: &'a Standing,
+}
+
+impl Call<'_> {
+    /// The approval that the token was issued for: then it is good for what that approved and nothing else.
+    pub fn token_approval(&self) -> Option<ApprovalId> {
+        self.token.details.iter().find_map(|detail| detail.approval)
+    }
+    /// The tenant that the gateway will confine the request to, where the service takes it from a header.
+    pub(crate) fn confined_to<'t>(&self, task: &'t Task) -> Option<&'t Name> {
+        let confines = self.upstream.tenant_header.is_some();
+        confines.then_some(task.tenant.as_ref()).flatten()
+    }
 }
 
 /// A request may go upstream with the upstream's own credential, once this is recorded. Made only by [`enforce`].
@@ -53,12 +69,17 @@ pub struct CallPermit {
     tenant: Option<Name>,
     shadowed: bool,
     seen: Seen,
+    approved: Option<Approved>,
 }
 
 impl CallPermit {
     /// What the call adds to the trail of its task and its instance: raised before anything is forwarded.
     pub const fn seen(&self) -> &Seen {
         &self.seen
+    }
+    /// The approval that it rests on. It has to be spent before the request leaves.
+    pub const fn approved(&self) -> Option<&Approved> {
+        self.approved.as_ref()
     }
     /// The decision.
     pub const fn decision(&self) -> DecisionId {
@@ -228,12 +249,7 @@ fn judged(
             draw,
         ));
     }
-    let confined = call
-        .upstream
-        .tenant_header
-        .is_some()
-        .then(|| task.tenant.as_ref())
-        .flatten();
+    let confined = call.confined_to(task);
     let tenant = call.mapped.tenant.as_ref().or(confined);
     let scope: Vec<Name> = call
         .token
@@ -290,11 +306,35 @@ fn judged(
         audience: &call.upstream.audience,
         tenant,
         destinations: &destinations,
+        approvals: &[],
         now,
         names: draw.names(),
     };
     let mut rows = Vec::new();
-    let ChainVerdict { links, verdict } = asked.decide(&facts, |_| true, &mut rows);
+    let alone = asked.decide(&facts, |_| true, &mut rows);
+    // Decided again with what was approved, and not used up where it is not needed.
+    let (ChainVerdict { links, verdict }, approved) = match call.standing {
+        Standing::Good(approved) if !alone.verdict.is_allowed() => {
+            let asked = asked.with(approved.escalations());
+            let again = asked.decide(&facts, |_| true, &mut rows);
+            let rests = again.verdict.is_allowed().then(|| approved.clone());
+            (again, rests)
+        }
+        // A token that was issued for one approved request is good for that one, once.
+        Standing::Good(approved) if call.token_approval().is_some() => (alone, Some(approved.clone())),
+        Standing::Good(_) | Standing::Nothing | Standing::Waiting(_) | Standing::Dead(..) => (alone, None),
+    };
+    let verdict = match call.standing {
+        Standing::Dead(id, reason) if verdict.is_allowed() && call.token_approval().is_some() => {
+            let contract = call.links.last().map(|link| link.compiled.hash());
+            Verdict::Deny(only_for_approved(contract, *id, *reason))
+        }
+        Standing::Nothing | Standing::Waiting(_) | Standing::Good(_) | Standing::Dead(..) => verdict,
+    };
+    let needs = match &verdict {
+        Verdict::Deny(denial) => needs(&asked, &facts, denial),
+        Verdict::Allow(_) => Vec::new(),
+    };
     let mut event = draw.event(EventKind::GatewayCall, world.revision());
     describe(&mut event, agent, call);
     event.chain = facts::links(&call.token.chain, &links, draw.names());
@@ -353,15 +393,63 @@ fn judged(
                 tenant: confined.cloned(),
                 shadowed: allowed.would_deny().is_some(),
                 seen,
+                approved,
             };
             event.decision = Some(decision);
-            Outcome::Granted(Plan::new(world.revision(), event, permit))
+            Outcome::Granted(resting_on_approval(world, event, permit))
         }
         Verdict::Deny(denial) => {
             denied_takes(&mut event, call.gathered, now);
-            Outcome::Refused(blocked(world, event, decision, denial))
+            Outcome::Refused(blocked(world, event, decision, denial, needs, call))
         }
     }
+}
+
+/// The plan of a permit. One that rests on an approval names it, and spends its key in this log as well: a gateway alone
+/// never uses one twice, whatever its server says.
+fn resting_on_approval(world: &World, mut event: Event, permit: CallPermit) -> Plan<CallPermit> {
+    let Some(approved) = permit.approved.clone() else {
+        return Plan::new(world.revision(), event, permit);
+    };
+    event.why.get_or_insert_default().approval = Some(approved.id());
+    Plan::new(world.revision(), event, permit).expecting(Precondition::Unused {
+        kind: OnceKind::Approval,
+        key: Approved::key(approved.id()),
+        until: approved.good_until(),
+    })
+}
+
+/// Whose approval would let a refused call pass: the fewest escalations of the chain's contracts with which it is decided
+/// otherwise. None where no approval helps.
+fn needs(asked: &Asked<'_>, facts: &Facts<'_>, denial: &Denial) -> Vec<(Digest, Name)> {
+    if !denial.reasons.iter().all(|detail| detail.reason.is_approvable()) {
+        return Vec::new();
+    }
+    let mut needed: Vec<(Digest, Name)> = Vec::new();
+    for link in asked.links {
+        let terms = link.compiled.contract().terms();
+        for escalation in terms.escalations_for(asked.action) {
+            needed.push((link.record.hash, escalation.clone()));
+        }
+    }
+    let passes = |with: &[(Digest, Name)]| {
+        let verdict = asked.with(with).decide(facts, |_| false, &mut Vec::new()).verdict;
+        verdict.is_allowed()
+    };
+    if needed.is_empty() || !passes(&needed) {
+        return Vec::new();
+    }
+    let mut place = 0;
+    while place < needed.len() && needed.len() > 1 {
+        let mut fewer = needed.clone();
+        fewer.remove(place);
+        if passes(&fewer) {
+            needed = fewer;
+        } else {
+            place += 1;
+        }
+    }
+    needed
 }
 
 /// The steps of each agent's declared graph that the call is.
@@ -505,6 +593,28 @@ pub fn outcome(
     Plan::new(world.revision(), event, ())
 }
 
+/// The refusal of a request that its token, which is for one approved request, is not for.
+fn only_for_approved(contract: Option<ContractHash>, id: ApprovalId, reason: Reason) -> Denial {
+    Denial {
+        contract: contract.unwrap_or(ContractHash(Digest::from_bytes([0; 32]))),
+        reasons: vec![dead(id, reason)],
+        policies: Vec::new(),
+        nearest: None,
+    }
+}
+
+/// Why a request whose approval is worth nothing is refused.
+fn dead(id: ApprovalId, reason: Reason) -> policy::ReasonDetail {
+    policy::ReasonDetail {
+        reason,
+        grant: None,
+        line: 1,
+        limit: "an approval of exactly this request that nobody used".to_owned(),
+        actual: id.to_string(),
+        fix: "leave the approval's id out to ask anew, unless a human said no".to_owned(),
+    }
+}
+
 fn describe(event: &mut Event, agent: &Agent, call: &Call<'_>) {
     event.org = Some(agent.org);
     event.who = Some(Who {
@@ -536,11 +646,48 @@ fn describe(event: &mut Event, agent: &Agent, call: &Call<'_>) {
     });
 }
 
-fn blocked(world: &World, mut event: Event, mut decision: Decision, denial: Denial) -> Plan<Refusal> {
+fn blocked(
+    world: &World,
+    mut event: Event,
+    mut decision: Decision,
+    mut denial: Denial,
+    mut needs: Vec<(Digest, Name)>,
+    call: &Call<'_>,
+) -> Plan<Refusal> {
     event.kind = EventKind::GatewayBlocked;
-    decision.outcome = Ruling::Deny;
+    decision.outcome = if needs.is_empty() {
+        Ruling::Deny
+    } else {
+        Ruling::StepUp
+    };
     facts::denied(&mut decision, &denial);
-    let refusal = Refusal::new(decision.id, Cause::Denied(Box::new(denial)));
+    if !needs.is_empty() {
+        let approvals: Vec<String> = needs.iter().map(|(_, name)| name.to_string()).collect();
+        event.detail.insert("approvable_by".into(), approvals.into());
+    }
+    match call.standing {
+        // What was approved before was not enough, or is not any more: humans can be asked anew.
+        Standing::Nothing | Standing::Good(_) => {}
+        Standing::Waiting(approval) => {
+            event.why.get_or_insert_default().approval = Some(approval.id);
+        }
+        Standing::Dead(id, reason) if !needs.is_empty() || denial.has(*reason) => {
+            event.why.get_or_insert_default().approval = Some(*id);
+            decision.outcome = Ruling::Deny;
+            needs.clear();
+            denial.reasons = vec![dead(*id, *reason)];
+            facts::limit(&mut decision, *reason, &format!("{id} is not good for this"));
+        }
+        Standing::Dead(..) => {}
+    }
+    // A yes to whatever stands there at that time would be a yes to anything.
+    if !needs.is_empty() && call.mapped.version == Version::Missing {
+        needs.clear();
+        decision.outcome = Ruling::Deny;
+        let text = "the request names the version of what it acts upon, or nobody can approve it";
+        facts::limit(&mut decision, Reason::NeedsApproval, text);
+    }
+    let refusal = Refusal::new(decision.id, Cause::Denied(Box::new(denial))).approvable(needs);
     decision.reasons = refusal.codes();
     event.decision = Some(decision);
     Plan::new(world.revision(), event, refusal)

@@ -37,6 +37,8 @@ pub enum OnceKind {
     Approval = 4,
     /// A name that may be taken once (org, agent, upstream): two administrators at the same instant.
     Name = 5,
+    /// What one human says about one request, by (approval, principal).
+    Vote = 9,
 }
 
 /// One commit of one use case.

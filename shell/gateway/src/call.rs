@@ -5,12 +5,13 @@
 
 use crate::address::{Address, Whom, undeclared};
 use crate::answer::{AnswerBody, Passing};
+use crate::approval::{Sent, Wish};
 use crate::authenticate::{Authenticated, DPOP_NONCE, Presented, invalid_token};
 use crate::destination::Destination;
 use crate::fields::{self, Fields};
 use crate::gateway::Inner;
 use crate::inject::{Injected, OnBehalf, header_of};
-use crate::judge::Received;
+use crate::judge::{Decided, Received};
 use crate::live::{Cut, Place};
 use crate::outcome::Ending;
 use crate::outgoing::OutgoingBody;
@@ -71,12 +72,12 @@ pub(crate) async fn call(inner: Arc<Inner>, peer: Peer, request: Request<Incomin
 }
 
 /// A request whose caller is known, on one view of the World.
-struct Known {
-    inner: Arc<Inner>,
-    view: Arc<View>,
-    token: Arc<AccessTokenClaims>,
-    method: Method,
-    address: Address,
+pub(crate) struct Known {
+    pub(crate) inner: Arc<Inner>,
+    pub(crate) view: Arc<View>,
+    pub(crate) token: Arc<AccessTokenClaims>,
+    pub(crate) method: Method,
+    pub(crate) address: Address,
 }
 
 async fn judged(
@@ -130,6 +131,15 @@ async fn judged(
         }
     };
 
+    let wish = Wish::of(&known.token, &head.headers)?;
+    // An approval is good for the very bytes: where one may stand, they are read before the decision.
+    let (body, content) = if wish.id.is_some() || known.view.world.asked_in(live.task().id) {
+        let body = body.whole(inner).await?;
+        let content = known.content(upstream, &head.headers, &body);
+        (body, Some(content))
+    } else {
+        (body, None)
+    };
     let names = (inner.names)(known.token.org);
     let decided = {
         let received = Received {
@@ -139,6 +149,8 @@ async fn judged(
             method: known.method.as_str(),
             path: known.address.path(),
             caller: caller.as_ref(),
+            content,
+            approval: wish.id,
         };
         inner.judge.decide(
             &known.view.world,
@@ -148,13 +160,32 @@ async fn judged(
             &mut inner.draw(&names),
         )
     };
-    let Ok((outcome, reservation)) = decided else {
+    let Ok(Decided {
+        outcome,
+        reservation,
+        bound,
+    }) = decided
+    else {
         let problem = refused_by(Reason::NoContract, StatusCode::FORBIDDEN);
         return Err(known.blocked(Some(upstream), Reason::NoContract, problem).await);
     };
     let permit = match outcome {
-        Outcome::Refused(plan) => return Err(known.recorded_refusal(plan).await),
+        Outcome::Refused(plan) => {
+            let Some(bound) = bound else {
+                return Err(known.recorded_refusal(plan).await);
+            };
+            let sent = Sent {
+                headers: &head.headers,
+                body,
+                content,
+            };
+            return Err(known.asks(plan, bound, sent, upstream, wish).await);
+        }
         Outcome::Granted(plan) => {
+            // Decided with an approval: it is used up for all gateways before anything is written here or sent.
+            if let Some(approved) = plan.proof().approved().cloned() {
+                known.spend(upstream, &approved).await?;
+            }
             let began = Instant::now();
             let permit = inner
                 .journal
@@ -437,12 +468,30 @@ fn outgoing_headers(headers: HeaderMap, upstream: &Upstream, permit: &CallPermit
 }
 
 /// A request's body after the decision.
-enum Body {
+pub(crate) enum Body {
     Whole(Bytes),
     Streamed(Incoming),
 }
 
 impl Body {
+    /// All of it, read now.
+    pub(crate) async fn whole(self, inner: &Inner) -> Result<Self, Problem> {
+        match self {
+            Self::Whole(bytes) => Ok(Self::Whole(bytes)),
+            Self::Streamed(incoming) => match collected(inner, incoming).await {
+                Ok(bytes) => Ok(Self::Whole(bytes)),
+                Err(NotRead::Problem(problem)) => Err(problem),
+                Err(NotRead::NotMapped(_)) => Err(long_body()),
+            },
+        }
+    }
+    /// What was read of it.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Whole(bytes) => bytes,
+            Self::Streamed(_) => &[],
+        }
+    }
     /// The same bytes once more, where they are known.
     fn again(&self) -> Option<Bytes> {
         match self {
@@ -509,16 +558,7 @@ impl Known {
             };
             return Ok((mapped, body));
         }
-        let limit = Duration::from_millis(self.inner.settings.body_timeout_ms);
-        let collected = timeout(limit, Limited::new(incoming, BODY_BYTES_MAX).collect());
-        let bytes = match collected.await {
-            Ok(Ok(body)) => body.to_bytes(),
-            Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
-                return Err(NotMapped::Body(BodyError::TooLong).into());
-            }
-            Ok(Err(_)) => return Err(NotRead::Problem(broken_body())),
-            Err(_) => return Err(NotRead::Problem(slow_body())),
-        };
+        let bytes = collected(&self.inner, incoming).await?;
         if !bytes.is_empty() && !is_plain_json(headers) {
             return Err(NotMapped::Body(BodyError::Malformed).into());
         }
@@ -555,7 +595,12 @@ impl Known {
     }
 
     /// Records a refusal that no contract was asked for, and answers it.
-    async fn blocked(&self, upstream: Option<&Upstream>, reason: Reason, problem: Problem) -> Problem {
+    pub(crate) async fn blocked(
+        &self,
+        upstream: Option<&Upstream>,
+        reason: Reason,
+        problem: Problem,
+    ) -> Problem {
         let names = (self.inner.names)(self.token.org);
         let plan = {
             let request = Some((self.method.as_str(), self.address.path()));
@@ -574,13 +619,26 @@ impl Known {
         }
     }
 
-    async fn recorded_refusal(&self, plan: broker::Plan<Refusal>) -> Problem {
+    pub(crate) async fn recorded_refusal(&self, plan: broker::Plan<Refusal>) -> Problem {
         let recorded = match self.inner.journal.commit(plan).await {
             Ok(recorded) => recorded,
             Err(error) => return not_recorded(&error),
         };
         let refusal = recorded.get();
         denied(refusal.code(), refusal.sentence()).with_decision(refusal.decision())
+    }
+}
+
+/// A whole body, of bearable size and in bearable time.
+async fn collected(inner: &Inner, incoming: Incoming) -> Result<Bytes, NotRead> {
+    let limit = Duration::from_millis(inner.settings.body_timeout_ms);
+    match timeout(limit, Limited::new(incoming, BODY_BYTES_MAX).collect()).await {
+        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
+            Err(NotMapped::Body(BodyError::TooLong).into())
+        }
+        Ok(Err(_)) => Err(NotRead::Problem(broken_body())),
+        Err(_) => Err(NotRead::Problem(slow_body())),
     }
 }
 
@@ -614,7 +672,7 @@ fn denied(code: &str, sentence: &str) -> Problem {
     problem
 }
 
-fn refused_by(reason: Reason, status: StatusCode) -> Problem {
+pub(crate) fn refused_by(reason: Reason, status: StatusCode) -> Problem {
     let fix = match reason.remedy() {
         policy::Remedy::Retry => "try again later, or after a new exchange or attestation",
         policy::Remedy::Request => {
@@ -647,6 +705,17 @@ fn not_recorded(error: &store::CommitError) -> Problem {
 fn feed_lost() -> Problem {
     let why = "a revocation may be on its way that this gateway has not heard of";
     Problem::unavailable("FEED_LOST", "The gateway has lost its server.", why)
+}
+
+fn long_body() -> Problem {
+    let mut problem = Problem::bad_request(
+        "BODY_TOO_LONG",
+        "The request's body is longer than 1048576 bytes.",
+        "what a human approves is read in full",
+        "send a shorter body",
+    );
+    problem.status = StatusCode::PAYLOAD_TOO_LARGE;
+    problem
 }
 
 fn broken_body() -> Problem {

@@ -5,7 +5,7 @@ use crate::inject::Injectors;
 use crate::judge::Judge;
 use crate::live::{Calls, Cut};
 use crate::metrics::Metrics;
-use crate::parts::{Clock, FeedHealth, GatewayParts, NameKeys, Random, Settings};
+use crate::parts::{Approvals, Clock, FeedHealth, GatewayParts, NameKeys, Random, Settings};
 use crate::problem::Problem;
 use crate::unidentified::{Unidentified, keep_counting};
 use crate::view::{Reach, View};
@@ -54,6 +54,7 @@ pub(crate) struct Inner {
     pub(crate) judge: Judge,
     pub(crate) injectors: Injectors,
     pub(crate) journal: Arc<Store>,
+    pub(crate) approvals: Arc<dyn Approvals>,
     pub(crate) names: NameKeys,
     /// For entries that hold no name: nobody keeps it.
     pub(crate) no_names: CommitmentKey,
@@ -135,6 +136,7 @@ impl Gateway {
             feed,
             journal,
             secrets,
+            approvals,
             names,
             upstream_tls,
             clock,
@@ -170,6 +172,7 @@ impl Gateway {
             judge: Judge::default(),
             injectors: Injectors::new(secrets, Duration::from_millis(settings.upstream_timeout_ms)),
             journal,
+            approvals,
             names,
             no_names: CommitmentKey::new(Secret::new(random())),
             unidentified: Unidentified::default(),

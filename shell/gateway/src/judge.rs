@@ -1,6 +1,7 @@
 //! The decision of one call: the contract in force, compiled once per version, and the counters it asks for.
 
 use broker::World;
+use broker::approve::{Bound, Standing, bind, standing};
 use broker::chain::LinkInForce;
 use broker::enforce::{Call, CallPermit, Live, arguments, enforce};
 use broker::upstream::{Mapped, Upstream};
@@ -8,7 +9,7 @@ use broker::world::{Agent, ContractRecord};
 use broker::{Draw, Fresh, Outcome};
 use credential::AccessTokenClaims;
 use credential::dpop::{Caller, CallerKind};
-use identity::{Digest, OrgScope};
+use identity::{ApprovalId, Digest, OrgScope};
 use policy::{Compiled, Contract};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -32,6 +33,19 @@ pub(crate) struct Received<'a> {
     pub(crate) method: &'a str,
     pub(crate) path: &'a str,
     pub(crate) caller: Option<&'a Caller>,
+    /// Digest of the very bytes, where they were read: without it no approval is looked for.
+    pub(crate) content: Option<Digest>,
+    /// The approval that the request names, itself or by its token.
+    pub(crate) approval: Option<ApprovalId>,
+}
+
+/// A call that was decided.
+pub(crate) struct Decided {
+    pub(crate) outcome: Outcome<CallPermit>,
+    pub(crate) reservation: Reservation,
+    /// The exact request of a refused call that humans can let pass. Its content is to be filled in where it was not
+    /// known.
+    pub(crate) bound: Option<Bound>,
 }
 
 /// Why nothing could be decided.
@@ -80,7 +94,7 @@ impl Judge {
         fresh: Fresh,
         received: &Received<'_>,
         draw: &mut Draw<'_>,
-    ) -> Result<(Outcome<CallPermit>, Reservation), NotJudged> {
+    ) -> Result<Decided, NotJudged> {
         let token = received.token;
         let links: Vec<LinkInForce> = live
             .agents()
@@ -101,7 +115,8 @@ impl Judge {
                 now: draw.now(),
             })
         });
-        let call = Call {
+        let mut call = Call {
+            standing: &Standing::Nothing,
             token,
             upstream: received.upstream,
             mapped: received.mapped,
@@ -111,13 +126,36 @@ impl Judge {
             links: &links,
             gathered: reservation.gathered(),
         };
+        let standing = match received.content {
+            None => Standing::Nothing,
+            Some(content) => match bind(live, &call, content).text() {
+                Some((_, digest)) => {
+                    let task = live.task();
+                    let scope = OrgScope::Only(task.org);
+                    standing(world, scope, task.id, &digest, received.approval, draw.now())
+                }
+                None => Standing::Nothing,
+            },
+        };
+        call.standing = &standing;
         let outcome = enforce(world, live, fresh, &call, draw);
         match &outcome {
             // Before anything is forwarded: what comes back is in whatever the task does from here on.
             Outcome::Granted(plan) => self.ledger.see(plan.proof().seen()),
             Outcome::Refused(_) => self.ledger.denied(reservation.gathered(), draw.now()),
         }
-        Ok((outcome, reservation))
+        let bound = match &outcome {
+            Outcome::Refused(plan) if !plan.proof().needs().is_empty() => {
+                let content = received.content.unwrap_or(Digest::from_bytes([0; 32]));
+                Some(bind(live, &call, content))
+            }
+            Outcome::Refused(_) | Outcome::Granted(_) => None,
+        };
+        Ok(Decided {
+            outcome,
+            reservation,
+            bound,
+        })
     }
 }
 

@@ -12,6 +12,7 @@
 mod address;
 mod addresses;
 mod answer;
+mod approval;
 mod authenticate;
 mod call;
 mod connect;
@@ -37,6 +38,7 @@ pub use gateway::{Gateway, StartError};
 pub use live::Cut;
 pub use metrics::Metrics;
 pub use parts::{
-    Clock, FeedHealth, GatewayParts, HEARTBEAT_MILLIS_MAX, NameKeys, Random, SecretError, Secrets, Settings,
+    ApprovalError, Approvals, Clock, FeedHealth, GatewayParts, HEARTBEAT_MILLIS_MAX, NameKeys, NobodyToAsk,
+    Random, SecretError, Secrets, Settings, WaitingApproval,
 };
 pub use problem::Problem;

@@ -9,7 +9,7 @@ use crate::keys::KeyError;
 use crate::signer::{Credential, NotSigned};
 use crate::tls::OwnCertificate;
 use broker::world::TASK_MEMORY_SECS;
-use broker::{inventory, issue, rotate, unidentified};
+use broker::{approve, inventory, issue, rotate, unidentified};
 use identity::{OrgScope, SpiffeIdError, UnixTime};
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,6 +26,8 @@ const HEARTBEAT_EVERY: Duration = Duration::from_mins(1);
 const COUNT_EVERY: Duration = Duration::from_secs(1);
 /// How often old revocations and tasks are looked for.
 const FORGET_EVERY: Duration = Duration::from_mins(5);
+/// How often requests that nobody decided in time are looked for. They are over before: this only writes it down.
+const EXPIRE_EVERY: Duration = Duration::from_secs(30);
 /// How often the intermediate's age is looked at.
 const ROTATE_EVERY: Duration = Duration::from_hours(1);
 
@@ -82,6 +84,7 @@ pub(crate) async fn run(installation: Arc<Installation>, own: Arc<OwnCertificate
         each(HEARTBEAT_EVERY, &installation, Heartbeat::default()),
         each(COUNT_EVERY, &installation, Counting),
         each(FORGET_EVERY, &installation, Forgetting),
+        each(EXPIRE_EVERY, &installation, Expiring),
         each(ROTATE_EVERY, &installation, Rotating),
     );
 }
@@ -175,10 +178,28 @@ impl Chore for Forgetting {
             .any(|(_, revoked)| revoked.forget_at <= now)
             || world
                 .tasks(OrgScope::Every)
-                .any(|task| task.expires_at.plus_secs(TASK_MEMORY_SECS) <= now);
+                .any(|task| task.expires_at.plus_secs(TASK_MEMORY_SECS) <= now)
+            || world.approvals(OrgScope::Every).any(|approval| {
+                approval.is_over(now) && world.task(OrgScope::Every, approval.task).is_none()
+            });
         if due {
             let source = installation.draw_source(None, now)?;
             let plan = inventory::forget(&world, now, &mut source.draw());
+            drop(installation.store.commit(plan).await?);
+        }
+        Ok(())
+    }
+}
+
+/// Writes down which requests nobody decided in time, and which approvals nobody used.
+struct Expiring;
+
+impl Chore for Expiring {
+    const NAME: &'static str = "expiring";
+    async fn turn(&mut self, installation: &Installation, now: UnixTime) -> Result<(), ChoreError> {
+        for approval in approve::overdue(&installation.store.world(), now) {
+            let source = installation.draw_source(Some(approval.org), now)?;
+            let plan = approve::expire(&installation.store.world(), &approval, &mut source.draw());
             drop(installation.store.commit(plan).await?);
         }
         Ok(())

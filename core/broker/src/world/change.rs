@@ -4,14 +4,15 @@
 //! gateways, and applied by [`World::apply`](super::World::apply), which is pure and total. Fields may be added;
 //! a Change of an unknown kind is refused when it is read, never skipped.
 
+use super::approval::{Ended, Vote};
 use super::{
-    Agent, AgentState, ContractRecord, Directory, Instance, JoinToken, LaunchSpec, NodeRecord, Org,
-    Principal, PublicKey, Registration, Revocation, Task, TrustSource, User,
+    Agent, AgentState, Approval, ContractRecord, Directory, Group, Instance, JoinToken, LaunchSpec,
+    NodeRecord, Org, Principal, PublicKey, Registration, Revocation, Task, TrustSource, User,
 };
 use crate::upstream::Upstream;
 use identity::{
-    AgentId, Digest, InstanceId, Name, NodeId, OrgId, OrgScope, Revision, TaskId, TrustDomain, UnixTime,
-    UpstreamId,
+    AgentId, ApprovalId, Digest, InstanceId, Name, NodeId, OrgId, OrgScope, Revision, TaskId, TrustDomain,
+    UnixTime, UpstreamId,
 };
 use serde::{Deserialize, Serialize};
 
@@ -85,6 +86,30 @@ pub enum Change {
         /// Its org.
         org: OrgId,
     },
+    /// A request waits for humans.
+    ApprovalRequested(Box<Approval>),
+    /// A human said yes or no to it.
+    ApprovalVoted {
+        /// Which.
+        approval: ApprovalId,
+        /// Its org.
+        org: OrgId,
+        /// What they said.
+        vote: Vote,
+    },
+    /// It was used, taken back, or nobody decided in time.
+    ApprovalEnded {
+        /// Which.
+        approval: ApprovalId,
+        /// Its org.
+        org: OrgId,
+        /// How.
+        how: Ended,
+        /// When.
+        at: UnixTime,
+    },
+    /// Who is in a group of approvers, all of them.
+    GroupSet(Group),
     /// The destinations that are a tenant's own, all of them.
     DirectorySet(Directory),
     /// A user and what they may do through agents, all of it.
@@ -151,7 +176,10 @@ impl Change {
     pub fn is_restrictive(&self) -> bool {
         match self {
             Self::AgentStateSet { state, .. } => *state != AgentState::Active,
+            Self::ApprovalVoted { vote, .. } => !vote.yes,
+            Self::ApprovalEnded { how, .. } => *how != Ended::Used,
             Self::AgentUpdated(_)
+            | Self::GroupSet(_)
             | Self::LaunchSpecSet(_)
             | Self::RegistrationRemoved { .. }
             | Self::UpstreamPublished(_)
@@ -166,6 +194,7 @@ impl Change {
             | Self::NodeRemoved { .. }
             | Self::KeyRetired { .. } => true,
             Self::Founded { .. }
+            | Self::ApprovalRequested(_)
             | Self::OrgCreated(_)
             | Self::PrincipalAdded(_)
             | Self::AgentRegistered(_)
@@ -192,8 +221,12 @@ impl Change {
             Self::ContractPublished(contract) => Some(contract.org),
             Self::UpstreamPublished(upstream) => Some(upstream.org),
             Self::TaskOpened(task) => Some(task.org),
+            Self::ApprovalRequested(approval) => Some(approval.org),
+            Self::GroupSet(group) => Some(group.org),
             Self::InstanceOpened(instance) => Some(instance.org),
             Self::AgentStateSet { org, .. }
+            | Self::ApprovalVoted { org, .. }
+            | Self::ApprovalEnded { org, .. }
             | Self::RegistrationRemoved { org, .. }
             | Self::UpstreamSecretRotated { org, .. }
             | Self::TaskClosed { org, .. }
@@ -220,6 +253,7 @@ impl Change {
     pub fn is_for(&self, scope: OrgScope) -> bool {
         match self {
             Self::PrincipalAdded(_)
+            | Self::GroupSet(_)
             | Self::JoinTokenCreated(_)
             | Self::NodeJoined { .. }
             | Self::NodeRemoved { .. } => scope == OrgScope::Every,
@@ -243,6 +277,7 @@ impl Change {
             Self::TaskOpened(task) if task.id.revision() == Revision(0) => {
                 task.id = task.id.at(revision);
             }
+            Self::ApprovalRequested(approval) => approval.id = approval.id.at(revision),
             Self::InstanceOpened(instance) => {
                 instance.id = instance.id.at(revision);
                 instance.run = instance.run.at(revision);
@@ -263,6 +298,9 @@ impl Change {
             | Self::TaskOpened(_)
             | Self::TaskClosed { .. }
             | Self::TaskDeclassified { .. }
+            | Self::ApprovalVoted { .. }
+            | Self::ApprovalEnded { .. }
+            | Self::GroupSet(_)
             | Self::DirectorySet(_)
             | Self::UserSet(_)
             | Self::UserRemoved { .. }

@@ -8,6 +8,7 @@
 //! Not here: administration over the network, and approval, which needs more than a uid.
 
 mod agents;
+mod approvals;
 mod body;
 mod caller;
 mod connection;
@@ -16,6 +17,7 @@ mod decisions;
 mod directories;
 mod entries;
 mod foresee;
+mod groups;
 mod join_string;
 mod join_tokens;
 mod log_files;
@@ -163,6 +165,11 @@ fn routes(plane: &Arc<Plane>) -> Router {
         .route("/v1/trust-sources/remove", post(trust_sources::remove))
         .route("/v1/users", get(users::list).post(users::set))
         .route("/v1/users/remove", post(users::remove))
+        .route("/v1/approvals", get(approvals::list))
+        .route("/v1/approvals/{id}", get(approvals::show))
+        .route("/v1/approvals/{id}/vote", post(approvals::vote))
+        .route("/v1/approvals/{id}/withdraw", post(approvals::withdraw))
+        .route("/v1/groups", get(groups::list).post(groups::set))
         .route("/v1/directories", post(directories::set))
         .route("/v1/directories/{tenant}", get(directories::show))
         .route(

@@ -1,6 +1,7 @@
 //! `POST /oauth/token`: gather, decide, record, sign, respond.
 
 use super::answer;
+use super::ciba::{self, CIBA_GRANT};
 use super::errors::NotIssued;
 use super::possession::{Proven, prove};
 use super::wish::Wish;
@@ -18,8 +19,8 @@ use broker::identify::Identified;
 use broker::ledger::Gathered;
 use broker::permit::{Grant, Permit};
 use broker::{Outcome, Plan, Refusal, World, identify};
-use credential::form::FORM_BYTES_MAX;
-use credential::{JwtSvidClaims, Verified};
+use credential::form::{FORM_BYTES_MAX, Form};
+use credential::{ExchangeFormError, JwtSvidClaims, Verified};
 use http::{HeaderMap, Request, header};
 use identity::{Name, OrgScope, UnixTime};
 use policy::Reason;
@@ -83,13 +84,17 @@ async fn serve(
         .try_acquire()
         .map_err(|_| NotIssued::Busy)?;
     let (head, body) = request.into_parts();
-    let wish = Wish::parse(&read(&head.headers, body).await?)?;
+    let form = Form::parse(&read(&head.headers, body).await?).map_err(ExchangeFormError::from)?;
+    if form.one("grant_type") == Some(CIBA_GRANT) {
+        return ciba::redeem(installation, peer, &head.headers, &form, now).await;
+    }
+    let wish = Wish::parse(&form)?;
     let published = installation.published();
     let issuer = &installation.config.issuer;
     let svid = published
         .subjects
         .verified(wish.caller.expose(), &published, issuer, now)?;
-    let proven = prove(installation, peer, &head.headers, now)?;
+    let proven = prove(&installation.token_target, installation, peer, &head.headers, now)?;
     if wish
         .client_id
         .as_ref()
@@ -101,7 +106,7 @@ async fn serve(
 }
 
 /// The whole body, if it is a form of bearable size that comes in bearable time.
-async fn read(headers: &HeaderMap, body: Body) -> Result<Vec<u8>, NotIssued> {
+pub(super) async fn read(headers: &HeaderMap, body: Body) -> Result<Vec<u8>, NotIssued> {
     let kind = headers
         .get(header::CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
@@ -119,7 +124,7 @@ async fn read(headers: &HeaderMap, body: Body) -> Result<Vec<u8>, NotIssued> {
 }
 
 /// Decides and records, again when something was restricted between both.
-async fn decide(
+pub(super) async fn decide(
     installation: &Installation,
     wish: &Wish,
     svid: &Verified<JwtSvidClaims>,
@@ -155,6 +160,7 @@ async fn decide(
             task: wish.task,
             tenant: wish.tenant.clone(),
             purpose: wish.purpose.clone(),
+            approval: wish.approval,
             binding: proven.binding(),
             not_after: svid.claims().expires_at.min(proven.not_after()).min(shown_until),
         };
