@@ -203,6 +203,7 @@ impl Known {
             id: known.id,
             state: State::Pending,
             until: known.good_until(),
+            page: known.page(),
         })
     }
 }
@@ -226,7 +227,7 @@ impl Problem {
             state: waiting.state,
             expires_at: waiting.until.rfc3339(),
             state_url: format!("{issuer}/access/v1/requests/{}", waiting.id),
-            page: format!("{issuer}/ui/approvals/{}", waiting.id),
+            page: waiting.page.clone(),
         }));
     }
 }

@@ -130,6 +130,7 @@ impl ServerApprovals {
                     .map_err(|_| ApprovalError::Unavailable)?,
                 state: State::of(&waiting.state).ok_or(ApprovalError::Unavailable)?,
                 until: UnixTime::from_millis(waiting.until),
+                page: waiting.page,
             }),
             Some(ask_approval_reply::Outcome::Refused(refused)) => Err(no(refused)),
             None => Err(ApprovalError::Unavailable),

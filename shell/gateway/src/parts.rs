@@ -54,6 +54,8 @@ pub struct WaitingApproval {
     pub state: State,
     /// Until when humans may decide, or it is good.
     pub until: UnixTime,
+    /// Where they decide.
+    pub page: String,
 }
 
 /// Why humans were not asked, or an approval was not spent.

@@ -49,6 +49,8 @@ pub struct Terms {
     pub escalations: Vec<(Digest, Name, Escalation)>,
     /// What the action means to the business.
     pub meaning: Option<String>,
+    /// Where humans decide.
+    pub desk: String,
 }
 
 /// A request waits. Its id is stamped with the revision of its record.
@@ -147,6 +149,7 @@ pub fn ask(
         needs,
         meaning: terms.meaning.clone(),
         said,
+        desk: terms.desk.clone(),
         through: through.map(|node| node.id),
         asked_at: now,
         expires_at: now.plus_secs(ttl).min(task_end),

@@ -101,6 +101,7 @@ fn world() -> (World, ApprovalId) {
         }],
         meaning: None,
         said: None,
+        desk: String::new(),
         through: None,
         asked_at: NOW,
         expires_at: NOW.plus_secs(600),

@@ -38,6 +38,8 @@ pub struct Approval {
     pub meaning: Option<String>,
     /// What the agent said about it. Never relied on.
     pub said: Option<String>,
+    /// Where humans decide: the address of the pages, without a slash at its end.
+    pub desk: String,
     /// Who asked for it: the gateway; `None` for the server itself.
     pub through: Option<NodeId>,
     /// When.
@@ -184,6 +186,11 @@ impl Approval {
         self.needs.iter().map(|need| need.ttl_secs).min().unwrap_or(0)
     }
 
+    /// The page on which humans decide.
+    pub fn page(&self) -> String {
+        format!("{}/ui/approvals/{}", self.desk, self.id)
+    }
+
     /// Whether it can be forgotten.
     pub fn is_over(&self, until: UnixTime) -> bool {
         self.good_until()
@@ -251,6 +258,7 @@ mod tests {
             }],
             meaning: None,
             said: None,
+            desk: String::new(),
             through: None,
             asked_at: NOW,
             expires_at: NOW.plus_secs(600),

@@ -120,6 +120,7 @@ impl Desk {
             id,
             state: known.state(now()),
             until: known.good_until(),
+            page: known.page(),
         }
     }
 }

@@ -32,12 +32,11 @@ pub(super) async fn list(
 ) -> Result<Json<Vec<ApprovalView>>, Refused> {
     caller.looks(&plane).await?;
     let (world, now) = (plane.installation.store.world(), plane.installation.clock.now());
-    let issuer = plane.installation.config.issuer.as_str();
     let mut known: Vec<&Arc<Approval>> = world.approvals(caller.scope()).collect();
     known.sort_by_key(|it| std::cmp::Reverse((it.asked_at, it.id)));
     let views = known
         .into_iter()
-        .filter_map(|approval| ApprovalView::of(&world, approval, issuer, now));
+        .filter_map(|approval| ApprovalView::of(&world, approval, now));
     Ok(Json(views.collect()))
 }
 
@@ -49,8 +48,7 @@ pub(super) async fn show(
     caller.looks(&plane).await?;
     let (world, now) = (plane.installation.store.world(), plane.installation.clock.now());
     let approval = found(&world, &caller, &id)?;
-    let issuer = plane.installation.config.issuer.as_str();
-    ApprovalView::of(&world, &approval, issuer, now)
+    ApprovalView::of(&world, &approval, now)
         .map(Json)
         .ok_or_else(|| Refused::unavailable("the request cannot be read"))
 }

@@ -56,6 +56,16 @@ pub(crate) async fn ask(
     }
 }
 
+/// Where humans decide.
+fn desk(installation: &Installation) -> String {
+    installation
+        .config
+        .issuer
+        .as_str()
+        .trim_end_matches('/')
+        .to_owned()
+}
+
 /// The escalations that are needed, as their contracts have them, and the words for people.
 fn terms(installation: &Installation, world: &World, wanted: &Ask) -> Terms {
     let scope = OrgScope::Only(wanted.bound.org);
@@ -63,7 +73,10 @@ fn terms(installation: &Installation, world: &World, wanted: &Ask) -> Terms {
         let record = world.contract(scope, hash)?;
         installation.contracts.compiled(record).ok()
     };
-    let mut terms = Terms::default();
+    let mut terms = Terms {
+        desk: desk(installation),
+        ..Terms::default()
+    };
     for (hash, name) in &wanted.needs {
         let Some(compiled) = contract(hash) else { continue };
         if let Some(escalation) = compiled.contract().terms().escalation.get(name) {

@@ -51,6 +51,8 @@ pub(crate) struct ApprovalView {
     pub(crate) asked_at: String,
     /// Until when it can be decided, or is good.
     pub(crate) until: String,
+    #[serde(skip)]
+    pub(crate) until_at: UnixTime,
     pub(crate) ended_at: Option<String>,
     pub(crate) lately: Lately,
     /// Where a human decides.
@@ -107,7 +109,7 @@ pub(crate) struct Lately {
 
 impl ApprovalView {
     /// `None` where the request cannot be read: then nobody decides on it.
-    pub(crate) fn of(world: &World, approval: &Approval, issuer: &str, now: UnixTime) -> Option<Self> {
+    pub(crate) fn of(world: &World, approval: &Approval, now: UnixTime) -> Option<Self> {
         let bound = Bound::read(&approval.request)?;
         let scope = OrgScope::Only(approval.org);
         let agent = world.agent(scope, approval.agent);
@@ -175,16 +177,12 @@ impl ApprovalView {
             refusal: approval.refusal.to_string(),
             asked_at: approval.asked_at.rfc3339(),
             until: approval.good_until().rfc3339(),
+            until_at: approval.good_until(),
             ended_at: ended.map(UnixTime::rfc3339),
             lately: Lately::of(world, approval, now),
-            page: page_of(issuer, approval.id),
+            page: approval.page(),
         })
     }
-}
-
-/// Where a human decides on it.
-pub(crate) fn page_of(issuer: &str, id: ApprovalId) -> String {
-    format!("{}/ui/approvals/{id}", issuer.trim_end_matches('/'))
 }
 
 impl Lately {

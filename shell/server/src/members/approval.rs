@@ -45,6 +45,7 @@ pub(super) async fn ask(
                 approval_id: known.id.to_string(),
                 state: known.state(now).word().to_owned(),
                 until: known.good_until().millis(),
+                page: known.page(),
             })
         }
         Err(NotAsked::Refused(refused)) => Outcome::Refused(proto::Refused {
