@@ -254,19 +254,14 @@ pub(crate) async fn open(folder: &Path, listener: tokio::net::TcpListener) -> Re
         kek: folder.join("kek"),
         checkpoint_copy: folder.join("checkpoint"),
         admin_socket: folder.join("admin.sock"),
+        people: None,
         connections_max: 1024,
         exchanges_max: 1024,
         data_dir,
     };
     let founder = Founder {
         org: "acme".parse::<Name>()?,
-        admin: Principal {
-            name: "bench".parse()?,
-            uid: UID,
-            roles: [Role::Admin].into(),
-            org: None,
-            assurance: "bench".into(),
-        },
+        admin: Principal::with_uid("bench".parse()?, UID, [Role::Admin].into(), "bench".into()),
     };
     let kek = Kek::read_or_create(&config.kek, &config.data_dir)?;
     let opening = Opening {

@@ -4,17 +4,20 @@ use crate::draw::Draw;
 use crate::inventory::Done;
 use crate::plan::{Outcome, Plan, Precondition};
 use crate::refusal::{Cause, Refusal};
-use crate::world::{Change, Principal, Role, World};
+use crate::session::Visitor;
+use crate::world::{Change, Principal, Role, Surface, World};
 use audit::event::{Decision, Human, Ruling};
 use audit::{Event, EventKind};
-use identity::{OrgId, OrgScope, UnixTime};
+use identity::{OrgId, OrgScope, SessionId, UnixTime};
 use std::sync::Arc;
 
-/// A principal that the kernel vouched for, outside every run. Made only by [`authenticate`].
+/// A principal that the kernel vouched for, outside every run, or one with a session. Made only by [`authenticate`] and
+/// [`Administrator::visiting`].
 #[derive(Debug, Clone)]
 pub struct Administrator {
     principal: Arc<Principal>,
     presence: Presence,
+    came_by: Option<(SessionId, &'static str)>,
 }
 
 /// How it is known that the human is there, and not only something that acts as they would.
@@ -28,6 +31,12 @@ pub enum Presence {
         /// When they last did.
         verified: UnixTime,
     },
+    /// A session in a terminal, which a browser session opened that was verified at this time. Its key lies in a file:
+    /// what runs as the same user can read it, so it does not stand for a person who approves.
+    CommandLine {
+        /// When the browser session last was.
+        verified: UnixTime,
+    },
 }
 
 /// How long a human counts as there after having proved it, in seconds. OWASP ASVS 5.0 V7.5 leaves the time to us; a person
@@ -38,12 +47,23 @@ impl Presence {
     /// Whether a human proved lately that it is they who act.
     pub const fn is_verified(self, now: UnixTime) -> bool {
         match self {
-            Self::Process => false,
-            Self::Session { verified } => {
-                verified.millis() <= now.millis() && now.millis_since(verified) <= VERIFIED_SECS * 1000
-            }
+            Self::Process | Self::CommandLine { .. } => false,
+            Self::Session { verified } => is_late(verified, now),
         }
     }
+    /// Whether it suffices for what cannot be taken back easily: giving roles and ways in, publishing a contract,
+    /// resuming an agent, trusting an issuer, admitting a member. The kernel's word about a process on the server's
+    /// own host does; a session has to be verified lately.
+    pub const fn suffices_for_danger(self, now: UnixTime) -> bool {
+        match self {
+            Self::Process => true,
+            Self::Session { verified } | Self::CommandLine { verified } => is_late(verified, now),
+        }
+    }
+}
+
+const fn is_late(verified: UnixTime, now: UnixTime) -> bool {
+    verified.millis() <= now.millis() && now.millis_since(verified) <= VERIFIED_SECS * 1000
 }
 
 /// Why a peer of the admin socket is nobody.
@@ -71,10 +91,13 @@ pub fn authenticate(world: &World, peer: PeerEvidence) -> Result<Administrator, 
     if peer.inside_a_run {
         return Err(NotAdministrator::InsideRun);
     }
-    let principal = world.principal(peer.uid).ok_or(NotAdministrator::Unknown)?;
+    let principal = world
+        .principal_with_uid(peer.uid)
+        .ok_or(NotAdministrator::Unknown)?;
     Ok(Administrator {
         principal: principal.clone(),
         presence: Presence::Process,
+        came_by: None,
     })
 }
 
@@ -86,9 +109,24 @@ pub(crate) struct Act {
     pub(crate) role: Role,
     /// Whose inventory.
     pub(crate) org: OrgId,
+    /// Whether a session has to be verified lately for it.
+    pub(crate) in_person: bool,
 }
 
 impl Administrator {
+    /// The principal whose session that is; nobody, for a user who is no principal.
+    pub fn visiting(visitor: &Visitor) -> Option<Self> {
+        let session = visitor.session();
+        let verified = session.verified_at;
+        Some(Self {
+            principal: visitor.principal()?.clone(),
+            presence: match session.surface {
+                Surface::Browser => Presence::Session { verified },
+                Surface::CommandLine(_) => Presence::CommandLine { verified },
+            },
+            came_by: Some((session.id, session.way.word())),
+        })
+    }
     /// Makes one Change, if its role reaches that far. Nothing else may have changed meanwhile.
     pub(crate) fn act(
         &self,
@@ -98,7 +136,7 @@ impl Administrator {
         world: &World,
         draw: &mut Draw<'_>,
     ) -> Outcome<Done> {
-        if let Err(refused) = self.check(act.role, Some(act.org), world, draw) {
+        if let Err(refused) = self.check_act(act, world, draw) {
             return refused;
         }
         let mut event = self.event(act.kind.clone(), act.role, world, draw);
@@ -144,9 +182,14 @@ impl Administrator {
     pub fn human(&self, role: Role, draw: &Draw<'_>) -> Human {
         Human {
             name: Some(draw.name(self.principal.name.as_str())),
-            uid: Some(self.principal.uid),
+            // The kernel vouched for it only where it was the way in.
+            uid: self.principal.uid.filter(|_| self.came_by.is_none()),
             role: Some(format!("{role:?}").to_lowercase()),
-            assurance: Some(self.principal.assurance.clone()),
+            assurance: Some(match self.came_by {
+                Some((_, way)) => way.to_owned(),
+                None => self.principal.assurance.clone(),
+            }),
+            session: self.came_by.map(|(session, _)| session),
             ..Human::default()
         }
     }
@@ -199,6 +242,28 @@ impl Administrator {
         let cause = Cause::NotPermitted { wanted: role.word() };
         Err(self.refuse(cause, role, world, draw))
     }
+
+    /// The same for what cannot be taken back easily: a session has to be verified lately besides.
+    pub(crate) fn check_in_person<P>(
+        &self,
+        role: Role,
+        org: Option<OrgId>,
+        world: &World,
+        draw: &mut Draw<'_>,
+    ) -> Result<(), Outcome<P>> {
+        self.check(role, org, world, draw)?;
+        if self.presence.suffices_for_danger(draw.now()) {
+            return Ok(());
+        }
+        Err(self.refuse(Cause::NotVerified, role, world, draw))
+    }
+    fn check_act<P>(&self, act: &Act, world: &World, draw: &mut Draw<'_>) -> Result<(), Outcome<P>> {
+        if act.in_person {
+            self.check_in_person(act.role, Some(act.org), world, draw)
+        } else {
+            self.check(act.role, Some(act.org), world, draw)
+        }
+    }
 }
 
 #[cfg(test)]
@@ -208,6 +273,7 @@ impl Administrator {
         Self {
             principal: Arc::new(principal),
             presence,
+            came_by: None,
         }
     }
 }

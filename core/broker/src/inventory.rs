@@ -63,8 +63,9 @@ pub fn found(
         ),
         format!("org {} created", founding.org),
         format!(
-            "principal with uid {} is admin (assurance: {})",
-            founding.admin.uid, founding.admin.assurance
+            "principal {} is admin (assurance: {})",
+            draw.name(founding.admin.name.as_str()),
+            founding.admin.assurance
         ),
     ];
     let mut plan = Plan::new(world.revision(), event, Done { made: org })
@@ -110,7 +111,7 @@ pub fn create_org(
     draw: &mut Draw<'_>,
 ) -> Outcome<Done<OrgId>> {
     let role = Role::Admin;
-    if let Err(refused) = who.check(role, None, world, draw) {
+    if let Err(refused) = who.check_in_person(role, None, world, draw) {
         return refused;
     }
     if world.orgs(OrgScope::Every).any(|org| org.name == name) {
@@ -353,7 +354,12 @@ pub fn set_agent_state(
     draw: &mut Draw<'_>,
 ) -> Outcome<Done> {
     let role = Role::Operator;
-    if let Err(refused) = who.check(role, Some(agent.org), world, draw) {
+    let checked = match state {
+        // Stopping is for everybody at once; letting go on is not.
+        AgentState::Active => who.check_in_person(role, Some(agent.org), world, draw),
+        AgentState::Suspended | AgentState::Retired => who.check(role, Some(agent.org), world, draw),
+    };
+    if let Err(refused) = checked {
         return refused;
     }
     if agent.state == AgentState::Retired {
@@ -399,7 +405,7 @@ pub fn publish_contract(
     draw: &mut Draw<'_>,
 ) -> Outcome<Done> {
     let role = Role::Author;
-    if let Err(refused) = who.check(role, Some(contract.org), world, draw) {
+    if let Err(refused) = who.check_in_person(role, Some(contract.org), world, draw) {
         return refused;
     }
     let clash = world
@@ -582,25 +588,6 @@ pub fn remove_registration(
     ))
 }
 
-/// Adds or replaces a principal.
-pub fn add_principal(
-    world: &World,
-    who: &Administrator,
-    principal: Principal,
-    draw: &mut Draw<'_>,
-) -> Outcome<Done> {
-    let role = Role::Admin;
-    if let Err(refused) = who.check(role, principal.org, world, draw) {
-        return refused;
-    }
-    let mut event = who.event(EventKind::PrincipalAdded, role, world, draw);
-    event.org = principal.org;
-    event.change_summary = vec![format!("uid {} may: {:?}", principal.uid, principal.roles).to_lowercase()];
-    Outcome::Granted(
-        Plan::new(world.revision(), event, Done { made: () }).changing(Change::PrincipalAdded(principal)),
-    )
-}
-
 /// Creates a one-time bootstrap secret for a node agent or gateway. Only its digest comes here.
 pub fn create_join_token(
     world: &World,
@@ -609,7 +596,7 @@ pub fn create_join_token(
     draw: &mut Draw<'_>,
 ) -> Outcome<Done> {
     let role = Role::Admin;
-    if let Err(refused) = who.check(role, token.org, world, draw) {
+    if let Err(refused) = who.check_in_person(role, token.org, world, draw) {
         return refused;
     }
     let mut event = who.event(EventKind::JoinTokenCreated, role, world, draw);

@@ -37,6 +37,12 @@ pub enum OnceKind {
     Approval = 4,
     /// A name that may be taken once (org, agent, upstream): two administrators at the same instant.
     Name = 5,
+    /// A challenge to a passkey, or the nonce of a login at an identity provider.
+    Challenge = 6,
+    /// An invite of a principal.
+    Invite = 7,
+    /// The secret of a session.
+    Session = 8,
     /// What one human says about one request, by (approval, principal).
     Vote = 9,
 }

@@ -44,6 +44,8 @@ pub enum Cause {
         /// The role it takes.
         wanted: &'static str,
     },
+    /// The administrator's session was not verified lately enough for that.
+    NotVerified,
 }
 
 impl Refusal {
@@ -81,6 +83,7 @@ impl Refusal {
             Cause::NoIdentity(why) => why.rule.code(),
             Cause::Invalid { code, .. } => code,
             Cause::NotPermitted { .. } => "ADMIN_ROLE",
+            Cause::NotVerified => "ADMIN_NOT_VERIFIED",
         }
     }
     /// The sentence a caller may see. Fixed for each code, so that it tells nothing else.
@@ -93,6 +96,7 @@ impl Refusal {
             Cause::NoIdentity(why) => Rule::sentence(why.rule),
             Cause::Invalid { message, .. } => message,
             Cause::NotPermitted { .. } => "Your role does not allow this.",
+            Cause::NotVerified => "This takes a proof that it is you.",
         }
     }
     /// Every code, for the record.
@@ -111,7 +115,10 @@ impl Refusal {
             Cause::Subject(reason) | Cause::Target(reason) | Cause::Details { reason, .. } => {
                 vec![reason.code().to_owned()]
             }
-            Cause::NoIdentity(_) | Cause::Invalid { .. } | Cause::NotPermitted { .. } => {
+            Cause::NoIdentity(_)
+            | Cause::Invalid { .. }
+            | Cause::NotPermitted { .. }
+            | Cause::NotVerified => {
                 vec![self.code().to_owned()]
             }
         }

@@ -28,6 +28,7 @@ pub fn set_source(
         kind: EventKind::TrustAdded,
         role: Role::Admin,
         org: source.org,
+        in_person: true,
     };
     let keys = match checked(world, &source) {
         Ok(keys) => keys,
@@ -98,6 +99,7 @@ pub fn remove_source(
         kind: EventKind::TrustRemoved,
         role: Role::Admin,
         org,
+        in_person: true,
     };
     let summary = format!("users of {issuer} are authenticated no more");
     let change = Change::TrustSourceRemoved {

@@ -22,6 +22,7 @@ pub fn set(world: &World, who: &Administrator, user: User, draw: &mut Draw<'_>) 
         kind: EventKind::UserSet,
         role: Role::Author,
         org: user.org,
+        in_person: false,
     };
     if let Err((code, message)) = check(world, &user, draw.now()) {
         return who.refuse_act(&act, code, message, world, draw);
@@ -89,6 +90,7 @@ pub fn remove(
         kind: EventKind::UserRemoved,
         role: Role::Author,
         org,
+        in_person: false,
     };
     let summary = format!(
         "user {} of {issuer} removed",

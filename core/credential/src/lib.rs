@@ -6,7 +6,7 @@
 //!
 //! One module a credential: [`access_token`], [`dpop`], [`jwt_svid`], [`x509_svid`] with [`csr`] and [`authority`];
 //! [`agent_task`] is what a token grants, [`token_exchange`] how one is asked for. [`jose`], [`json`] and [`jwk`] are
-//! the strict readers below them.
+//! the strict readers below them. [`webauthn`] is how people prove who they are.
 
 pub mod access_token;
 mod act;
@@ -24,6 +24,7 @@ pub mod form;
 #[doc(hidden)]
 pub mod fuzzing;
 mod hash;
+pub mod id_token;
 pub mod jose;
 pub mod json;
 pub mod jwk;
@@ -36,6 +37,7 @@ mod serial;
 #[cfg(test)]
 mod testing;
 pub mod token_exchange;
+pub mod webauthn;
 pub mod x509_svid;
 
 pub use access_token::{AccessTokenClaims, Binding, EntryPlace};
@@ -50,6 +52,7 @@ pub use federation_assertion::{AssertionError, FederationAssertion};
 pub use foreign_token::ForeignClaims;
 pub use form::{Form, FormError};
 pub use hash::sha256;
+pub use id_token::IdTokenClaims;
 pub use jose::{HeaderSegment, Jws, Unsigned, Verified};
 pub use jwk::{Jwk, JwkError};
 pub use jwks::{Jwks, JwksError};

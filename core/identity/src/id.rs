@@ -265,6 +265,8 @@ registry! {
     ApprovalId, Approval, "apr";
     /// One audit event.
     EventId, Event, "evt";
+    /// One session of a person.
+    SessionId, Session, "ses";
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use identity::UnixTime;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
@@ -40,6 +40,10 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 pub struct Peer {
     /// Its address.
     pub address: SocketAddr,
+    /// Our end.
+    pub local: SocketAddr,
+    /// Whether it is a process inside a run, once somebody looked.
+    pub(crate) inside: OnceLock<bool>,
     svid: Option<X509Svid>,
 }
 
@@ -106,12 +110,15 @@ async fn converse(
     mut stop: watch::Receiver<bool>,
 ) -> Result<(), String> {
     stream.set_nodelay(true).map_err(|error| error.to_string())?;
+    let local = stream.local_addr().map_err(|error| error.to_string())?;
     let stream = tokio::time::timeout(HANDSHAKE, tls.accept(stream))
         .await
         .map_err(|_| "the TLS handshake took too long".to_owned())?
         .map_err(|error| error.to_string())?;
     let peer = Arc::new(Peer {
         address,
+        local,
+        inside: OnceLock::new(),
         svid: svid_of(installation, stream.get_ref().1),
     });
     let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {

@@ -15,6 +15,7 @@ pub mod followers;
 pub mod founding;
 pub mod health;
 pub mod housekeeping;
+pub mod human;
 pub mod installation;
 pub mod keys;
 mod log;

@@ -3,10 +3,11 @@
 //! Nothing listens before everything that can fail has succeeded.
 
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, People};
 use crate::connection;
 use crate::founding::{self, Founder, FoundingError};
 use crate::housekeeping::{self, ChoreError};
+use crate::human::Door;
 use crate::installation::{Installation, Opened};
 use crate::keys::{Kek, KeyError, Keys};
 use crate::problem::Problem;
@@ -68,6 +69,14 @@ pub enum StartError {
     /// The address is taken or not ours.
     #[error("cannot listen on {address}: {source}. Choose another server.listen, or stop what listens there")]
     Listen {
+        /// As configured.
+        address: SocketAddr,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The address of the people's listener is taken or not ours.
+    #[error("cannot listen on {address}: {source}. Choose another people.listen, or stop what listens there")]
+    People {
         /// As configured.
         address: SocketAddr,
         /// What the system said.
@@ -178,10 +187,11 @@ impl Server {
             routes,
             stopped,
         ));
-        let chores = tokio::spawn(housekeeping::run(installation.clone(), own));
+        let chores = tokio::spawn(housekeeping::run(installation.clone(), own.clone()));
         tracing::info!(%address, issuer = %installation.config.issuer, "serving");
         Ok(Running {
             installation,
+            own,
             address,
             stop,
             serving,
@@ -211,6 +221,7 @@ fn routes(installation: &Arc<Installation>) -> Router {
 #[derive(Debug)]
 pub struct Running {
     installation: Arc<Installation>,
+    own: Arc<OwnCertificate>,
     address: SocketAddr,
     stop: watch::Sender<bool>,
     serving: JoinHandle<()>,
@@ -229,6 +240,27 @@ impl Running {
     /// `iss`.
     pub fn issuer(&self) -> &str {
         self.installation.config.issuer.as_str()
+    }
+
+    /// Listens for people, where the configuration says so. The admin plane serves them.
+    pub async fn people(&self) -> Result<Option<Door>, StartError> {
+        let Some(config) = self.installation.config.people.clone() else {
+            return Ok(None);
+        };
+        let address = config.listen;
+        let listener = TcpListener::bind(address)
+            .await
+            .map_err(|source| StartError::People { address, source })?;
+        Ok(Some(self.people_on(listener, config)?))
+    }
+
+    /// The same on a listener that is open already.
+    pub fn people_on(&self, listener: TcpListener, config: People) -> Result<Door, StartError> {
+        Ok(Door {
+            listener,
+            tls: TlsAcceptor::from(tls::for_people(self.own.clone())?),
+            config,
+        })
     }
 
     /// Admits a node agent or gateway that runs in this very process, for the key that its CSR proves. One that was

@@ -70,6 +70,10 @@ fn only_narrows(change: &Change) -> bool {
         | Change::TaskClosed { .. }
         | Change::InstanceClosed { .. }
         | Change::Revoked(_)
+        | Change::PrincipalRemoved { .. }
+        | Change::AccountUnlinked { .. }
+        | Change::PasskeyRemoved { .. }
+        | Change::SessionClosed { .. }
         | Change::RevocationsForgotten { .. }
         | Change::KeyRetired { .. } => true,
         _ => false,

@@ -80,8 +80,10 @@ pub(super) fn run(command: &ServerCommand, page: &Page) -> Result<Exit, Failure>
         let (stop, stopped) = watch::channel(false);
         let installation = running.installation().clone();
         let socket = installation.config.admin_socket.clone();
+        let people = running.people().await.map_err(|error| failed("START")(&error))?;
         let parts = AdminParts {
             installation,
+            people,
             journals: Vec::new(),
             members: Vec::new(),
             socket,
@@ -131,12 +133,6 @@ fn founder(org: Name, uid: Option<u32>) -> Result<Founder, Failure> {
         .map_err(|error: identity::NameError| Failure::new("FOUNDER", error.to_string()))?;
     Ok(Founder {
         org,
-        admin: Principal {
-            name,
-            uid,
-            roles: [Role::Admin].into(),
-            org: None,
-            assurance: "uid".to_owned(),
-        },
+        admin: Principal::with_uid(name, uid, [Role::Admin].into(), "uid".to_owned()),
     })
 }

@@ -15,6 +15,7 @@ use identity::{LogId, Name, Secret};
 use inventory::Demo;
 use node::calls::GatewayAddress;
 use places::Places;
+use server::config::People;
 use server::keys::{Kek, LogKey};
 use server::{Config, Founder, Opening, Server};
 use std::net::SocketAddr;
@@ -40,6 +41,9 @@ pub(crate) struct DevArgs {
     /// Where the gateway listens
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7480")]
     gateway: SocketAddr,
+    /// Where people come in, under the name localhost
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7444")]
+    people: SocketAddr,
     /// Forget everything and begin anew
     #[arg(long)]
     reset: bool,
@@ -63,7 +67,7 @@ pub(crate) fn dev(args: &DevArgs) -> Result<(), Failure> {
 
 async fn serve(args: &DevArgs) -> Result<(), String> {
     let begun = Instant::now();
-    for address in [args.listen, args.gateway] {
+    for address in [args.listen, args.gateway, args.people] {
         if !address.ip().is_loopback() {
             return Err(format!(
                 "{address} is not loopback: `tabard dev` is never exposed; use `tabard server`"
@@ -132,17 +136,12 @@ async fn start(args: &DevArgs, places: &Places) -> Result<Running, String> {
         kek: places.kek.clone(),
         checkpoint_copy: places.checkpoint.clone(),
         admin_socket: places.admin_socket(),
+        people: Some(people(args)?),
         connections_max: 4096,
         exchanges_max: 512,
     };
     let name = |text: &str| text.parse::<Name>().map_err(|error| say(&error));
-    let admin = Principal {
-        name: name("you")?,
-        uid,
-        roles: [Role::Admin].into(),
-        org: None,
-        assurance: "dev".to_owned(),
-    };
+    let admin = Principal::with_uid(name("you")?, uid, [Role::Admin].into(), "dev".to_owned());
     let opening = Opening {
         config,
         clock: server::clock::Clock::system(),
@@ -231,8 +230,10 @@ async fn start(args: &DevArgs, places: &Places) -> Result<Running, String> {
     };
     parts::start_node(&node, sockets, stopped.clone(), &mut tasks).await?;
 
+    let people = server.people().await.map_err(|error| say(&error))?;
     let admin = server::admin::AdminParts {
         installation: installation.clone(),
+        people,
         journals: vec![journal],
         members: [&gateway, &node]
             .iter()
@@ -261,6 +262,15 @@ async fn start(args: &DevArgs, places: &Places) -> Result<Running, String> {
     })
 }
 
+/// Passkeys belong to a name; on this host that is `localhost`.
+fn people(args: &DevArgs) -> Result<People, String> {
+    let url = format!("https://localhost:{}", args.people.port());
+    let url = url
+        .parse()
+        .map_err(|error: server::config::IssuerError| error.to_string())?;
+    Ok(People::at(args.people, url))
+}
+
 /// Where everything is, and what to try.
 fn banner(args: &DevArgs, places: &Places, running: &Running, begun: Instant) {
     let version = env!("CARGO_PKG_VERSION");
@@ -278,6 +288,10 @@ fn banner(args: &DevArgs, places: &Places, running: &Running, begun: Instant) {
             running.server.issuer()
         ),
         format!("  gateway   http://{}", args.gateway),
+        format!(
+            "  people    https://localhost:{}    (first: tabard principal invite you)",
+            args.people.port()
+        ),
         format!(
             "  workload  unix://{}    (SPIFFE Workload API)",
             places.workload_socket().display()

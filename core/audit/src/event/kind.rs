@@ -46,6 +46,10 @@ kinds! {
     AdminAccessed = "admin.accessed",
     /// An administrative request was refused.
     AdminRefused = "admin.refused",
+    /// A principal comes in by an account at an identity provider from now on.
+    AccountLinked = "account.linked",
+    /// A principal does no longer.
+    AccountUnlinked = "account.unlinked",
     /// An agent's record changed: owner, launch spec, expiry.
     AgentChanged = "agent.changed",
     /// An agent was registered.
@@ -92,6 +96,8 @@ kinds! {
     GrantRemoved = "grant.removed",
     /// A process was known but not given an identity.
     IdentityRefused = "identity.refused",
+    /// A one-time link by which a principal enrols a way in was created.
+    InviteCreated = "invite.created",
     /// A join token was created.
     JoinTokenCreated = "join_token.created",
     /// A key was taken out of use.
@@ -122,6 +128,10 @@ kinds! {
     OrgChanged = "org.changed",
     /// An org was created.
     OrgCreated = "org.created",
+    /// A principal comes in by a passkey from now on.
+    PasskeyEnrolled = "passkey.enrolled",
+    /// A principal does no longer.
+    PasskeyRemoved = "passkey.removed",
     /// A person or service may administer.
     PrincipalAdded = "principal.added",
     /// A person or service may no longer administer.
@@ -142,6 +152,12 @@ kinds! {
     RunOpened = "run.opened",
     /// A launch was refused.
     RunRefused = "run.refused",
+    /// A person's session ended before its time.
+    SessionClosed = "session.closed",
+    /// A person came in.
+    SessionOpened = "session.opened",
+    /// A person proved again to be there; the session goes on under a new secret.
+    SessionVerified = "session.verified",
     /// A security event arrived (SSF, CAEP).
     SignalReceived = "signal.received",
     /// A security event was sent.

@@ -97,6 +97,7 @@ fn full() -> Event {
             assurance: Some("dev".into()),
             name: Some(key().commit(Commitment::USER, "anna@example.org")),
             role: Some("operator".into()),
+            session: None,
             uid: Some(1000),
             extra: Extra::new(),
         }),

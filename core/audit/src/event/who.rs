@@ -1,7 +1,7 @@
 //! Who: the agent and its process, or the person.
 
 use super::{Commitment, Extra};
-use identity::{AgentId, Assurance, Digest, InstanceId, Level, Name, NodeId, RunId, SpiffeId};
+use identity::{AgentId, Assurance, Digest, InstanceId, Level, Name, NodeId, RunId, SessionId, SpiffeId};
 use serde::{Deserialize, Serialize};
 
 /// The agent, the process that acted as it, and how well that is proven. Attested or observed, never asserted.
@@ -136,6 +136,9 @@ pub struct Human {
     /// The role in which the person acted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role: Option<String>,
+    /// The session in which the person acted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<SessionId>,
     /// The operating system's user id, where the kernel vouches for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub uid: Option<u32>,

@@ -2,7 +2,7 @@
 
 use super::Bound;
 use crate::world::approval::Need;
-use crate::world::{Approval, Principal, Role, Task, World};
+use crate::world::{Account, Approval, Principal, Role, Task, World};
 use identity::{ActorKind, OrgScope};
 use policy::contract::Excluded;
 
@@ -71,14 +71,17 @@ pub fn eligible(
     Ok(())
 }
 
-/// Whether they are a user of the chain. A user is a principal by the name that their issuer gives them.
+/// Whether they are a user of the chain: by one of their accounts, or by the name that the issuer gives the user.
 fn is_in_chain(principal: &Principal, bound: &Bound) -> bool {
     bound
         .chain
         .actors()
         .iter()
         .filter(|actor| actor.kind != ActorKind::AiAgent)
-        .any(|actor| principal.name.as_str() == actor.id)
+        .any(|actor| {
+            let is_theirs = |account: &Account| account.issuer == actor.issuer && account.subject == actor.id;
+            principal.name.as_str() == actor.id || principal.accounts.iter().any(is_theirs)
+        })
 }
 
 /// Whether they opened the task, or the one it is a part of.

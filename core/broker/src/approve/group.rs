@@ -6,7 +6,6 @@ use crate::inventory::Done;
 use crate::plan::Outcome;
 use crate::world::{Change, Group, Role, World};
 use audit::EventKind;
-use identity::OrgScope;
 
 /// Most members of a group.
 const MEMBERS_MAX: usize = 1000;
@@ -17,17 +16,13 @@ pub fn set_group(world: &World, who: &Administrator, group: Group, draw: &mut Dr
         kind: EventKind::GroupSet,
         role: Role::Admin,
         org: group.org,
+        in_person: true,
     };
     if group.members.len() > MEMBERS_MAX {
         let message = format!("a group has at most {MEMBERS_MAX} members");
         return who.refuse_act(&act, "GROUP_TOO_LARGE", message, world, draw);
     }
-    let known = |name: &identity::Name| {
-        world
-            .principals(OrgScope::Every)
-            .any(|principal| principal.name == *name)
-    };
-    if let Some(nobody) = group.members.iter().find(|name| !known(name)) {
+    if let Some(nobody) = group.members.iter().find(|name| world.principal(name).is_none()) {
         let message = format!("nobody is called {nobody}: tabard principal add {nobody} …");
         return who.refuse_act(&act, "GROUP_MEMBER", message, world, draw);
     }

@@ -101,8 +101,7 @@ fn good(world: &World, approval: &Approval, digest: &Digest, now: UnixTime) -> R
             .filter(|vote| vote.yes && vote.is_for(place));
         let stand = votes.filter(|vote| {
             world
-                .principals(OrgScope::Every)
-                .find(|principal| principal.name == vote.by)
+                .principal(&vote.by)
                 .is_some_and(|principal| eligible(world, approval, need, principal).is_ok())
         });
         if stand.count() < usize::from(need.quorum) {

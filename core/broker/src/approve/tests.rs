@@ -31,13 +31,12 @@ fn org() -> OrgId {
 }
 
 fn principal(who: &str, roles: &[Role]) -> Principal {
-    Principal {
-        name: name(who),
-        uid: who.bytes().map(u32::from).sum(),
-        roles: roles.iter().copied().collect(),
-        org: None,
-        assurance: "uid".into(),
-    }
+    Principal::with_uid(
+        name(who),
+        who.bytes().map(u32::from).sum(),
+        roles.iter().copied().collect(),
+        "uid".into(),
+    )
 }
 
 fn user(id: &str) -> Actor {

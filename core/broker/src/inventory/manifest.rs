@@ -83,7 +83,7 @@ impl Unmeasured {
 
 #[derive(Debug, Clone)]
 struct Launch {
-    launchers: Vec<Launcher>,
+    launchers: Vec<Spanned<Launcher>>,
     argv: ArgvRule,
     executable: Option<Spanned<String>>,
     cwd: Option<String>,
@@ -243,13 +243,13 @@ impl AgentFile {
         executable.chain(roots).collect()
     }
 
-    /// The manifest as the inventory takes it: the contract found in the World, `me` as the uid of who asks, lengths
+    /// The manifest as the inventory takes it: the contract found in the World, `me` as the uid of who asks if they have one, lengths
     /// of time counted from `now`. Refuses what is not measured yet.
     pub fn resolve(
         self,
         world: &World,
         org: OrgId,
-        asker: u32,
+        asker: Option<u32>,
         now: UnixTime,
     ) -> Result<AgentManifest, Box<ManifestError>> {
         let (at, reference) = &self.contract;
@@ -434,7 +434,7 @@ impl LaunchSection {
         };
         Ok(Launch {
             binds: self.binds.into_iter().map(visible).collect(),
-            launchers: self.launchers.value.into_iter().map(|it| it.value).collect(),
+            launchers: self.launchers.value,
             argv,
             executable: self.executable,
             cwd: self.cwd.map(|cwd| cwd.value),
@@ -447,7 +447,7 @@ impl LaunchSection {
 }
 
 impl Launch {
-    fn terms(self, file: &str, asker: u32) -> Result<LaunchTerms, Box<ManifestError>> {
+    fn terms(self, file: &str, asker: Option<u32>) -> Result<LaunchTerms, Box<ManifestError>> {
         let unmeasured = |key: &str, at: Location, path: &str| {
             let fix =
                 format!("run `tabard agent measure {file} --write` on the agent's host, then apply again");
@@ -484,12 +484,21 @@ impl Launch {
                 }),
             }
         }
-        let uid = |launcher: Launcher| match launcher {
-            Launcher::Me => asker,
-            Launcher::Uid(uid) => uid,
+        let uid = |launcher: Spanned<Launcher>| match launcher.value {
+            Launcher::Me => asker.ok_or_else(|| {
+                wrong(
+                    file,
+                    launcher.referenced,
+                    "launch.launchers",
+                    "`me` is nobody here".to_owned(),
+                    "you have no account on the server's host, or came in over the network",
+                    "write uids of the hosts where the agent is launched",
+                )
+            }),
+            Launcher::Uid(uid) => Ok(uid),
         };
         Ok(LaunchTerms {
-            launchers: self.launchers.into_iter().map(uid).collect(),
+            launchers: self.launchers.into_iter().map(uid).collect::<Result<_, _>>()?,
             argv: self.argv,
             executable,
             cwd: self.cwd,

@@ -1,8 +1,8 @@
 //! `World::apply`: pure and total. A Change that was committed always applies; what it names and does not find is
 //! left alone, because the decision to commit it was made on a World where it was there.
 
-use super::{Approval, Change, Founding, Revoked, World};
-use identity::{ApprovalId, OrgScope, Revision, UnixTime};
+use super::{Approval, Change, Founding, Principal, Revoked, World};
+use identity::{ApprovalId, Name, OrgScope, Revision, UnixTime};
 use std::sync::Arc;
 
 impl World {
@@ -28,6 +28,11 @@ impl World {
         let mut part = self.clone();
         part.principals.clear();
         part.groups.clear();
+        part.principal_uids.clear();
+        part.principal_accounts.clear();
+        part.principal_passkeys.clear();
+        part.invites.clear();
+        part.sessions.clear();
         part.join_tokens.clear();
         part.nodes.clear();
         part.orgs.retain(|id, _| *id == org);
@@ -72,8 +77,67 @@ impl World {
                 self.org_names.insert(org.name.clone(), org.id);
                 self.orgs.insert(org.id, Arc::new(org));
             }
-            Change::PrincipalAdded(principal) => {
-                self.principals.insert(principal.uid, Arc::new(principal));
+            Change::PrincipalAdded(principal) => self.set_principal(principal),
+            Change::PrincipalRemoved { name } => {
+                self.forget_principal(&name);
+                keep(&mut self.invites, |_, invite| invite.principal != name);
+                keep(&mut self.sessions, |_, it| it.principal.as_ref() != Some(&name));
+            }
+            Change::InviteCreated(invite) => {
+                self.invites.insert(invite.digest, Arc::new(invite));
+            }
+            Change::AccountLinked {
+                principal,
+                account,
+                spent,
+            } => {
+                if let Some(spent) = spent {
+                    self.invites.remove(&spent);
+                }
+                self.alter_principal(&principal, |it| {
+                    it.accounts.insert(account);
+                });
+            }
+            Change::AccountUnlinked { principal, account } => {
+                self.alter_principal(&principal, |it| {
+                    it.accounts.remove(&account);
+                });
+                keep(&mut self.sessions, |_, it| {
+                    it.principal.as_ref() != Some(&principal) || !it.came_by_account(&account)
+                });
+            }
+            Change::PasskeyEnrolled {
+                principal,
+                passkey,
+                spent,
+            } => {
+                if let Some(spent) = spent {
+                    self.invites.remove(&spent);
+                }
+                self.alter_principal(&principal, |it| it.passkeys.push(passkey));
+            }
+            Change::PasskeyRemoved {
+                principal,
+                credential,
+            } => {
+                self.alter_principal(&principal, |it| it.passkeys.retain(|key| key.id != credential));
+                keep(&mut self.sessions, |_, it| !it.came_by_passkey(&credential));
+            }
+            Change::PasskeyUsed {
+                principal,
+                credential,
+                counter,
+            } => self.alter_principal(&principal, |it| {
+                for passkey in it.passkeys.iter_mut().filter(|key| key.id == credential) {
+                    passkey.counter = passkey.counter.max(counter);
+                }
+            }),
+            Change::SessionOpened(session) => {
+                keep(&mut self.sessions, |_, known| known.id != session.id);
+                self.sessions.insert(session.digest, Arc::new(session));
+            }
+            Change::SessionClosed { session } => {
+                keep(&mut self.sessions, |_, known| known.id != session);
             }
             Change::AgentRegistered(agent) | Change::AgentUpdated(agent) => {
                 self.agent_names.insert((agent.org, agent.name.clone()), agent.id);
@@ -183,6 +247,8 @@ impl World {
             }
             Change::RevocationsForgotten { until } => {
                 keep(&mut self.revocations, |_, revoked| revoked.forget_at > until);
+                keep(&mut self.sessions, |_, session| session.expires_at > until);
+                keep(&mut self.invites, |_, invite| invite.expires_at > until);
                 self.tasks
                     .retain(|_, task| task.expires_at.plus_secs(super::TASK_MEMORY_SECS) > until);
                 self.forget_approvals(until);
@@ -230,6 +296,39 @@ impl World {
             .retain(|_, approval| !approval.is_over(until) || tasks.contains_key(&approval.task));
         let approvals = self.approvals.clone();
         keep(&mut self.requests, |_, id| approvals.contains_key(id));
+    }
+}
+
+impl World {
+    /// Sets a principal with all their ways in.
+    fn set_principal(&mut self, principal: Principal) {
+        self.forget_principal(&principal.name);
+        let name = &principal.name;
+        if let Some(uid) = principal.uid {
+            self.principal_uids.insert(uid, name.clone());
+        }
+        for account in &principal.accounts {
+            self.principal_accounts.insert(account.clone(), name.clone());
+        }
+        for passkey in &principal.passkeys {
+            self.principal_passkeys.insert(passkey.id.clone(), name.clone());
+        }
+        self.principals.insert(name.clone(), Arc::new(principal));
+    }
+
+    fn forget_principal(&mut self, name: &Name) {
+        self.principals.remove(name);
+        keep(&mut self.principal_uids, |_, of| of != name);
+        keep(&mut self.principal_accounts, |_, of| of != name);
+        keep(&mut self.principal_passkeys, |_, of| of != name);
+    }
+
+    fn alter_principal(&mut self, name: &Name, alter: impl FnOnce(&mut Principal)) {
+        if let Some(known) = self.principals.get(name) {
+            let mut altered = Principal::clone(known);
+            alter(&mut altered);
+            self.set_principal(altered);
+        }
     }
 }
 

@@ -6,13 +6,14 @@
 
 use super::approval::{Ended, Vote};
 use super::{
-    Agent, AgentState, Approval, ContractRecord, Directory, Group, Instance, JoinToken, LaunchSpec,
-    NodeRecord, Org, Principal, PublicKey, Registration, Revocation, Task, TrustSource, User,
+    Account, Agent, AgentState, Approval, ContractRecord, Directory, Group, Instance, Invite, JoinToken,
+    LaunchSpec, NodeRecord, Org, Passkey, Principal, PublicKey, Registration, Revocation, Session, Task,
+    TrustSource, User,
 };
 use crate::upstream::Upstream;
 use identity::{
-    AgentId, ApprovalId, Digest, InstanceId, Name, NodeId, OrgId, OrgScope, Revision, TaskId, TrustDomain,
-    UnixTime, UpstreamId,
+    AgentId, ApprovalId, Digest, InstanceId, Name, NodeId, OrgId, OrgScope, Revision, SessionId, TaskId,
+    TrustDomain, UnixTime, UpstreamId,
 };
 use serde::{Deserialize, Serialize};
 
@@ -31,8 +32,63 @@ pub enum Change {
     },
     /// A new org.
     OrgCreated(Org),
-    /// A person or script who may administer, known by a uid of this host.
+    /// A person or script who may administer, with all their roles and ways in.
     PrincipalAdded(Principal),
+    /// The opposite. Their sessions and invites end with them.
+    PrincipalRemoved {
+        /// Their name.
+        name: Name,
+    },
+    /// A one-time link by which a principal enrols a way in (only its digest).
+    InviteCreated(Invite),
+    /// A principal comes in by an account at an identity provider from now on.
+    AccountLinked {
+        /// Who.
+        principal: Name,
+        /// Which account.
+        account: Account,
+        /// Digest of the invite that was spent on it.
+        spent: Option<Digest>,
+    },
+    /// The opposite. Sessions that it opened end.
+    AccountUnlinked {
+        /// Who.
+        principal: Name,
+        /// Which account.
+        account: Account,
+    },
+    /// A principal comes in by a passkey from now on.
+    PasskeyEnrolled {
+        /// Who.
+        principal: Name,
+        /// Which passkey.
+        passkey: Passkey,
+        /// Digest of the invite that was spent on it.
+        spent: Option<Digest>,
+    },
+    /// The opposite. Sessions that it opened end.
+    PasskeyRemoved {
+        /// Who.
+        principal: Name,
+        /// Its credential id.
+        credential: Vec<u8>,
+    },
+    /// A passkey was used: its counter never goes back.
+    PasskeyUsed {
+        /// Who.
+        principal: Name,
+        /// Its credential id.
+        credential: Vec<u8>,
+        /// The counter of the assertion.
+        counter: u32,
+    },
+    /// A session began, or goes on under a new secret: the one of the same id before it is gone.
+    SessionOpened(Session),
+    /// A session ended.
+    SessionClosed {
+        /// Which.
+        session: SessionId,
+    },
     /// A new agent, with its contract already published.
     AgentRegistered(Agent),
     /// Owner, purpose, contract or expiry of an agent changed.
@@ -192,11 +248,20 @@ impl Change {
             | Self::TrustSourceSet(_)
             | Self::TrustSourceRemoved { .. }
             | Self::NodeRemoved { .. }
+            | Self::PrincipalAdded(_)
+            | Self::PrincipalRemoved { .. }
+            | Self::AccountUnlinked { .. }
+            | Self::PasskeyRemoved { .. }
+            | Self::SessionClosed { .. }
             | Self::KeyRetired { .. } => true,
             Self::Founded { .. }
             | Self::ApprovalRequested(_)
             | Self::OrgCreated(_)
-            | Self::PrincipalAdded(_)
+            | Self::InviteCreated(_)
+            | Self::AccountLinked { .. }
+            | Self::PasskeyEnrolled { .. }
+            | Self::PasskeyUsed { .. }
+            | Self::SessionOpened(_)
             | Self::AgentRegistered(_)
             | Self::RegistrationAdded(_)
             | Self::ContractPublished(_)
@@ -240,6 +305,15 @@ impl Change {
             Self::Revoked(revocation) => revocation.org,
             Self::Founded { .. }
             | Self::PrincipalAdded(_)
+            | Self::PrincipalRemoved { .. }
+            | Self::InviteCreated(_)
+            | Self::AccountLinked { .. }
+            | Self::AccountUnlinked { .. }
+            | Self::PasskeyEnrolled { .. }
+            | Self::PasskeyRemoved { .. }
+            | Self::PasskeyUsed { .. }
+            | Self::SessionOpened(_)
+            | Self::SessionClosed { .. }
             | Self::RevocationsForgotten { .. }
             | Self::KeyPublished(_)
             | Self::KeyRetired { .. }
@@ -254,6 +328,15 @@ impl Change {
         match self {
             Self::PrincipalAdded(_)
             | Self::GroupSet(_)
+            | Self::PrincipalRemoved { .. }
+            | Self::InviteCreated(_)
+            | Self::AccountLinked { .. }
+            | Self::AccountUnlinked { .. }
+            | Self::PasskeyEnrolled { .. }
+            | Self::PasskeyRemoved { .. }
+            | Self::PasskeyUsed { .. }
+            | Self::SessionOpened(_)
+            | Self::SessionClosed { .. }
             | Self::JoinTokenCreated(_)
             | Self::NodeJoined { .. }
             | Self::NodeRemoved { .. } => scope == OrgScope::Every,
@@ -287,6 +370,15 @@ impl Change {
             }
             Self::Founded { .. }
             | Self::PrincipalAdded(_)
+            | Self::PrincipalRemoved { .. }
+            | Self::InviteCreated(_)
+            | Self::AccountLinked { .. }
+            | Self::AccountUnlinked { .. }
+            | Self::PasskeyEnrolled { .. }
+            | Self::PasskeyRemoved { .. }
+            | Self::PasskeyUsed { .. }
+            | Self::SessionOpened(_)
+            | Self::SessionClosed { .. }
             | Self::AgentUpdated(_)
             | Self::AgentStateSet { .. }
             | Self::LaunchSpecSet(_)

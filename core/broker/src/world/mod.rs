@@ -13,6 +13,7 @@ mod key;
 mod member;
 mod org;
 mod revocation;
+mod session;
 mod task;
 mod trust;
 mod user;
@@ -26,6 +27,7 @@ pub use key::{KeyClass, PublicKey};
 pub use member::{JoinToken, MemberRole, NodeRecord};
 pub use org::{Org, Principal, Role};
 pub use revocation::{Revocation, Target};
+pub use session::{Account, Invite, Passkey, Session, Surface, WayIn};
 pub use task::{Opener, OpenerKind, Task};
 pub use trust::TrustSource;
 pub use user::{User, UserRight};
@@ -56,7 +58,12 @@ pub struct World {
     founded: Option<Founding>,
     orgs: IdMap<OrgId, Arc<Org>>,
     org_names: Ordered<Name, OrgId>,
-    principals: Ordered<u32, Arc<Principal>>,
+    principals: Ordered<Name, Arc<Principal>>,
+    principal_uids: Ordered<u32, Name>,
+    principal_accounts: Ordered<Account, Name>,
+    principal_passkeys: Ordered<Vec<u8>, Name>,
+    invites: Ordered<Digest, Arc<Invite>>,
+    sessions: Ordered<Digest, Arc<Session>>,
     agents: IdMap<AgentId, Arc<Agent>>,
     agent_names: Ordered<(OrgId, Name), AgentId>,
     agent_spiffe_ids: Ordered<SpiffeId, AgentId>,
@@ -129,15 +136,47 @@ impl World {
         self.orgs.values().filter(move |org| scope.holds(org.id))
     }
 
+    /// A principal by name.
+    pub fn principal(&self, name: &Name) -> Option<&Arc<Principal>> {
+        self.principals.get(name)
+    }
     /// The principal that a uid of this host maps to.
-    pub fn principal(&self, uid: u32) -> Option<&Arc<Principal>> {
-        self.principals.get(&uid)
+    pub fn principal_with_uid(&self, uid: u32) -> Option<&Arc<Principal>> {
+        self.principal_uids
+            .get(&uid)
+            .and_then(|name| self.principal(name))
+    }
+    /// The principal that comes in by that account.
+    pub fn principal_with_account(&self, account: &Account) -> Option<&Arc<Principal>> {
+        self.principal_accounts
+            .get(account)
+            .and_then(|name| self.principal(name))
+    }
+    /// The principal that comes in by the passkey of that credential id.
+    pub fn principal_with_passkey(&self, credential: &[u8]) -> Option<&Arc<Principal>> {
+        self.principal_passkeys
+            .get(credential)
+            .and_then(|name| self.principal(name))
+    }
+    /// An unspent invite by the digest of its secret.
+    pub fn invite(&self, digest: &Digest) -> Option<&Arc<Invite>> {
+        self.invites.get(digest)
+    }
+    /// Every unspent invite in reach.
+    pub fn invites(&self, scope: OrgScope) -> impl Iterator<Item = &Arc<Invite>> {
+        self.invites.values().filter(move |it| reaches(scope, it.org))
+    }
+    /// A session by the digest of its secret. Whether it is still good is for [`crate::session`] to say.
+    pub fn session(&self, digest: &Digest) -> Option<&Arc<Session>> {
+        self.sessions.get(digest)
+    }
+    /// Every session in reach: those of the scope's org, and all for [`OrgScope::Every`].
+    pub fn sessions(&self, scope: OrgScope) -> impl Iterator<Item = &Arc<Session>> {
+        self.sessions.values().filter(move |it| reaches(scope, it.org))
     }
     /// Every principal in reach: those of the scope's org, and all for [`OrgScope::Every`].
     pub fn principals(&self, scope: OrgScope) -> impl Iterator<Item = &Arc<Principal>> {
-        self.principals
-            .values()
-            .filter(move |p| p.org.map_or(scope == OrgScope::Every, |org| scope.holds(org)))
+        self.principals.values().filter(move |p| reaches(scope, p.org))
     }
 
     /// An agent by id.
@@ -363,4 +402,9 @@ impl World {
     pub fn last_log(&self) -> u16 {
         self.nodes.values().map(|member| member.log).max().unwrap_or(0)
     }
+}
+
+/// Whether something of `org`, or of the installation, is in reach.
+fn reaches(scope: OrgScope, org: Option<OrgId>) -> bool {
+    org.map_or(scope == OrgScope::Every, |org| scope.holds(org))
 }

@@ -1,5 +1,6 @@
 //! Orgs, and the people who administer them.
 
+use super::session::{Account, Passkey};
 use identity::{Name, OrgId};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -45,22 +46,45 @@ impl Role {
     }
 }
 
-/// A human (or a script a human answers for) whom the admin plane knows by a uid of its host.
+/// A human (or a script a human answers for) whom the admin plane knows. There are three ways in, and a password is
+/// none of them: a uid of the server's host, an account at an identity provider, a passkey.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Principal {
-    /// What entries call them.
+    /// What entries call them. Unique within the installation, because the record compares people by it.
     pub name: Name,
-    /// The uid the kernel vouches for.
-    pub uid: u32,
+    /// The uid the kernel vouches for; `None` for one who has no account on the server's host.
+    pub uid: Option<u32>,
     /// What they may do.
     pub roles: BTreeSet<Role>,
     /// The one org they administer; `None` for the installation.
     pub org: Option<OrgId>,
-    /// How well we know that it is this human: `dev` when it is merely the owner's uid, `uid` for an assigned one.
+    /// How well we know that the uid is this human: `dev` when it is merely the owner's, `uid` for an assigned one.
     pub assurance: String,
+    /// Their accounts at identity providers.
+    #[serde(default)]
+    pub accounts: BTreeSet<Account>,
+    /// Their passkeys.
+    #[serde(default)]
+    pub passkeys: Vec<Passkey>,
 }
 
 impl Principal {
+    /// A principal who comes in by a uid of the server's host.
+    pub const fn with_uid(name: Name, uid: u32, roles: BTreeSet<Role>, assurance: String) -> Self {
+        Self {
+            name,
+            uid: Some(uid),
+            roles,
+            org: None,
+            assurance,
+            accounts: BTreeSet::new(),
+            passkeys: Vec::new(),
+        }
+    }
+    /// Their passkey of that credential id.
+    pub fn passkey(&self, credential: &[u8]) -> Option<&Passkey> {
+        self.passkeys.iter().find(|passkey| passkey.id == credential)
+    }
     /// Whether `role` or [`Role::Admin`] was given.
     pub fn may(&self, role: Role) -> bool {
         self.roles.contains(&role) || self.roles.contains(&Role::Admin)

@@ -210,6 +210,7 @@ proptest! {
     ) {
         let contract = compiled(CLERK);
         let held = Held::new();
+        let unseen = Labels::NONE;
         let words = words(action);
         let arguments = [("amount", ArgValue::Int(amount)), ("to", ArgValue::Str(to))];
         let counters: Vec<(CounterId, i64)> = zeroes(&contract)
@@ -219,7 +220,7 @@ proptest! {
         let all: Vec<Name> = contract.contract().terms().escalation.keys().cloned().collect();
         let mut facts = words.call(&arguments);
         facts.counters = &counters;
-        facts.flow.labels = Some([&Labels::NONE, &held.tainted, &held.tainted_secret, &held.for_ann][labels]);
+        facts.flow.labels = Some([&unseen, &held.tainted, &held.tainted_secret, &held.for_ann][labels]);
         facts.flow.sink = [None, Some(&held.mail), Some(&held.web), Some(&held.payment)][sink];
         facts.flow.trusted = trusted;
         facts.caller = if child { Caller::Child } else { Caller::Agent };

@@ -126,13 +126,7 @@ impl Desk {
 }
 
 pub(crate) fn principal(name: &str, uid: u32, role: Role) -> Principal {
-    Principal {
-        name: name.parse().unwrap(),
-        uid,
-        roles: [role].into(),
-        org: None,
-        assurance: "uid".into(),
-    }
+    Principal::with_uid(name.parse().unwrap(), uid, [role].into(), "uid".into())
 }
 
 fn refused<P>(plan: Plan<broker::Refusal>) -> Result<P, ApprovalError> {

@@ -5,6 +5,7 @@ use super::refused::Refused;
 use axum::extract::FromRequestParts;
 use broker::World;
 use broker::admin::{Administrator, NotAdministrator, PeerEvidence, authenticate};
+use broker::session::NoSession;
 use broker::world::Role;
 use http::StatusCode;
 use http::request::Parts;
@@ -37,8 +38,11 @@ impl FromRequestParts<Arc<Plane>> for Caller {
     type Rejection = Refused;
 
     async fn from_request_parts(parts: &mut Parts, plane: &Arc<Plane>) -> Result<Self, Refused> {
-        let evidence = parts.extensions.get::<PeerEvidence>().copied();
-        let evidence = evidence.ok_or_else(|| Refused::unavailable("the caller is not known"))?;
+        // On the socket the kernel says who it is; on the people's listener the session of the request does.
+        let evidence = match parts.extensions.get::<PeerEvidence>().copied() {
+            Some(evidence) => evidence,
+            None => return visiting(parts),
+        };
         let world = plane.installation.store.world();
         authenticate(&world, evidence)
             .map(|who| Self { who })
@@ -68,6 +72,24 @@ impl FromRequestParts<Arc<Plane>> for Caller {
                 )
             })
     }
+}
+
+/// Somebody with a session, judged when this request came in.
+fn visiting(parts: &Parts) -> Result<Caller, Refused> {
+    if let Some(who) = parts.extensions.get::<Administrator>() {
+        return Ok(Caller { who: who.clone() });
+    }
+    let why = parts.extensions.get::<NoSession>().map_or_else(
+        || "There is no session with the request.".to_owned(),
+        ToString::to_string,
+    );
+    Err(Refused::new(
+        StatusCode::UNAUTHORIZED,
+        "SESSION_NEEDED",
+        "You are not logged in as an administrator.",
+        why,
+        "Log in with a browser, or with `tabard login`.",
+    ))
 }
 
 impl Caller {

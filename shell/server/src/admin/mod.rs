@@ -5,11 +5,13 @@
 //! use case of the broker, so it needs a role and names its human in the record; a refused one is recorded, too.
 //! Callers that are nobody are counted, never recorded one by one.
 //!
-//! Not here: administration over the network, and approval, which needs more than a uid.
+//! The same API is served to people with sessions, on a listener of their own ([`crate::human`]).
+//!
+//! Approving takes more than a uid: over the socket a vote is refused.
 
 mod agents;
 mod approvals;
-mod body;
+pub(crate) mod body;
 mod caller;
 mod connection;
 mod contracts;
@@ -23,7 +25,7 @@ mod join_tokens;
 mod log_files;
 mod members;
 mod principals;
-mod refused;
+pub(crate) mod refused;
 mod registrations;
 mod revocations;
 mod simulate;
@@ -38,6 +40,8 @@ mod which_decision;
 
 pub use join_string::{JoinString, JoinStringError};
 
+use crate::entropy::NoEntropy;
+use crate::human::{self, Door};
 use crate::installation::Installation;
 use axum::Router;
 use axum::routing::{delete, get, post};
@@ -65,6 +69,8 @@ pub struct AdminParts {
     pub members: Vec<NodeId>,
     /// Where to listen.
     pub socket: PathBuf,
+    /// Where people come in, if they do: what [`crate::Running::people`] opened.
+    pub people: Option<Door>,
 }
 
 /// Why the admin plane does not start.
@@ -78,12 +84,15 @@ pub enum AdminError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// No key for people's logins.
+    #[error(transparent)]
+    Entropy(#[from] NoEntropy),
 }
 
 /// The state of all endpoints.
 #[derive(Debug)]
-pub(super) struct Plane {
-    installation: Arc<Installation>,
+pub(crate) struct Plane {
+    pub(crate) installation: Arc<Installation>,
     journals: Vec<Arc<Store>>,
     members: Vec<NodeId>,
     /// One secret is rotated at a time: it is sealed under the version that its Change will name.
@@ -105,6 +114,7 @@ pub fn serve(parts: AdminParts, stop: watch::Receiver<bool>) -> Result<JoinHandl
         journals,
         members,
         socket,
+        people,
     } = parts;
     let failed = |source| AdminError::Socket {
         path: socket.clone(),
@@ -122,8 +132,16 @@ pub fn serve(parts: AdminParts, stop: watch::Receiver<bool>) -> Result<JoinHandl
     });
     let routes = routes(&plane);
     tracing::info!(socket = %socket.display(), "administration");
+    let people = people
+        .map(|door| human::serve(plane.clone(), door, stop.clone()))
+        .transpose()?;
     Ok(tokio::spawn(async move {
         connection::serve(plane, &listener, routes, stop).await;
+        if let Some(people) = people
+            && people.await.is_err()
+        {
+            tracing::error!("the people's listener ended by a panic");
+        }
         drop(listener);
         if let Err(error) = std::fs::remove_file(&socket) {
             tracing::debug!(%error, "the admin socket was gone already");
@@ -131,7 +149,8 @@ pub fn serve(parts: AdminParts, stop: watch::Receiver<bool>) -> Result<JoinHandl
     }))
 }
 
-fn routes(plane: &Arc<Plane>) -> Router {
+/// The API, for callers of the socket and for those with a session.
+pub(crate) fn routes(plane: &Arc<Plane>) -> Router {
     Router::new()
         .route("/v1/status", get(status::answer))
         .route("/v1/agents", get(agents::list).post(agents::apply))
@@ -153,6 +172,10 @@ fn routes(plane: &Arc<Plane>) -> Router {
         )
         .route("/v1/registrations/{name}", delete(registrations::remove))
         .route("/v1/principals", get(principals::list).post(principals::add))
+        .route("/v1/principals/{name}", delete(principals::remove))
+        .route("/v1/principals/{name}/invite", post(principals::invite))
+        .route("/v1/principals/{name}/link", post(principals::link))
+        .route("/v1/principals/{name}/unlink", post(principals::unlink))
         .route("/v1/join-tokens", post(join_tokens::create))
         .route("/v1/members/{id}/remove", post(members::remove))
         .route("/v1/tasks", get(tasks::list).post(tasks::open))

@@ -11,7 +11,7 @@ use std::borrow::Cow;
 
 /// One refusal. Its members are what a person needs, and a code for scripts.
 #[derive(Debug, Serialize)]
-pub(super) struct Refused {
+pub(crate) struct Refused {
     #[serde(serialize_with = "number")]
     status: StatusCode,
     /// Stable code.
@@ -32,14 +32,14 @@ pub(super) struct Refused {
 
 /// One mistake in a document.
 #[derive(Debug, Serialize)]
-pub(super) struct Mistake {
-    pub(super) file: String,
-    pub(super) line: u32,
-    pub(super) column: u32,
-    pub(super) path: String,
-    pub(super) what: String,
-    pub(super) why: String,
-    pub(super) fix: String,
+pub(crate) struct Mistake {
+    pub(crate) file: String,
+    pub(crate) line: u32,
+    pub(crate) column: u32,
+    pub(crate) path: String,
+    pub(crate) what: String,
+    pub(crate) why: String,
+    pub(crate) fix: String,
 }
 
 #[expect(
@@ -51,8 +51,29 @@ fn number<S: serde::Serializer>(status: &StatusCode, to: S) -> Result<S::Ok, S::
 }
 
 impl Refused {
+    /// The status.
+    pub(crate) const fn status(&self) -> StatusCode {
+        self.status
+    }
+    /// The stable code.
+    pub(crate) fn code(&self) -> &str {
+        &self.code
+    }
+    /// What is wrong.
+    pub(crate) fn title(&self) -> &str {
+        &self.title
+    }
+    /// Why that is refused.
+    pub(crate) fn detail(&self) -> &str {
+        &self.detail
+    }
+    /// What to do.
+    pub(crate) fn fix(&self) -> &str {
+        &self.fix
+    }
+
     /// A refusal with everything but a decision.
-    pub(super) fn new(
+    pub(crate) fn new(
         status: StatusCode,
         code: &'static str,
         what: impl Into<Cow<'static, str>>,
@@ -71,7 +92,7 @@ impl Refused {
     }
 
     /// Nothing of that name in the caller's reach.
-    pub(super) fn not_found(what: &str, name: &str) -> Self {
+    pub(crate) fn not_found(what: &str, name: &str) -> Self {
         Self::new(
             StatusCode::NOT_FOUND,
             "NOT_FOUND",
@@ -82,7 +103,7 @@ impl Refused {
     }
 
     /// Another method than the path has.
-    pub(super) fn method() -> Self {
+    pub(crate) fn method() -> Self {
         Self::new(
             StatusCode::METHOD_NOT_ALLOWED,
             "METHOD_NOT_ALLOWED",
@@ -93,7 +114,7 @@ impl Refused {
     }
 
     /// The request itself is not one.
-    pub(super) fn bad_request(what: impl Into<Cow<'static, str>>, fix: impl Into<Cow<'static, str>>) -> Self {
+    pub(crate) fn bad_request(what: impl Into<Cow<'static, str>>, fix: impl Into<Cow<'static, str>>) -> Self {
         Self::new(
             StatusCode::BAD_REQUEST,
             "BAD_REQUEST",
@@ -104,7 +125,7 @@ impl Refused {
     }
 
     /// The server cannot do it now.
-    pub(super) fn unavailable(why: &str) -> Self {
+    pub(crate) fn unavailable(why: &str) -> Self {
         Self::new(
             StatusCode::SERVICE_UNAVAILABLE,
             "NOT_READY",
@@ -115,7 +136,7 @@ impl Refused {
     }
 
     /// A document with mistakes.
-    pub(super) fn document(what: &'static str, mistakes: Vec<Mistake>) -> Self {
+    pub(crate) fn document(what: &'static str, mistakes: Vec<Mistake>) -> Self {
         let mut refused = Self::new(
             StatusCode::UNPROCESSABLE_ENTITY,
             "DOCUMENT_INVALID",
@@ -132,7 +153,7 @@ impl Refused {
     }
 
     /// A refusal of the broker, recorded.
-    pub(super) fn of(refusal: &Refusal) -> Self {
+    pub(crate) fn of(refusal: &Refusal) -> Self {
         let (status, why, fix): (_, Cow<'static, str>, Cow<'static, str>) = match refusal.cause() {
             Cause::NotPermitted { wanted } => (
                 StatusCode::FORBIDDEN,
@@ -144,6 +165,11 @@ impl Refused {
                 StatusCode::FORBIDDEN,
                 "An approval is the word of a person who may give it, and is there to give it.".into(),
                 "Open the approval's page in a browser, or ask somebody else: tabard approval show ID".into(),
+            ),
+            Cause::NotVerified => (
+                StatusCode::FORBIDDEN,
+                "What cannot be taken back easily takes a proof that you are there, not older than five minutes.".into(),
+                "Verify in the browser under /ui/verify, or with `tabard login`; then repeat it.".into(),
             ),
             Cause::Invalid { .. } => (
                 StatusCode::UNPROCESSABLE_ENTITY,

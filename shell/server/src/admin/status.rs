@@ -36,7 +36,7 @@ pub(super) struct Status {
 #[derive(Debug, Serialize)]
 struct You {
     name: String,
-    uid: u32,
+    uid: Option<u32>,
     roles: Vec<&'static str>,
     assurance: String,
 }

@@ -58,12 +58,9 @@ pub(crate) async fn ask(
 
 /// Where humans decide.
 fn desk(installation: &Installation) -> String {
-    installation
-        .config
-        .issuer
-        .as_str()
-        .trim_end_matches('/')
-        .to_owned()
+    let people = installation.config.people.as_ref().map(|people| &people.url);
+    let url = people.unwrap_or(&installation.config.issuer).as_str();
+    url.trim_end_matches('/').to_owned()
 }
 
 /// The escalations that are needed, as their contracts have them, and the words for people.

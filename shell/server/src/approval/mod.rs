@@ -10,5 +10,5 @@ mod vote;
 
 pub(crate) use ask::{NotAsked, ask};
 pub(crate) use spend::spend;
-pub(crate) use view::ApprovalView;
+pub(crate) use view::{ApprovalView, may_vote};
 pub(crate) use vote::vote;

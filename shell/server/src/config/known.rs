@@ -1,7 +1,7 @@
 //! Which keys exist, so that a typing error is answered with the key that was meant.
 
 /// Every section and its keys. A test compares it with what the example sets.
-pub(super) const KEYS: [(&str, &[&str]); 5] = [
+pub(super) const KEYS: [(&str, &[&str]); 6] = [
     (
         "server",
         &["data_dir", "listen", "issuer", "trust_domain", "tls_names"],
@@ -9,6 +9,7 @@ pub(super) const KEYS: [(&str, &[&str]); 5] = [
     ("keys", &["kek"]),
     ("log", &["checkpoint_copy"]),
     ("admin", &["socket"]),
+    ("people", &["listen", "url", "providers"]),
     ("limits", &["connections_max", "exchanges_max"]),
 ];
 

@@ -5,8 +5,10 @@
 
 mod issuer;
 mod known;
+mod people;
 
 pub use issuer::{Issuer, IssuerError};
+pub use people::{People, Provider};
 
 use identity::TrustDomain;
 use serde::Deserialize;
@@ -38,6 +40,8 @@ pub struct Config {
     pub checkpoint_copy: PathBuf,
     /// The Unix socket of the admin plane.
     pub admin_socket: PathBuf,
+    /// Where people come in; `None` where nobody does.
+    pub people: Option<People>,
     /// Connections at once; more wait in the kernel's queue.
     pub connections_max: usize,
     /// Token requests at once; more are told to come back.
@@ -105,6 +109,7 @@ struct File {
     log: LogSection,
     #[serde(default)]
     admin: AdminSection,
+    people: Option<people::Section>,
     #[serde(default)]
     limits: LimitsSection,
 }
@@ -129,8 +134,8 @@ struct KeysSection {
 /// A secret by reference. Only files: a systemd credential is one, and an environment variable is seen by children.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct FileReference {
-    file: PathBuf,
+pub(super) struct FileReference {
+    pub(super) file: PathBuf,
 }
 
 #[derive(Deserialize)]
@@ -241,6 +246,11 @@ impl File {
                 .admin
                 .socket
                 .map_or_else(|| data_dir.join("admin.sock"), |it| folder.join(it)),
+            people: self
+                .people
+                .map(|section| section.judge(folder))
+                .transpose()
+                .map_err(|(key, problem)| value(key, problem))?,
             connections_max: self.limits.connections_max,
             exchanges_max: self.limits.exchanges_max,
             data_dir,

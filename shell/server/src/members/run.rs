@@ -238,7 +238,7 @@ fn no_contract(agent: &Agent) -> WhyNot {
 /// Who launched, in the words of the story: a principal by name, anybody else by uid.
 fn opener(world: &World, uid: u32) -> Opener {
     let name = world
-        .principal(uid)
+        .principal_with_uid(uid)
         .map_or_else(|| format!("uid {uid}"), |principal| principal.name.to_string());
     Opener {
         kind: OpenerKind::Operator,

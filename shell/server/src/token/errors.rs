@@ -477,7 +477,7 @@ fn refused(refusal: &Refusal) -> OAuthError {
                 .map_or(Reason::PolicyError, |detail| detail.reason),
         ),
         // An exchange makes none of these; should one appear, it is a refusal like that of any subject.
-        Cause::NoIdentity(_) | Cause::Invalid { .. } | Cause::NotPermitted { .. } => {
+        Cause::NoIdentity(_) | Cause::Invalid { .. } | Cause::NotPermitted { .. } | Cause::NotVerified => {
             (BAD, "invalid_request", SUBJECT)
         }
     };

@@ -4,8 +4,7 @@
 //! root.
 
 use crate::place::{CONTRACT, Place};
-use broker::inventory;
-use broker::world::{Principal, Role};
+use broker::world::Role;
 use http::{Method, Request, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Bytes;
@@ -38,6 +37,7 @@ impl Plane {
         let socket = place.config().admin_socket.clone();
         let (stop, stopped) = watch::channel(false);
         let parts = AdminParts {
+            people: None,
             installation: place.installation().clone(),
             journals: Vec::new(),
             members: Vec::new(),
@@ -102,18 +102,23 @@ impl Plane {
 }
 
 async fn principal(place: &Place, uid: u32, roles: &[Role]) {
-    let principal = Principal {
-        name: "tester".parse().unwrap(),
-        uid,
+    // The founder has this uid where the tests run as the user 1000.
+    let name = if uid == crate::place::UID {
+        "tester"
+    } else {
+        "caller"
+    };
+    let principal = broker::principal::Wanted {
+        name: name.parse().unwrap(),
+        uid: Some(uid),
         roles: roles.iter().copied().collect(),
-        org: None,
         assurance: "dev".into(),
     };
     let (admin, source) = (place.admin(), place.draw());
     let world = place.installation().store.world();
     drop(
         place
-            .grant(inventory::add_principal(
+            .grant(broker::principal::add(
                 &world,
                 &admin,
                 principal,

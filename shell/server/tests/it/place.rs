@@ -53,6 +53,7 @@ impl Place {
             kek: dir.path().join("kek"),
             checkpoint_copy: dir.path().join("checkpoint"),
             admin_socket: dir.path().join("admin.sock"),
+            people: None,
             connections_max: 64,
             exchanges_max: 64,
         };
@@ -280,13 +281,7 @@ async fn start(config: &Config, hand: &Arc<Hand>, listener: std::net::TcpListene
     });
     let founder = Founder {
         org: "acme".parse().unwrap(),
-        admin: Principal {
-            name: "tester".parse().unwrap(),
-            uid: UID,
-            roles: [Role::Admin].into(),
-            org: None,
-            assurance: "dev".into(),
-        },
+        admin: Principal::with_uid("tester".parse().unwrap(), UID, [Role::Admin].into(), "dev".into()),
     };
     let kek = kek(&config.kek, &config.data_dir);
     let opening = Opening {

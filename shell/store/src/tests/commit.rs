@@ -249,13 +249,8 @@ fn a_plan_of_the_broker_yields_its_proof_only_recorded() {
     let store = open(root.path());
     let names = CommitmentKey::new(identity::Secret::new([7; 32]));
     let mut draw = broker::Draw::new(NOW, LOG, [1; 32], &names);
-    let admin = Principal {
-        name: "owner".parse().unwrap(),
-        uid: 1000,
-        roles: [Role::Admin].into(),
-        org: None,
-        assurance: "dev".into(),
-    };
+    let name = "owner".parse().unwrap();
+    let admin = Principal::with_uid(name, 1000, [Role::Admin].into(), "dev".into());
     let founding = broker::inventory::Founding {
         trust_domain: "test.example".parse().unwrap(),
         issuer: "https://test.example".into(),

@@ -91,7 +91,7 @@ fn a_manifest_is_measured_in_place_and_then_reads_the_same() {
     let measured =
         AgentFile::parse("agent.yaml", text.as_bytes()).unwrap_or_else(|error| panic!("{error}\n{text}"));
     assert_eq!(measured.unmeasured(&text), Vec::new());
-    let terms = measured.launch.unwrap().terms("agent.yaml", 7).unwrap();
+    let terms = measured.launch.unwrap().terms("agent.yaml", Some(7)).unwrap();
     assert_eq!(terms.launchers, [7, 1001]);
     assert_eq!(terms.executable, Some(Digest::from_bytes([7; 32])));
     assert_eq!(terms.roots[0].path, "/srv/agent");
@@ -100,7 +100,7 @@ fn a_manifest_is_measured_in_place_and_then_reads_the_same() {
 #[test]
 fn what_is_not_measured_is_refused_with_the_command_to_run() {
     let file = AgentFile::parse("agent.yaml", MANIFEST.as_bytes()).unwrap();
-    let error = file.launch.unwrap().terms("agent.yaml", 7).unwrap_err();
+    let error = file.launch.unwrap().terms("agent.yaml", Some(7)).unwrap_err();
     assert_eq!(error.line, 11);
     assert!(
         error.fix.contains("tabard agent measure agent.yaml --write"),

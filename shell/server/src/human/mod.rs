@@ -1,0 +1,198 @@
+//! The people's side: pages and API for humans in a browser or at a terminal, on a listener of its own.
+//!
+//! Nothing of an agent's is worth anything here: no client certificate is asked for, no token of ours is looked at, and a
+//! process inside a run is turned away where the kernel can tell (ADR 0013). Whoever comes in has a session
+//! ([`broker::session`]); the pages are rendered here, and `/v1` is the very API of the admin socket, with the same roles.
+//!
+//! To add a page: take a [`Visit`] as an argument, answer with a [`Page`], and read forms with [`Posted`].
+
+mod approvals;
+mod assets;
+mod cookie;
+mod form;
+mod guard;
+mod headers;
+mod home;
+mod inside;
+mod local_path;
+mod login;
+mod page;
+mod passkeys;
+mod sealed_flow;
+mod sessions;
+mod visit;
+
+pub(crate) use form::Posted;
+pub(crate) use page::Page;
+pub(crate) use visit::Visit;
+
+use crate::admin::refused::Refused;
+use crate::admin::{self, Plane};
+use crate::config::People;
+use crate::connection;
+use crate::entropy::NoEntropy;
+use crate::installation::Installation;
+use axum::Router;
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::{get, post};
+use credential::webauthn::RelyingParty;
+use http::{StatusCode, header};
+use identity::{SessionId, UnixTime};
+use maud::html;
+use sealed_flow::FlowKey;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio_rustls::TlsAcceptor;
+
+/// An open listener for people, with the server's own certificate: what [`crate::Running::people`] gives.
+pub struct Door {
+    pub(crate) listener: TcpListener,
+    pub(crate) tls: TlsAcceptor,
+    pub(crate) config: People,
+}
+
+impl std::fmt::Debug for Door {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Door({})", self.config.url)
+    }
+}
+
+/// The state of all pages.
+#[derive(Debug)]
+pub(crate) struct HumanPlane {
+    /// What the admin API works on.
+    pub(crate) admin: Arc<Plane>,
+    /// Where people come in.
+    pub(crate) config: People,
+    flows: FlowKey,
+    seen: Mutex<HashMap<SessionId, UnixTime>>,
+}
+
+impl HumanPlane {
+    /// The server.
+    pub(crate) fn installation(&self) -> &Arc<Installation> {
+        &self.admin.installation
+    }
+    /// Now.
+    pub(crate) fn now(&self) -> UnixTime {
+        self.installation().clock.now()
+    }
+    /// Who we are to passkeys.
+    fn relying_party(&self) -> RelyingParty<'_> {
+        RelyingParty {
+            id: self.config.url.host(),
+            origin: self.config.url.as_str(),
+        }
+    }
+    /// When a session was last used, as far as this server saw.
+    fn last_seen(&self, session: SessionId) -> Option<UnixTime> {
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.get(&session).copied()
+    }
+    fn saw(&self, session: SessionId, now: UnixTime) {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        // Bounded by the sessions that there are.
+        if seen.len() > SEEN_MAX {
+            let world = self.installation().store.world();
+            let alive: std::collections::HashSet<_> = world
+                .sessions(identity::OrgScope::Every)
+                .map(|session| session.id)
+                .collect();
+            seen.retain(|session, _| alive.contains(session));
+        }
+        seen.insert(session, now);
+    }
+}
+
+/// Leads to another page of ours.
+pub(crate) fn see_other(path: &str) -> Response {
+    (StatusCode::SEE_OTHER, [(header::LOCATION, path)]).into_response()
+}
+
+/// A refusal as a page: what, why, and what to do. Where a proof of presence is missing, it leads to it.
+pub(crate) fn refused_page(visit: &Visit, refused: &Refused, what: &str) -> Response {
+    Page::new("That was refused")
+        .status(refused.status())
+        .visiting(visit)
+        .body(&html! {
+            p { (refused.title()) }
+            p { (refused.detail()) }
+            @if refused.code() == "ADMIN_NOT_VERIFIED" {
+                p { a href="/ui/verify" { "Verify that it is you" } ", then do it again." }
+            } @else {
+                p { (refused.fix()) }
+            }
+            p .hint { "It was about: " (what) ". Code " code { (refused.code()) } "." }
+        })
+        .into_response()
+}
+
+/// Sessions remembered before those that ended are looked for.
+const SEEN_MAX: usize = 4096;
+
+/// Serves people until `stop` says so.
+pub(crate) fn serve(
+    plane: Arc<Plane>,
+    door: Door,
+    stop: watch::Receiver<bool>,
+) -> Result<JoinHandle<()>, NoEntropy> {
+    let Door {
+        listener,
+        tls,
+        config,
+    } = door;
+    let installation = plane.installation.clone();
+    tracing::info!(url = %config.url, "people");
+    let human = Arc::new(HumanPlane {
+        admin: plane,
+        config,
+        flows: FlowKey::new()?,
+        seen: Mutex::default(),
+    });
+    let routes = routes(&human);
+    Ok(tokio::spawn(connection::serve(
+        installation,
+        listener,
+        tls,
+        routes,
+        stop,
+    )))
+}
+
+fn routes(human: &Arc<HumanPlane>) -> Router {
+    let pages = Router::new()
+        .route("/", get(home::front))
+        .route("/ui", get(home::front))
+        .route("/ui/", get(home::show))
+        .route("/ui/approvals", get(approvals::list))
+        .route("/ui/approvals/{id}", get(approvals::show))
+        .route("/ui/approvals/{id}/vote", post(approvals::say))
+        .route("/ui/login", get(login::show))
+        .route("/ui/login/passkey/begin", post(passkeys::begin_login))
+        .route("/ui/login/passkey", post(passkeys::finish_login))
+        .route("/ui/verify", get(login::show_verify))
+        .route("/ui/verify/passkey/begin", post(passkeys::begin_login))
+        .route("/ui/verify/passkey", post(passkeys::finish_verify))
+        .route("/ui/logout", post(sessions::log_out))
+        .route("/ui/sessions", get(sessions::show))
+        .route("/ui/sessions/end", post(sessions::end))
+        .route("/ui/passkeys", get(passkeys::show))
+        .route("/ui/passkeys/begin", post(passkeys::begin_enrolment))
+        .route("/ui/passkeys/add", post(passkeys::add))
+        .route("/ui/passkeys/remove", post(passkeys::remove))
+        .route("/ui/invite", get(login::show_invite))
+        .route("/ui/invite/begin", post(passkeys::begin_invited))
+        .route("/ui/invite/passkey", post(passkeys::finish_invited))
+        .merge(assets::routes())
+        .with_state(human.clone());
+    pages
+        .merge(admin::routes(&human.admin))
+        .fallback(home::nothing)
+        .layer(from_fn_with_state(human.clone(), visit::admit))
+        .layer(from_fn_with_state(human.clone(), guard::guard))
+        .layer(from_fn(headers::harden))
+}
