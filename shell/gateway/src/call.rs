@@ -185,6 +185,7 @@ async fn judged(
             // Decided with an approval: it is used up for all gateways before anything is written here or sent.
             if let Some(approved) = plan.proof().approved().cloned() {
                 known.spend(upstream, &approved).await?;
+                inner.judge.ledger.see(plan.proof().seen());
             }
             let began = Instant::now();
             let permit = inner

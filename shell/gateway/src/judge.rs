@@ -141,7 +141,11 @@ impl Judge {
         let outcome = enforce(world, live, fresh, &call, draw);
         match &outcome {
             // Before anything is forwarded: what comes back is in whatever the task does from here on.
-            Outcome::Granted(plan) => self.ledger.see(plan.proof().seen()),
+            Outcome::Granted(plan) if plan.proof().approved().is_none() => {
+                self.ledger.see(plan.proof().seen())
+            }
+            // It may still be refused: it is seen once its approval is spent, which is before it is forwarded as well.
+            Outcome::Granted(_) => {}
             Outcome::Refused(_) => self.ledger.denied(reservation.gathered(), draw.now()),
         }
         let bound = match &outcome {

@@ -75,10 +75,18 @@ pub fn standing(
             Standing::Dead(id, Reason::ApprovalOutOfScope)
         });
     };
+    let state = approval.state(now);
     if approval.digest != *digest || approval.task != task {
-        return Standing::Dead(approval.id, Reason::ApprovalOutOfScope);
+        // What it did has changed what the task has seen: the same request is another one by now.
+        let used = approval.task == task && state == State::Used;
+        let reason = if used {
+            Reason::ApprovalUsed
+        } else {
+            Reason::ApprovalOutOfScope
+        };
+        return Standing::Dead(approval.id, reason);
     }
-    match approval.state(now) {
+    match state {
         State::Pending => Standing::Waiting(approval.clone()),
         State::Approved => Standing::Good(Approved {
             id: approval.id,

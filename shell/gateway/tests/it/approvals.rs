@@ -164,7 +164,7 @@ impl Office {
     }
 }
 
-const REFUND: &str = "POST /invoices/inv_1/refund";
+const REFUND: &str = "POST /invoices/invoices/inv_1/refund";
 
 /// The approval that a refusal answered with.
 fn waits(answer: &Answer) -> ApprovalId {
@@ -231,7 +231,7 @@ async fn an_approval_is_good_for_the_very_bytes_that_were_asked_for() {
         (REFUND, "", r#"{"amount":700,"note":"paid twice","to":"evil"}"#),
         (REFUND, "", r#"{"amount":700,"note":"paid thrice"}"#),
         (REFUND, "X-Account: evil\r\n", LARGE),
-        ("POST /invoices/inv_2/refund", "", LARGE),
+        ("POST /invoices/invoices/inv_2/refund", "", LARGE),
     ] {
         let other = waits(&office.send(line, fields, body).await);
         assert_ne!(other, id, "{line} {fields} {body}");
@@ -265,7 +265,7 @@ async fn another_agent_or_task_cannot_use_it() {
 async fn what_was_read_since_ends_it() {
     let office = Office::new().await;
     let id = office.approved().await;
-    assert_eq!(office.send("GET /mail", "", "").await.status(), 200);
+    assert_eq!(office.send("GET /invoices/mail", "", "").await.status(), 200);
     assert_ne!(waits(&office.refund(LARGE).await), id);
     assert_eq!(office.refunds(), 0);
 }
@@ -412,7 +412,7 @@ async fn two_people_are_two_people() {
 #[tokio::test]
 async fn content_that_may_change_is_approved_in_one_version() {
     let office = Office::new().await;
-    let page = "PUT /page";
+    let page = "PUT /invoices/page";
     // Without a version a yes would be a yes to whatever stands there by then.
     refused(&office.send(page, "", "new").await, "NEEDS_APPROVAL");
     let id = waits(&office.send(page, "If-Match: \"1\"\r\n", "new").await);
