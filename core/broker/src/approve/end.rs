@@ -31,11 +31,18 @@ pub fn withdraw(world: &World, who: &Administrator, approval: &Approval, draw: &
     Outcome::Granted(ended(world, event, approval, Ended::Withdrawn, draw))
 }
 
-/// Requests that nobody decided on in time, and approvals that nobody used in time, as far as nobody wrote that down.
+/// Requests that nobody decided on in time, approvals that nobody used in time, and those whose task is over, as far as
+/// nobody wrote that down.
 pub fn overdue(world: &World, now: UnixTime) -> Vec<Arc<Approval>> {
+    let is_over = |approval: &Approval| {
+        let state = approval.state(now);
+        let waits = matches!(state, State::Pending | State::Approved);
+        let scope = OrgScope::Only(approval.org);
+        state == State::Expired || waits && !world.is_task_open(scope, approval.task, now)
+    };
     world
         .approvals(OrgScope::Every)
-        .filter(|approval| approval.ended.is_none() && approval.state(now) == State::Expired)
+        .filter(|approval| approval.ended.is_none() && is_over(approval))
         .cloned()
         .collect()
 }

@@ -11,7 +11,7 @@ use crate::world::{Approval, Change, Role, World};
 use audit::EventKind;
 use audit::event::{Decision, Ruling};
 use credential::sha256;
-use identity::{ApprovalId, Digest};
+use identity::{ApprovalId, Digest, OrgScope};
 use policy::Reason;
 
 /// A vote was given.
@@ -65,6 +65,10 @@ pub fn vote(
     if *shown != approval.digest {
         let message = "what you were shown is not what would be approved: load the page again".to_owned();
         return refuse(Reason::ApprovalOutOfScope, message, draw);
+    }
+    if !world.is_task_open(OrgScope::Only(approval.org), approval.task, now) {
+        let message = "the task is over: nothing that was asked for in it can be done any more".to_owned();
+        return refuse(Reason::ApprovalExpired, message, draw);
     }
     match approval.state(now) {
         State::Pending => {}
