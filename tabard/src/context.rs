@@ -23,6 +23,9 @@ pub(crate) struct Context {
     pub(crate) admin_socket: Option<PathBuf>,
     /// Base URL of the server, `iss` of its credentials.
     pub(crate) issuer: String,
+    /// The server's address for people, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) people: Option<String>,
     /// SHA-256 of the root certificate in DER.
     pub(crate) ca_pin: Digest,
     /// The root certificate in PEM; believed only if it has that digest.
@@ -219,6 +222,7 @@ mod tests {
         Context {
             admin_socket: Some("/run/tabard/admin.sock".into()),
             issuer: "https://127.0.0.1:7443".into(),
+            people: None,
             ca_pin: Digest::from_bytes([1; 32]),
             ca_file: "/data/root.pem".into(),
             log_vkey: Some("dev.tabard/log/0+00000000+AQ".into()),

@@ -7,6 +7,7 @@ mod member;
 mod parts;
 mod run;
 mod signals;
+mod terminal_session;
 
 use std::io::Write as _;
 

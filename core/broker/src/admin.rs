@@ -166,6 +166,10 @@ impl Administrator {
     pub fn principal(&self) -> &Principal {
         &self.principal
     }
+    /// The session that it acts in; `None` on the admin socket.
+    pub fn session(&self) -> Option<SessionId> {
+        self.came_by.map(|(session, _)| session)
+    }
     /// How it is known that the human is there.
     pub const fn presence(&self) -> Presence {
         self.presence

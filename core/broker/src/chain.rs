@@ -6,7 +6,7 @@
 use crate::facts;
 use crate::ledger::Gathered;
 use crate::world::directory::holds;
-use crate::world::{Agent, ContractRecord, Task, User, World};
+use crate::world::{Agent, ContractRecord, Said, Task, User, World};
 use audit::event::{Commitment, CommitmentKey};
 use identity::{Actor, ActorChain, ActorKind, Audience, Digest, Name, OrgScope, SpiffeId, UnixTime};
 use policy::contract::TrustedFrom;
@@ -45,6 +45,8 @@ pub struct Party {
     pub actor: Actor,
     /// What the org knows of them; `None` gives no right.
     pub user: Option<Arc<User>>,
+    /// What they say themselves about agents that act for them.
+    pub said: Said,
 }
 
 /// Looks up the parties of `chain`. Whether each is alive is for the caller to judge.
@@ -73,6 +75,7 @@ pub fn parties(world: &World, scope: OrgScope, chain: &ActorChain) -> Result<Par
                 user = Some(Party {
                     actor: actor.clone(),
                     user: trusted.then(user_of).flatten(),
+                    said: world.said(scope, org, &actor.issuer, &actor.id),
                 });
             }
             ActorKind::User | ActorKind::Service => return Err(Reason::IdentityRevoked),
@@ -182,7 +185,8 @@ impl<'a> Asked<'a> {
                 entitled: party
                     .user
                     .as_ref()
-                    .is_some_and(|user| user.may(&link.agent.name, audience, action, tenant, now)),
+                    .is_some_and(|user| user.may(&link.agent.name, audience, action, tenant, now))
+                    && party.said.lets(&link.agent.name, audience, action, tenant, now),
             });
             all.push(Facts {
                 agent: link.agent.id,

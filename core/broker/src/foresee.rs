@@ -16,7 +16,7 @@ use crate::facts;
 use crate::ledger::Gathered;
 use crate::upstream::ArgumentValue;
 use crate::upstream::route::sink_in_force;
-use crate::world::{Agent, AgentState, LaunchSpec, Opener, OpenerKind, Task, User, UserRight, World};
+use crate::world::{Agent, AgentState, LaunchSpec, Opener, OpenerKind, Said, Task, User, UserRight, World};
 use audit::event::CommitmentKey;
 use identity::{Actor, ActorKind, Assurance, Audience, Name, OrgScope, Revision, Secret, TaskId, UnixTime};
 use policy::contract::{self, Terms};
@@ -367,6 +367,7 @@ fn parties(
                 id: String::new(),
             },
             user: Some(Arc::new(user)),
+            said: Said::default(),
         }),
         depth: 2,
     }

@@ -9,6 +9,7 @@ pub mod approve;
 pub mod attest;
 pub mod behalf;
 pub mod chain;
+pub mod consent;
 pub mod directory;
 pub mod draft;
 pub mod draw;

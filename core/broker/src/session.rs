@@ -286,7 +286,7 @@ pub fn close(world: &World, visitor: &Visitor, session: &Session, draw: &mut Dra
     Outcome::Granted(end(world, session, event))
 }
 
-/// Ends somebody's session, as an administrator.
+/// Ends a session, as an administrator: their own, or somebody's.
 pub fn close_as_administrator(
     world: &World,
     who: &Administrator,
@@ -294,7 +294,8 @@ pub fn close_as_administrator(
     draw: &mut Draw<'_>,
 ) -> Outcome<Closed> {
     let role = Role::Admin;
-    if let Err(refused) = who.check(role, session.org, world, draw) {
+    let own = session.principal.as_ref() == Some(&who.principal().name);
+    if !own && let Err(refused) = who.check(role, session.org, world, draw) {
         return refused;
     }
     let event = who.event(EventKind::SessionClosed, role, world, draw);
@@ -460,8 +461,13 @@ fn sentence(code: &str) -> &'static str {
         "ACCOUNT_NOT_ASKED" => {
             "your identity provider did not ask who you are: log in there again, or enrol a passkey"
         }
+        "PASSKEY_TAKEN" => "this passkey is enrolled already: use another authenticator",
+        "PASSKEYS_FULL" | "ACCOUNTS_FULL" => "there are too many ways in: remove one first",
+        "ACCOUNT_TAKEN" => "this account belongs to another principal: use one of your own",
         "SESSION_OVER" => "the session is over: log in again",
         "SESSION_OF_ANOTHER" => "this session is somebody else's: an administrator can end it",
+        "CONSENT_NO_USER" => "only users let agents act for them: log in at your identity provider",
+        "CONSENT_NOTHING" => "this agent can do nothing for you: your organisation says what it could",
         "SESSION_NOT_PRINCIPAL" => "only administrators have a command line: ask one for an invite",
         "ADMIN_NOT_VERIFIED" => {
             "this takes a proof that it is you, not older than five minutes: verify, then repeat"

@@ -1,6 +1,11 @@
-//! The client of the admin socket: HTTP/1.1 and JSON, one connection a request.
+//! The client of the admin API: HTTP/1.1 and JSON, one connection a request; over the socket on the server's own host,
+//! or from anywhere with the session of this terminal.
 
+use super::https::Https;
 use super::{Exit, Failure};
+use crate::context::Context;
+use crate::parts::wall_clock;
+use crate::terminal_session::TerminalSession;
 use http::{Method, Request, StatusCode, header};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::{Bytes, Incoming};
@@ -20,8 +25,17 @@ const ANSWER: Duration = Duration::from_secs(30);
 /// The admin plane at a socket.
 #[derive(Debug)]
 pub(crate) struct Admin {
-    socket: PathBuf,
+    way: Way,
     runtime: Runtime,
+}
+
+/// How the server is reached.
+#[derive(Debug)]
+enum Way {
+    /// The kernel says who asks.
+    Socket(PathBuf),
+    /// A session of a person does.
+    Terminal(Box<Https>, TerminalSession),
 }
 
 impl Admin {
@@ -29,8 +43,17 @@ impl Admin {
     pub(crate) fn at(socket: &Path) -> Result<Self, Failure> {
         let runtime = runtime()?;
         Ok(Self {
-            socket: socket.to_owned(),
+            way: Way::Socket(socket.to_owned()),
             runtime,
+        })
+    }
+
+    /// With the session of this terminal.
+    pub(crate) fn terminal(context: &Context, session: TerminalSession) -> Result<Self, Failure> {
+        let https = Https::to(context, &session.url)?;
+        Ok(Self {
+            way: Way::Terminal(Box::new(https), session),
+            runtime: runtime()?,
         })
     }
 
@@ -124,13 +147,36 @@ impl Admin {
     ) -> Result<(StatusCode, Incoming), Failure> {
         let body = body.map(Value::to_string).unwrap_or_default();
         let request = Request::builder()
-            .method(method)
+            .method(&method)
             .uri(path)
+            .header(header::CONTENT_TYPE, "application/json");
+        let malformed = |error: http::Error| Failure::new("REQUEST", error.to_string());
+        let socket = match &self.way {
+            Way::Socket(socket) => socket,
+            Way::Terminal(https, session) => {
+                let bare = path.split('?').next().unwrap_or(path);
+                let (authorization, proof) =
+                    session
+                        .headers(method.as_str(), bare, wall_clock())
+                        .map_err(|error| {
+                            Failure::new("TERMINAL_KEY", error.to_string()).fix("Run `tabard login`.")
+                        })?;
+                let request = request
+                    .header(header::HOST, https.authority())
+                    .header(header::AUTHORIZATION, authorization)
+                    .header("dpop", proof)
+                    .body(Full::new(Bytes::from(body)))
+                    .map_err(malformed)?;
+                let response = https.send(request).await.map_err(|why| self.unreachable(&why))?;
+                let (head, body) = response.into_parts();
+                return Ok((head.status, body));
+            }
+        };
+        let request = request
             .header(header::HOST, "admin")
-            .header(header::CONTENT_TYPE, "application/json")
             .body(Full::new(Bytes::from(body)))
-            .map_err(|error| Failure::new("REQUEST", error.to_string()))?;
-        let stream = UnixStream::connect(&self.socket)
+            .map_err(malformed)?;
+        let stream = UnixStream::connect(socket)
             .await
             .map_err(|error| self.unreachable(&error.to_string()))?;
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
@@ -148,7 +194,10 @@ impl Admin {
     fn unreachable(&self, why: &str) -> Failure {
         Failure::new(
             "SERVER_UNREACHABLE",
-            format!("No server answers on {}", self.socket.display()),
+            match &self.way {
+                Way::Socket(socket) => format!("No server answers on {}", socket.display()),
+                Way::Terminal(_, session) => format!("No server answers on {}", session.url),
+            },
         )
         .because(why)
         .fix("Start it with `tabard dev` or `tabard server`, or choose another one with --context.")

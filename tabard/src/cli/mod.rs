@@ -14,6 +14,7 @@ mod foresee;
 mod https;
 mod init;
 mod join_token;
+mod login;
 mod member;
 mod page;
 mod principal;
@@ -30,6 +31,7 @@ pub(crate) use failure::{Exit, Failure};
 pub(crate) use page::Page;
 
 use crate::context::{self, Context};
+use crate::terminal_session::TerminalSession;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::process::ExitCode;
 
@@ -117,6 +119,13 @@ enum Command {
     /// Who may administer
     #[command(subcommand)]
     Principal(principal::PrincipalCommand),
+    /// Log in at this terminal, to administer from any host
+    Login(login::Login),
+    /// End the session of this terminal
+    Logout,
+    /// Where people are logged in
+    #[command(subcommand)]
+    Session(login::SessionCommand),
     /// Let a node agent or gateway join
     #[command(subcommand)]
     JoinToken(join_token::JoinTokenCommand),
@@ -209,6 +218,9 @@ fn run(cli: &Cli, page: &Page) -> Result<Exit, Failure> {
         Command::Upstream(command) => upstream::run(command, &at()?, page),
         Command::Registration(command) => registration::run(command, &at()?, page),
         Command::Principal(command) => principal::run(command, &at()?, page),
+        Command::Login(command) => login::login(command, &cli.globals, page),
+        Command::Logout => login::logout(&cli.globals, page),
+        Command::Session(command) => login::session(command, &at()?, page),
         Command::JoinToken(command) => join_token::run(command, &at()?, page),
         Command::Member(command) => member::run(command, &at()?, page),
         Command::Task(command) => task::run(command, &at()?, page),
@@ -244,15 +256,21 @@ impl Place {
     /// The chosen context.
     pub(crate) fn of(globals: &Globals) -> Result<Self, Failure> {
         let (name, context) = context::read(globals.context.as_deref())?;
-        let socket = context.admin_socket.as_ref().ok_or_else(|| {
-            Failure::new(
-                "NO_ADMIN_SOCKET",
-                format!("the server of context {name} is on another host"),
-            )
-            .fix("Administer there, or choose another context with --context.")
-            .ending(Exit::Unreachable)
-        })?;
-        let admin = admin::Admin::at(socket)?;
+        let admin = match (&context.admin_socket, TerminalSession::read(&name)?) {
+            (Some(socket), _) => admin::Admin::at(socket)?,
+            (None, Some(session)) => admin::Admin::terminal(&context, session)?,
+            (None, None) => {
+                return Err(Failure::new(
+                    "NOT_LOGGED_IN",
+                    format!("the server of context {name} is on another host"),
+                )
+                .because("its admin socket is there, and this terminal has no session")
+                .fix(format!(
+                    "Run `tabard login --context {name}`, or choose another context."
+                ))
+                .ending(Exit::Unreachable));
+            }
+        };
         Ok(Self { name, context, admin })
     }
 }

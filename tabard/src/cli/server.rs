@@ -115,6 +115,7 @@ pub(crate) fn context_of(running: &Running) -> Result<Context, Failure> {
     Ok(Context {
         admin_socket: Some(config.admin_socket.clone()),
         issuer: config.issuer.as_str().to_owned(),
+        people: config.people.as_ref().map(|people| people.url.to_string()),
         ca_pin: Digest::from_bytes(pin),
         ca_file: config.data_dir.join(server::serve::ROOT_PEM),
         log_vkey: Some(

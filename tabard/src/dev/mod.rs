@@ -249,6 +249,11 @@ async fn start(args: &DevArgs, places: &Places) -> Result<Running, String> {
         admin_socket: Some(places.admin_socket()),
         launch_socket: Some(places.launch_socket()),
         issuer: server.issuer().to_owned(),
+        people: installation
+            .config
+            .people
+            .as_ref()
+            .map(|people| people.url.to_string()),
         ca_file: places.server().join(server::serve::ROOT_PEM),
         ca_pin: identity::Digest::from_bytes(credential::sha256(&root)),
         log_vkey: Some(installation.keys.log().vkey().map_err(|error| say(&error))?),

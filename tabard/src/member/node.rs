@@ -107,6 +107,7 @@ pub(super) async fn run(args: &NodeArgs, page: &Page) -> Result<Exit, Failure> {
                 ca_pin: Digest::from_bytes(sha256(&root)),
                 ca_file,
                 log_vkey: None,
+                people: None,
                 launch_socket: None,
             };
             let path = context::launch_here(&name, fresh, launch_socket)?;

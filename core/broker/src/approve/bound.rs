@@ -120,7 +120,7 @@ pub fn bind(live: &Live, call: &Call<'_>, content: Digest) -> Bound {
 }
 
 /// A service that moved, or that reads requests differently, is another one.
-pub(super) fn definition_of(upstream: &Upstream) -> Digest {
+pub fn definition_of(upstream: &Upstream) -> Digest {
     let mut definition = upstream.clone();
     definition.secret_version = 0;
     let bytes = serde_json::to_vec(&definition).unwrap_or_default();

@@ -20,7 +20,7 @@ mod vote;
 pub use ask::{
     ASKED_PER_TASK_MAX, Ask, Asked, PENDING_PER_AGENT_MAX, PENDING_PER_TASK_MAX, Requested, Terms, ask,
 };
-pub use bound::{Bound, REQUEST_BYTES_MAX, SAID_CHARS_MAX, bind, content_of};
+pub use bound::{Bound, REQUEST_BYTES_MAX, SAID_CHARS_MAX, bind, content_of, definition_of};
 pub use eligible::{Ineligible, eligible};
 pub use end::{expire, overdue, withdraw};
 pub use group::set_group;

@@ -53,6 +53,8 @@ impl World {
         keep(&mut part.requests, |_, id| approvals.contains_key(id));
         keep(&mut part.directories, |(of, _), _| *of == org);
         keep(&mut part.users, |(of, _, _), _| *of == org);
+        keep(&mut part.consents, |(of, _, _), _| *of == org);
+        keep(&mut part.consent_asked, |(of, _), ()| *of == org);
         keep(&mut part.trust_sources, |(of, _), _| *of == org);
         keep(&mut part.revocations, |_, revoked| {
             revoked.org.is_none_or(|of| of == org)
@@ -223,6 +225,17 @@ impl World {
             }
             Change::UserRemoved { org, issuer, subject } => {
                 self.users.remove(&(org, issuer, subject));
+            }
+            Change::ConsentSet(consent) => {
+                let key = (consent.org, consent.issuer.clone(), consent.subject.clone());
+                self.consents.insert(key, Arc::new(consent));
+            }
+            Change::ConsentRequired { org, issuer, asked } => {
+                if asked {
+                    self.consent_asked.insert((org, issuer), ());
+                } else {
+                    self.consent_asked.remove(&(org, issuer));
+                }
             }
             Change::TrustSourceSet(source) => {
                 let key = (source.org, source.issuer.clone());

@@ -6,9 +6,9 @@
 
 use super::approval::{Ended, Vote};
 use super::{
-    Account, Agent, AgentState, Approval, ContractRecord, Directory, Group, Instance, Invite, JoinToken,
-    LaunchSpec, NodeRecord, Org, Passkey, Principal, PublicKey, Registration, Revocation, Session, Task,
-    TrustSource, User,
+    Account, Agent, AgentState, Approval, Consent, ContractRecord, Directory, Group, Instance, Invite,
+    JoinToken, LaunchSpec, NodeRecord, Org, Passkey, Principal, PublicKey, Registration, Revocation, Session,
+    Task, TrustSource, User,
 };
 use crate::upstream::Upstream;
 use identity::{
@@ -179,6 +179,17 @@ pub enum Change {
         /// Its name for them.
         subject: String,
     },
+    /// What a user said about agents that act for them, all of it.
+    ConsentSet(Consent),
+    /// Whether agents need the own yes of an issuer's users.
+    ConsentRequired {
+        /// The org.
+        org: OrgId,
+        /// The issuer.
+        issuer: String,
+        /// Whether they do.
+        asked: bool,
+    },
     /// An issuer of users' tokens and its keys.
     TrustSourceSet(TrustSource),
     /// The opposite.
@@ -245,6 +256,8 @@ impl Change {
             | Self::DirectorySet(_)
             | Self::UserSet(_)
             | Self::UserRemoved { .. }
+            | Self::ConsentSet(_)
+            | Self::ConsentRequired { .. }
             | Self::TrustSourceSet(_)
             | Self::TrustSourceRemoved { .. }
             | Self::NodeRemoved { .. }
@@ -297,10 +310,12 @@ impl Change {
             | Self::TaskClosed { org, .. }
             | Self::TaskDeclassified { org, .. }
             | Self::UserRemoved { org, .. }
+            | Self::ConsentRequired { org, .. }
             | Self::TrustSourceRemoved { org, .. }
             | Self::InstanceClosed { org, .. } => Some(*org),
             Self::DirectorySet(directory) => Some(directory.org),
             Self::UserSet(user) => Some(user.org),
+            Self::ConsentSet(consent) => Some(consent.org),
             Self::TrustSourceSet(source) => Some(source.org),
             Self::Revoked(revocation) => revocation.org,
             Self::Founded { .. }
@@ -396,6 +411,8 @@ impl Change {
             | Self::DirectorySet(_)
             | Self::UserSet(_)
             | Self::UserRemoved { .. }
+            | Self::ConsentSet(_)
+            | Self::ConsentRequired { .. }
             | Self::TrustSourceSet(_)
             | Self::TrustSourceRemoved { .. }
             | Self::InstanceClosed { .. }

@@ -7,6 +7,7 @@ mod agent;
 mod apply;
 pub mod approval;
 mod change;
+mod consent;
 mod contract;
 pub mod directory;
 mod key;
@@ -21,6 +22,7 @@ mod user;
 pub use agent::{Agent, AgentState, ArgvRule, Instance, LaunchSpec, MeasuredRoot, Registration, VisiblePath};
 pub use approval::{Approval, Group};
 pub use change::Change;
+pub use consent::{Consent, Given, Said};
 pub use contract::ContractRecord;
 pub use directory::Directory;
 pub use key::{KeyClass, PublicKey};
@@ -80,6 +82,9 @@ pub struct World {
     users: Ordered<(OrgId, String, String), Arc<User>>,
     #[serde(default)]
     trust_sources: Ordered<(OrgId, String), Arc<TrustSource>>,
+    consents: Ordered<(OrgId, String, String), Arc<Consent>>,
+    // Issuers whose users are asked themselves.
+    consent_asked: Ordered<(OrgId, String), ()>,
     instances: IdMap<InstanceId, Arc<Instance>>,
     revocations: Ordered<Target, Revoked>,
     keys: Ordered<String, Arc<PublicKey>>,
@@ -218,6 +223,20 @@ impl World {
     /// Every user in reach.
     pub fn users(&self, scope: OrgScope) -> impl Iterator<Item = &Arc<User>> {
         self.users.values().filter(move |user| scope.holds(user.org))
+    }
+    /// What a user said about agents that act for them, and whether the org asks them.
+    pub fn said(&self, scope: OrgScope, org: OrgId, issuer: &str, subject: &str) -> Said {
+        if !scope.holds(org) {
+            return Said {
+                consent: None,
+                asked: true,
+            };
+        }
+        let key = (org, issuer.to_owned(), subject.to_owned());
+        Said {
+            consent: self.consents.get(&key).cloned(),
+            asked: self.consent_asked.contains_key(&(org, issuer.to_owned())),
+        }
     }
     /// The issuer of users' tokens that the org trusts under this name.
     pub fn trust_source(&self, scope: OrgScope, org: OrgId, issuer: &str) -> Option<&Arc<TrustSource>> {

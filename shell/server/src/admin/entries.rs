@@ -22,13 +22,13 @@ const LIMIT_MAX: usize = 1000;
 
 /// One entry: its place, and the bytes that were hashed.
 #[derive(Debug, Serialize)]
-pub(super) struct Recorded {
+pub(crate) struct Recorded {
     /// `log:index`.
-    pub(super) place: String,
+    pub(crate) place: String,
     /// The canonical bytes, unchanged.
-    pub(super) entry: Box<RawValue>,
+    pub(crate) entry: Box<RawValue>,
     #[serde(skip)]
-    pub(super) parsed: Entry,
+    pub(crate) parsed: Entry,
 }
 
 impl Recorded {
@@ -141,7 +141,7 @@ pub(super) fn sees_org(scope: OrgScope, org: Option<OrgId>) -> bool {
 }
 
 /// The newest entries that match, over all logs.
-pub(super) async fn newest(plane: &Arc<Plane>, query: Query) -> Result<Vec<Recorded>, Refused> {
+pub(crate) async fn newest(plane: &Arc<Plane>, query: Query) -> Result<Vec<Recorded>, Refused> {
     of_log(plane, query, None).await
 }
 

@@ -17,7 +17,7 @@ mod connection;
 mod contracts;
 mod decisions;
 mod directories;
-mod entries;
+pub(crate) mod entries;
 mod foresee;
 mod groups;
 mod join_string;
@@ -28,6 +28,7 @@ mod principals;
 pub(crate) mod refused;
 mod registrations;
 mod revocations;
+mod sessions;
 mod simulate;
 mod status;
 mod tail;
@@ -176,6 +177,8 @@ pub(crate) fn routes(plane: &Arc<Plane>) -> Router {
         .route("/v1/principals/{name}/invite", post(principals::invite))
         .route("/v1/principals/{name}/link", post(principals::link))
         .route("/v1/principals/{name}/unlink", post(principals::unlink))
+        .route("/v1/sessions", get(sessions::list))
+        .route("/v1/sessions/{id}", delete(sessions::end))
         .route("/v1/join-tokens", post(join_tokens::create))
         .route("/v1/members/{id}/remove", post(members::remove))
         .route("/v1/tasks", get(tasks::list).post(tasks::open))
@@ -186,6 +189,7 @@ pub(crate) fn routes(plane: &Arc<Plane>) -> Router {
             get(trust_sources::list).post(trust_sources::add),
         )
         .route("/v1/trust-sources/remove", post(trust_sources::remove))
+        .route("/v1/users/consent", post(users::require_consent))
         .route("/v1/users", get(users::list).post(users::set))
         .route("/v1/users/remove", post(users::remove))
         .route("/v1/approvals", get(approvals::list))

@@ -126,3 +126,31 @@ pub(super) async fn remove(
         entry: recorded.entry().to_string(),
     }))
 }
+
+/// Whether an issuer's users are asked themselves.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Consent {
+    issuer: String,
+    required: bool,
+}
+
+pub(super) async fn require_consent(
+    State(plane): State<Arc<Plane>>,
+    caller: Caller,
+    Strict(wanted): Strict<Consent>,
+) -> Result<Json<Applied>, Refused> {
+    let installation = &plane.installation;
+    let org = caller.org(&installation.store.world())?;
+    let Consent { issuer, required } = wanted;
+    let recorded = settle(installation, Some(org), |world, draw| {
+        broker::consent::require(world, &caller.who, org, &issuer, required, draw)
+    })
+    .await?;
+    Ok(Json(Applied {
+        name: issuer,
+        id: None,
+        revision: recorded.revision().0,
+        entry: recorded.entry().to_string(),
+    }))
+}

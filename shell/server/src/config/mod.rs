@@ -8,6 +8,7 @@ mod known;
 mod people;
 
 pub use issuer::{Issuer, IssuerError};
+pub(crate) use people::is_usable;
 pub use people::{People, Provider};
 
 use identity::TrustDomain;

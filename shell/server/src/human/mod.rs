@@ -16,10 +16,13 @@ mod home;
 mod inside;
 mod local_path;
 mod login;
+mod me;
+mod oidc;
 mod page;
 mod passkeys;
 mod sealed_flow;
 mod sessions;
+mod terminal;
 mod visit;
 
 pub(crate) use form::Posted;
@@ -33,7 +36,7 @@ use crate::connection;
 use crate::entropy::NoEntropy;
 use crate::installation::Installation;
 use axum::Router;
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use credential::webauthn::RelyingParty;
@@ -69,6 +72,8 @@ pub(crate) struct HumanPlane {
     /// Where people come in.
     pub(crate) config: People,
     flows: FlowKey,
+    providers: oidc::Providers,
+    terminals: terminal::Waiting,
     seen: Mutex<HashMap<SessionId, UnixTime>>,
 }
 
@@ -151,6 +156,8 @@ pub(crate) fn serve(
         admin: plane,
         config,
         flows: FlowKey::new()?,
+        providers: oidc::Providers::default(),
+        terminals: terminal::Waiting::default(),
         seen: Mutex::default(),
     });
     let routes = routes(&human);
@@ -174,9 +181,20 @@ fn routes(human: &Arc<HumanPlane>) -> Router {
         .route("/ui/login", get(login::show))
         .route("/ui/login/passkey/begin", post(passkeys::begin_login))
         .route("/ui/login/passkey", post(passkeys::finish_login))
+        .route("/ui/login/account", post(oidc::begin_login))
+        .route(oidc::RETURN, get(oidc::come_back))
+        .route("/ui/verify/account", post(oidc::begin_verify))
+        .route("/ui/invite/account", post(oidc::begin_invited))
         .route("/ui/verify", get(login::show_verify))
         .route("/ui/verify/passkey/begin", post(passkeys::begin_login))
         .route("/ui/verify/passkey", post(passkeys::finish_verify))
+        .route("/ui/me", get(me::show))
+        .route("/ui/me/give", post(me::let_it))
+        .route("/ui/me/stop", post(me::stop_it))
+        .route("/ui/me/{org}/{agent}", get(me::history))
+        .route("/ui/terminal", get(terminal::show).post(terminal::let_in))
+        .route(terminal::BEGIN, post(terminal::begin))
+        .route(terminal::POLL, post(terminal::poll))
         .route("/ui/logout", post(sessions::log_out))
         .route("/ui/sessions", get(sessions::show))
         .route("/ui/sessions/end", post(sessions::end))
@@ -194,5 +212,5 @@ fn routes(human: &Arc<HumanPlane>) -> Router {
         .fallback(home::nothing)
         .layer(from_fn_with_state(human.clone(), visit::admit))
         .layer(from_fn_with_state(human.clone(), guard::guard))
-        .layer(from_fn(headers::harden))
+        .layer(from_fn_with_state(human.clone(), headers::harden))
 }

@@ -14,9 +14,15 @@ const FOR_PRINCIPALS: &[(&str, &str)] = &[
     ("/ui/approvals", "Approvals"),
     ("/ui/sessions", "Sessions"),
     ("/ui/passkeys", "Passkeys"),
+    ("/ui/terminal", "Command line"),
+    ("/ui/me", "Acts for me"),
 ];
 /// Pages that a user finds there.
-const FOR_USERS: &[(&str, &str)] = &[("/ui/", "Home"), ("/ui/sessions", "Sessions")];
+const FOR_USERS: &[(&str, &str)] = &[
+    ("/ui/", "Home"),
+    ("/ui/me", "What acts for me"),
+    ("/ui/sessions", "Sessions"),
+];
 
 /// A page under way.
 #[derive(Debug)]
@@ -25,7 +31,7 @@ pub(crate) struct Page {
     status: StatusCode,
     visit: Option<Visit>,
     passkeys: bool,
-    refresh: Option<LocalPath>,
+    refresh: Option<String>,
     body: Option<Markup>,
 }
 
@@ -52,9 +58,21 @@ impl Page {
     }
     /// A page that only leads on, so that the next request is one of our own site's.
     pub(super) fn moving_on(to: &LocalPath) -> Self {
+        Self::again(to.as_str().to_owned())
+    }
+    /// The same, to this very path with its query.
+    pub(super) fn again(here: String) -> Self {
         let mut page = Self::new("One moment");
-        page.refresh = Some(to.clone());
-        page.body(&html! { p { a href=(to.as_str()) { "Go on" } } })
+        page = page.body(&html! { p { a href=(here) { "Go on" } } });
+        page.refresh = Some(here);
+        page
+    }
+    /// A page that leads to an identity provider, whose address the operator wrote down.
+    pub(super) fn leaving(name: &str, there: String) -> Self {
+        let mut page = Self::new(format!("On to {name}"));
+        page = page.body(&html! { p { a href=(there) { "Go on" } } });
+        page.refresh = Some(there);
+        page
     }
 
     /// With another status than 200.
@@ -91,7 +109,7 @@ impl Page {
                     meta name="viewport" content="width=device-width, initial-scale=1";
                     meta name="color-scheme" content="light dark";
                     @if let Some(to) = &self.refresh {
-                        meta http-equiv="refresh" content=(format!("0;url={}", to.as_str()));
+                        meta http-equiv="refresh" content=(format!("0;url={to}"));
                     }
                     title { (self.title) " · Tabard" }
                     link rel="icon" href="data:,";

@@ -5,6 +5,7 @@ use super::cookie::{self, SessionSecret};
 use super::guard::text;
 use super::local_path::LocalPath;
 use super::page::Page;
+use super::terminal;
 use crate::admin::refused::Refused;
 use aws_lc_rs::hmac;
 use axum::extract::{FromRequestParts, Request, State};
@@ -83,8 +84,44 @@ pub(super) async fn admit(
                 request.extensions_mut().insert(why);
             }
         }
+    } else if let Some(shown) = terminal::secret_of(request.headers())
+        && !matches!(request.uri().path(), terminal::BEGIN | terminal::POLL)
+    {
+        match at_terminal(&human, &request, shown) {
+            Ok(administrator) => {
+                request.extensions_mut().insert(administrator);
+            }
+            Err(refused) => return refused.into_response(),
+        }
     }
     next.run(request).await
+}
+
+/// The session of a terminal: its secret and its key, or nothing. It is for the API alone; pages take cookies.
+fn at_terminal(human: &HumanPlane, request: &Request, shown: &str) -> Result<Administrator, Refused> {
+    let (world, now) = (human.installation().store.world(), human.now());
+    let path = request.uri().path();
+    let key = terminal::proven(human, request.headers(), request.method(), path, Some(shown), now)?;
+    let refused = |why: NoSession| {
+        Refused::new(
+            StatusCode::UNAUTHORIZED,
+            "SESSION_NEEDED",
+            "This terminal is not logged in any more.",
+            why.to_string(),
+            "Run `tabard login`.",
+        )
+    };
+    let secret = URL_SAFE_NO_PAD.decode(shown).unwrap_or_default();
+    let digest = Digest::from_bytes(sha256(&secret));
+    let seen = world
+        .session(&digest)
+        .and_then(|session| human.last_seen(session.id));
+    let visitor = visit(&world, &digest, seen, now).map_err(refused)?;
+    if visitor.session().surface != Surface::CommandLine(key) {
+        return Err(refused(NoSession::Unknown));
+    }
+    human.saw(visitor.session().id, now);
+    Administrator::visiting(&visitor).ok_or_else(|| refused(NoSession::Gone))
 }
 
 fn judge(human: &HumanPlane, secret: &SessionSecret) -> Result<Visitor, NoSession> {

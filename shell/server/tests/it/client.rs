@@ -60,6 +60,12 @@ impl Client {
             identity: None,
         }
     }
+    /// The same to another port, by the name localhost.
+    pub(crate) fn on_port(&self, port: u16) -> Self {
+        let mut other = self.clone();
+        other.address.set_port(port);
+        other
+    }
     /// The same with a client certificate.
     pub(crate) fn with_svid(&self, chain: Vec<Vec<u8>>, key: &TestKey) -> Self {
         Self {

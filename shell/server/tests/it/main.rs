@@ -10,6 +10,7 @@
 extern crate tabard_server as server;
 
 mod admin;
+mod approvals;
 mod client;
 mod cross_org;
 mod delegation;
@@ -21,7 +22,9 @@ mod hostile_member;
 mod idp;
 mod instance;
 mod key_uses;
+mod people;
 mod place;
 mod proofs;
 mod restarts;
+mod sessions;
 mod test_key;

@@ -1,0 +1,165 @@
+//! A user's own side: they let an agent act for them, and stop it, in a session of their own and nowhere else.
+//!
+//! Looked up on every exchange and on every call, at gateways too: a stop takes effect on tokens that are out already.
+
+use crate::admin::{Act, Administrator};
+use crate::draw::Draw;
+use crate::inventory::Done;
+use crate::plan::{Outcome, Plan};
+use crate::session::{Visitor, refuse_visitor};
+use crate::world::{Account, Change, Consent, Given, Role, UserRight, World};
+use audit::event::Who;
+use audit::{Event, EventKind};
+use identity::{Name, OrgId, OrgScope, UnixTime};
+use std::collections::BTreeSet;
+
+/// Longest time that a user can say yes for, in seconds: ninety days, and then they are asked again.
+pub const GIVEN_SECS_MAX: u64 = 90 * 86_400;
+
+/// What an agent could do for a user by what the org says about them, at `now`: rights of this agent alone.
+pub fn envelope(world: &World, org: OrgId, account: &Account, agent: &Name, now: UnixTime) -> Vec<UserRight> {
+    let scope = OrgScope::Only(org);
+    if world.trust_source(scope, org, &account.issuer).is_none() {
+        return Vec::new();
+    }
+    let user = world.user(scope, org, &account.issuer, &account.subject);
+    let rights = user.filter(|user| now < user.expires_at).into_iter();
+    rights
+        .flat_map(|user| &user.rights)
+        .filter(|right| right.agents.contains(agent))
+        .map(|right| UserRight {
+            agents: BTreeSet::from([agent.clone()]),
+            ..right.clone()
+        })
+        .collect()
+}
+
+/// A user lets an agent act for them: all that it could do for them now, until `secs` from now.
+pub fn give(
+    world: &World,
+    visitor: &Visitor,
+    org: OrgId,
+    agent: &Name,
+    secs: u64,
+    draw: &mut Draw<'_>,
+) -> Outcome<Done> {
+    let Some(account) = visitor.account() else {
+        return refuse_visitor(world, visitor, "CONSENT_NO_USER", draw);
+    };
+    let rights = envelope(world, org, account, agent, draw.now());
+    if rights.is_empty() || secs == 0 || secs > GIVEN_SECS_MAX {
+        return refuse_visitor(world, visitor, "CONSENT_NOTHING", draw);
+    }
+    let mut consent = known(world, org, account);
+    consent.stopped.remove(agent);
+    consent
+        .given
+        .retain(|given| given.agent != *agent && draw.now() < given.expires_at);
+    let expires_at = draw.now().plus_secs(secs);
+    consent.given.push(Given {
+        agent: agent.clone(),
+        rights,
+        given_at: draw.now(),
+        expires_at,
+        session: visitor.session().id,
+    });
+    let mut event = event(world, EventKind::GrantAdded, visitor, org, agent, draw);
+    event.change_summary = vec![format!(
+        "a user lets {agent} act for them until {}",
+        expires_at.rfc3339()
+    )];
+    Outcome::Granted(
+        Plan::new(world.revision(), event, Done::nothing_made()).changing(Change::ConsentSet(consent)),
+    )
+}
+
+/// A user stops an agent: from the next call on it does nothing for them, whatever the org says.
+pub fn stop(
+    world: &World,
+    visitor: &Visitor,
+    org: OrgId,
+    agent: &Name,
+    draw: &mut Draw<'_>,
+) -> Outcome<Done> {
+    let Some(account) = visitor.account() else {
+        return refuse_visitor(world, visitor, "CONSENT_NO_USER", draw);
+    };
+    let mut consent = known(world, org, account);
+    let acts = !envelope(world, org, account, agent, draw.now()).is_empty();
+    if !acts && consent.given.iter().all(|given| given.agent != *agent) {
+        return refuse_visitor(world, visitor, "CONSENT_NOTHING", draw);
+    }
+    consent.given.retain(|given| given.agent != *agent);
+    consent.stopped.insert(agent.clone());
+    let mut event = event(world, EventKind::GrantRemoved, visitor, org, agent, draw);
+    event.change_summary = vec![format!("a user stopped {agent} from acting for them")];
+    Outcome::Granted(
+        Plan::new(world.revision(), event, Done::nothing_made()).changing(Change::ConsentSet(consent)),
+    )
+}
+
+/// Says whether agents need the own yes of an issuer's users, or act for them by the org's rule.
+pub fn require(
+    world: &World,
+    who: &Administrator,
+    org: OrgId,
+    issuer: &str,
+    asked: bool,
+    draw: &mut Draw<'_>,
+) -> Outcome<Done> {
+    let act = Act {
+        kind: EventKind::OrgChanged,
+        role: Role::Admin,
+        org,
+        in_person: true,
+    };
+    if world.trust_source(OrgScope::Only(org), org, issuer).is_none() {
+        let message = format!("no trusted issuer {issuer}: add it first with `tabard trust add`");
+        return who.refuse_act(&act, "USER_ISSUER", message, world, draw);
+    }
+    let summary = if asked {
+        format!("agents act for users of {issuer} only by their own yes")
+    } else {
+        format!("agents act for users of {issuer} by the org's rule")
+    };
+    let change = Change::ConsentRequired {
+        org,
+        issuer: issuer.to_owned(),
+        asked,
+    };
+    who.act(&act, summary, change, world, draw)
+}
+
+fn known(world: &World, org: OrgId, account: &Account) -> Consent {
+    let said = world.said(OrgScope::Only(org), org, &account.issuer, &account.subject);
+    said.consent.map_or_else(
+        || Consent {
+            org,
+            issuer: account.issuer.clone(),
+            subject: account.subject.clone(),
+            given: Vec::new(),
+            stopped: BTreeSet::new(),
+        },
+        |consent| Consent::clone(&consent),
+    )
+}
+
+fn event(
+    world: &World,
+    kind: EventKind,
+    visitor: &Visitor,
+    org: OrgId,
+    agent: &Name,
+    draw: &mut Draw<'_>,
+) -> Event {
+    let mut event = draw.event(kind, world.revision());
+    event.org = Some(org);
+    event.human = Some(visitor.human(draw));
+    let known = world.agent_named(OrgScope::Only(org), org, agent);
+    event.who = Some(Who {
+        agent: known.map(|agent| agent.id),
+        agent_name: Some(agent.clone()),
+        ..Who::default()
+    });
+    event
+}

@@ -1,0 +1,308 @@
+//! `/ui/me`: what acts for a user, who let it, what it did, and the button that stops it.
+
+use super::{HumanPlane, Page, Posted, Visit};
+use crate::admin::entries::{Recorded, newest};
+use crate::admin::refused::Refused;
+use crate::settle::settle;
+use audit::event::{Commitment, Ruling};
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse, Response};
+use broker::World;
+use broker::consent::{self, envelope};
+use broker::world::{Account, Given, UserRight};
+use identity::{Name, OrgId, OrgScope, UnixTime};
+use maud::{Markup, html};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use store::Query;
+
+/// Entries looked through for what an agent did for one user.
+const LOOKED_AT: usize = 1000;
+/// Most of them shown.
+const SHOWN: usize = 100;
+/// What a refusal was about.
+const ABOUT: &str = "what acts for you";
+
+/// One agent that acts, or could act, for a user.
+struct Acting {
+    org: OrgId,
+    org_name: String,
+    agent: Name,
+    purpose: String,
+    rights: Vec<UserRight>,
+    until: Option<UnixTime>,
+    given: Option<Given>,
+    asked: bool,
+    stopped: bool,
+}
+
+impl Acting {
+    /// Whether it can do anything at this moment.
+    fn acts(&self) -> bool {
+        !self.stopped && !self.rights.is_empty() && (!self.asked || self.given.is_some())
+    }
+}
+
+/// Everything that could act for an account, in every org that trusts its issuer.
+fn all(world: &World, account: &Account, now: UnixTime) -> Vec<Acting> {
+    let mut all = Vec::new();
+    for source in world.trust_sources(OrgScope::Every) {
+        if source.issuer != account.issuer {
+            continue;
+        }
+        let (org, scope) = (source.org, OrgScope::Only(source.org));
+        let user = world.user(scope, org, &account.issuer, &account.subject);
+        let said = world.said(scope, org, &account.issuer, &account.subject);
+        let consent = said.consent.as_deref();
+        let by_org = user.into_iter().flat_map(|user| &user.rights);
+        let mut agents: BTreeSet<Name> = by_org.flat_map(|right| right.agents.clone()).collect();
+        agents.extend(
+            consent
+                .into_iter()
+                .flat_map(|consent| &consent.given)
+                .map(|given| given.agent.clone()),
+        );
+        for agent in agents {
+            let known = world.agent_named(scope, org, &agent);
+            all.push(Acting {
+                org,
+                org_name: world
+                    .org(scope, org)
+                    .map(|org| org.name.to_string())
+                    .unwrap_or_default(),
+                purpose: known.map(|agent| agent.purpose.clone()).unwrap_or_default(),
+                rights: envelope(world, org, account, &agent, now),
+                until: user.map(|user| user.expires_at),
+                given: consent.and_then(|consent| {
+                    consent
+                        .given
+                        .iter()
+                        .find(|given| given.agent == agent && now < given.expires_at)
+                        .cloned()
+                }),
+                asked: said.asked,
+                stopped: consent.is_some_and(|consent| consent.stopped.contains(&agent)),
+                agent,
+            });
+        }
+    }
+    all
+}
+
+/// `/ui/me`.
+pub(super) async fn show(State(human): State<Arc<HumanPlane>>, visit: Visit) -> Page {
+    let page = Page::new("What acts for you").visiting(&visit);
+    let Some(account) = visit.visitor().account() else {
+        return page.body(&html! {
+            p { "Agents act for users, who come in by an identity provider. You came in by a passkey." }
+        });
+    };
+    let world = human.installation().store.world();
+    let all = all(&world, account, human.now());
+    page.body(&html! {
+        @if all.is_empty() { p { "No agent can act for you." } }
+        @for acting in &all { (card(&visit, acting)) }
+    })
+}
+
+fn card(visit: &Visit, acting: &Acting) -> Markup {
+    let id = format!("{}-{}", acting.org, acting.agent);
+    html! {
+        section .card aria-labelledby=(id) {
+            h2 #(id) { (acting.agent) " " span .badge { (acting.org_name) } }
+            @if !acting.purpose.is_empty() { p { (acting.purpose) } }
+            p {
+                @if acting.acts() { strong .good { "It may act for you." } }
+                @else if acting.stopped { strong .bad { "You stopped it." } }
+                @else { strong { "It waits for your yes." } }
+            }
+            @if acting.rights.is_empty() { p .hint { "Your organisation lets it do nothing for you any more." } }
+            @else { (rights(&acting.rights)) }
+            dl .facts {
+                dt { "Who let it" }
+                dd {
+                    @match (&acting.given, acting.asked) {
+                        (Some(given), _) => { "you, on " (Page::time(given.given_at)) ", until " (Page::time(given.expires_at)) }
+                        (None, false) => "a rule of your organisation",
+                        (None, true) => "nobody yet",
+                    }
+                }
+                @if let Some(until) = acting.until { dt { "The organisation's word ends" } dd { (Page::time(until)) } }
+            }
+            p { a href=(format!("/ui/me/{}/{}", acting.org, acting.agent)) { "What " (acting.agent) " did for you" } }
+            @if acting.acts() { (stop(visit, acting)) }
+            @else if !acting.rights.is_empty() { (give(visit, acting)) }
+        }
+    }
+}
+
+fn rights(rights: &[UserRight]) -> Markup {
+    let list = |names: &BTreeSet<Name>| names.iter().map(Name::to_string).collect::<Vec<_>>().join(", ");
+    html! {
+        table {
+            thead { tr { th scope="col" { "It may" } th scope="col" { "At" } th scope="col" { "For the tenants" } } }
+            tbody {
+                @for right in rights {
+                    tr {
+                        td { (list(&right.actions)) }
+                        td { (right.services.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")) }
+                        td { @if right.tenants.is_empty() { "none" } @else { (list(&right.tenants)) } }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn stop(visit: &Visit, acting: &Acting) -> Markup {
+    html! {
+        form method="post" action="/ui/me/stop" {
+            (Page::token(visit))
+            input type="hidden" name="org" value=(acting.org.to_string());
+            input type="hidden" name="agent" value=(acting.agent.as_str());
+            button type="submit" .danger { "Stop " (acting.agent) }
+        }
+    }
+}
+
+fn give(visit: &Visit, acting: &Acting) -> Markup {
+    let field = format!("days-{}-{}", acting.org, acting.agent);
+    html! {
+        form method="post" action="/ui/me/give" {
+            (Page::token(visit))
+            input type="hidden" name="org" value=(acting.org.to_string());
+            input type="hidden" name="agent" value=(acting.agent.as_str());
+            label for=(field) { "For how long" }
+            select #(field) name="days" {
+                option value="1" { "one day" }
+                option value="30" selected { "30 days" }
+                option value="90" { "90 days" }
+            }
+            button type="submit" { "Let " (acting.agent) " act for me" }
+        }
+    }
+}
+
+/// Lets an agent act for the user.
+pub(super) async fn let_it(State(human): State<Arc<HumanPlane>>, posted: Posted) -> Response {
+    let days = posted.form.one("days").and_then(|days| days.parse::<u64>().ok());
+    let secs = days.unwrap_or_default().saturating_mul(86_400);
+    let Some((org, agent)) = named(&posted) else {
+        return nobody(&posted.visit);
+    };
+    let given = settle(human.installation(), Some(org), |world, draw| {
+        consent::give(world, posted.visit.visitor(), org, &agent, secs, draw)
+    });
+    match given.await {
+        Ok(_) => super::see_other("/ui/me"),
+        Err(why) => super::refused_page(&posted.visit, &Refused::from(why), ABOUT),
+    }
+}
+
+/// Stops it.
+pub(super) async fn stop_it(State(human): State<Arc<HumanPlane>>, posted: Posted) -> Response {
+    let Some((org, agent)) = named(&posted) else {
+        return nobody(&posted.visit);
+    };
+    let stopped = settle(human.installation(), Some(org), |world, draw| {
+        consent::stop(world, posted.visit.visitor(), org, &agent, draw)
+    });
+    match stopped.await {
+        Ok(_) => super::see_other("/ui/me"),
+        Err(why) => super::refused_page(&posted.visit, &Refused::from(why), ABOUT),
+    }
+}
+
+fn named(posted: &Posted) -> Option<(OrgId, Name)> {
+    let org = posted.form.one("org")?.parse().ok()?;
+    Some((org, posted.form.one("agent")?.parse().ok()?))
+}
+
+fn nobody(visit: &Visit) -> Response {
+    super::refused_page(visit, &Refused::not_found("agent", "of this name"), ABOUT)
+}
+
+/// `/ui/me/{org}/{agent}`: what it did for this very user. Of other users' doings nothing is shown.
+pub(super) async fn history(
+    State(human): State<Arc<HumanPlane>>,
+    visit: Visit,
+    Path((org, agent)): Path<(String, String)>,
+) -> Response {
+    let (Ok(org), Ok(agent)) = (org.parse::<OrgId>(), agent.parse::<Name>()) else {
+        return nobody(&visit);
+    };
+    let Some(account) = visit.visitor().account().cloned() else {
+        return nobody(&visit);
+    };
+    match did(&human, org, &agent, &account).await {
+        Ok(entries) => Page::new(format!("What {agent} did for you"))
+            .visiting(&visit)
+            .body(&table(&entries))
+            .into_response(),
+        Err(refused) => super::refused_page(&visit, &refused, ABOUT),
+    }
+}
+
+async fn did(
+    human: &HumanPlane,
+    org: OrgId,
+    agent: &Name,
+    account: &Account,
+) -> Result<Vec<Recorded>, Refused> {
+    let (installation, now) = (human.installation(), human.now());
+    let world = installation.store.world();
+    let scope = OrgScope::Only(org);
+    let trusted = world.trust_source(scope, org, &account.issuer).is_some();
+    let known = world.agent_named(scope, org, agent).filter(|_| trusted);
+    let known = known.ok_or_else(|| Refused::not_found("agent", "of this name"))?;
+    let names = installation
+        .keys
+        .names()
+        .of(Some(org), now)
+        .map_err(|error| Refused::unavailable(&error.to_string()))?;
+    let me = names.commit(Commitment::USER, &account.subject).to_string();
+    let mut query = Query::of(scope);
+    query.agent = Some(known.id);
+    query.limit = LOOKED_AT;
+    let mut entries = newest(&human.admin, query).await?;
+    entries.retain(|it| {
+        let first = it.parsed.event.chain.first();
+        first.is_some_and(|link| link.id == me && link.iss == account.issuer)
+    });
+    entries.truncate(SHOWN);
+    Ok(entries)
+}
+
+fn table(entries: &[Recorded]) -> Markup {
+    html! {
+        p { a href="/ui/me" { "Back to what acts for you" } }
+        @if entries.is_empty() { p { "Nothing yet, as far as the record of this server goes." } }
+        @else {
+            table {
+                thead { tr { th scope="col" { "When" } th scope="col" { "What" } th scope="col" { "Where" } th scope="col" { "Outcome" } } }
+                tbody {
+                    @for it in entries {
+                        @let event = &it.parsed.event;
+                        tr {
+                            td { (Page::time(event.at)) }
+                            td {
+                                @let said = event.why.as_ref().and_then(|why| why.business_action.as_deref());
+                                @let action = event.what.as_ref().and_then(|what| what.action.as_deref());
+                                (said.or(action).unwrap_or(event.kind.as_str()))
+                            }
+                            td { (event.what.as_ref().and_then(|what| what.audience.as_ref()).map(ToString::to_string).unwrap_or_default()) }
+                            td {
+                                @match event.decision.as_ref().map(|decision| decision.outcome) {
+                                    Some(Ruling::Allow) => span .good { "allowed" },
+                                    Some(_) => span .bad { "refused" },
+                                    None => "recorded",
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        p .hint { "Calls that a gateway on another host let pass are in that gateway's own record." }
+    }
+}

@@ -1,0 +1,267 @@
+//! What is known of an identity provider: its discovery document and its keys, kept for a few minutes.
+
+use super::fetch::{self, FetchError, send};
+use crate::config::Provider;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use credential::{Algorithm, IdTokenClaims, Jwks, Rejection, TokenClass, Verified, VerifyingKeys};
+use http::{Request, StatusCode, header};
+use identity::{Name, UnixTime};
+use rustls::ClientConfig;
+use serde::Deserialize;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// How long a discovery document and keys are used, in seconds.
+const KEPT_SECS: u64 = 300;
+/// How soon keys are asked for again because a token names one that is not there, in seconds.
+const AGAIN_SECS: u64 = 10;
+/// Largest client secret in bytes.
+const SECRET_BYTES_MAX: usize = 4096;
+
+/// Why a login at a provider did not succeed. For the operator's log; the person learns that it did not.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ProviderError {
+    #[error(transparent)]
+    Fetch(#[from] FetchError),
+    #[error("{what} answered {status}")]
+    Status { what: &'static str, status: StatusCode },
+    #[error("{0} is not what OpenID Connect says")]
+    Document(&'static str),
+    #[error("its discovery document is of the issuer {0}")]
+    OtherIssuer(String),
+    #[error("the client secret cannot be read from {0}")]
+    Secret(String),
+    #[error("its ID token was refused: {0}")]
+    Token(Rejection),
+}
+
+/// The members of a discovery document that are looked at (OpenID Connect Discovery section 3, RFC 9207 section 3).
+#[derive(Debug, Deserialize)]
+struct Document {
+    issuer: String,
+    authorization_endpoint: String,
+    token_endpoint: String,
+    jwks_uri: String,
+    #[serde(default)]
+    token_endpoint_auth_methods_supported: Vec<String>,
+    #[serde(default)]
+    authorization_response_iss_parameter_supported: bool,
+}
+
+/// The answer of a token endpoint (section 3.1.3.3).
+#[derive(Deserialize)]
+struct Tokens {
+    id_token: String,
+}
+
+/// A provider as it described itself.
+pub(super) struct Known {
+    document: Document,
+    keys: VerifyingKeys,
+    tls: Arc<ClientConfig>,
+    read_at: UnixTime,
+}
+
+/// All providers that were asked lately.
+#[derive(Default)]
+pub(in super::super) struct Providers(Mutex<HashMap<Name, Arc<Known>>>);
+
+impl std::fmt::Debug for Providers {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Providers")
+    }
+}
+
+impl Providers {
+    /// The provider, asked anew when what is known is older than `within` seconds.
+    async fn known(
+        &self,
+        name: &Name,
+        provider: &Provider,
+        within: u64,
+        now: UnixTime,
+    ) -> Result<Arc<Known>, ProviderError> {
+        let kept = {
+            let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            all.get(name).cloned()
+        };
+        if let Some(known) = kept
+            && now.millis_since(known.read_at) < within * 1000
+        {
+            return Ok(known);
+        }
+        let known = Arc::new(Known::ask(provider, now).await?);
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.insert(name.clone(), known.clone());
+        Ok(known)
+    }
+
+    /// The provider as it is known.
+    pub(super) async fn get(
+        &self,
+        name: &Name,
+        provider: &Provider,
+        now: UnixTime,
+    ) -> Result<Arc<Known>, ProviderError> {
+        self.known(name, provider, KEPT_SECS, now).await
+    }
+
+    /// Trades a code for the ID token of this login, and verifies it.
+    pub(super) async fn redeem(
+        &self,
+        name: &Name,
+        provider: &Provider,
+        code: &Code<'_>,
+        now: UnixTime,
+    ) -> Result<Verified<IdTokenClaims>, ProviderError> {
+        let known = self.get(name, provider, now).await?;
+        let token = known.trade(provider, code).await?;
+        let verify = |known: &Known| {
+            let (issuer, client) = (&provider.issuer, &provider.client_id);
+            credential::id_token::verify(&token, &known.keys, issuer, client, code.nonce, now)
+        };
+        match verify(&known) {
+            // Keys change; a token by a new one is no reason to wait.
+            Err(Rejection::UnknownKey) => {
+                verify(&*self.known(name, provider, AGAIN_SECS, now).await?).map_err(ProviderError::Token)
+            }
+            judged => judged.map_err(ProviderError::Token),
+        }
+    }
+}
+
+/// A code, and what proves that it is of our login.
+pub(super) struct Code<'a> {
+    pub(super) code: &'a str,
+    pub(super) verifier: &'a str,
+    pub(super) nonce: &'a str,
+    pub(super) redirect_uri: &'a str,
+}
+
+impl Known {
+    async fn ask(provider: &Provider, now: UnixTime) -> Result<Self, ProviderError> {
+        let tls = fetch::roots(provider.ca.as_deref())?;
+        let base = provider.issuer.trim_end_matches('/');
+        let uri = format!("{base}/.well-known/openid-configuration");
+        let document: Document = read(&get(&tls, &uri, "the discovery document").await?)
+            .ok_or(ProviderError::Document("the discovery document"))?;
+        // Section 4.3: the very issuer, or somebody else answers in its name.
+        if document.issuer != provider.issuer {
+            return Err(ProviderError::OtherIssuer(document.issuer));
+        }
+        let keys = get(&tls, &document.jwks_uri, "the key set").await?;
+        let keys = Jwks::parse(&keys).map_err(|_| ProviderError::Document("the key set"))?;
+        Ok(Self {
+            document,
+            keys: keys.verifying_keys(TokenClass::Foreign, &Algorithm::ALL),
+            tls,
+            read_at: now,
+        })
+    }
+
+    /// Where a browser goes to log in.
+    pub(super) fn authorization_endpoint(&self) -> &str {
+        &self.document.authorization_endpoint
+    }
+
+    /// Whether an answer says rightly whom it is from (RFC 9207 section 2.4): another provider's is not taken.
+    pub(super) fn is_from_here(&self, iss: Option<&str>) -> bool {
+        match iss {
+            Some(iss) => iss == self.document.issuer,
+            None => !self.document.authorization_response_iss_parameter_supported,
+        }
+    }
+
+    async fn trade(&self, provider: &Provider, code: &Code<'_>) -> Result<String, ProviderError> {
+        let mut form = vec![
+            ("grant_type", "authorization_code"),
+            ("code", code.code),
+            ("redirect_uri", code.redirect_uri),
+            ("code_verifier", code.verifier),
+        ];
+        let secret = secret_of(provider)?;
+        let methods = &self.document.token_endpoint_auth_methods_supported;
+        let has = |method: &str| methods.iter().any(|it| it == method);
+        let mut request =
+            Request::post("/").header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
+        match &secret {
+            // RFC 6749 section 2.3.1; basic is what a provider has that says nothing.
+            Some(secret) if has("client_secret_basic") || !has("client_secret_post") => {
+                let pair = format!("{}:{}", encode(&provider.client_id), encode(secret));
+                let value = format!("Basic {}", STANDARD.encode(pair));
+                request = request.header(header::AUTHORIZATION, value);
+            }
+            Some(secret) => form.extend([
+                ("client_id", provider.client_id.as_str()),
+                ("client_secret", secret),
+            ]),
+            None => form.push(("client_id", &provider.client_id)),
+        }
+        let body = query(&form);
+        let (status, bytes) = send(self.tls.clone(), &self.document.token_endpoint, request, body).await?;
+        if status != StatusCode::OK {
+            let what = "the token endpoint";
+            return Err(ProviderError::Status { what, status });
+        }
+        let tokens: Tokens = read(&bytes).ok_or(ProviderError::Document("the token answer"))?;
+        Ok(tokens.id_token)
+    }
+}
+
+async fn get(tls: &Arc<ClientConfig>, uri: &str, what: &'static str) -> Result<bytes::Bytes, ProviderError> {
+    let (status, bytes) = send(tls.clone(), uri, Request::get("/"), String::new()).await?;
+    match status {
+        StatusCode::OK => Ok(bytes),
+        status => Err(ProviderError::Status { what, status }),
+    }
+}
+
+/// Members that we do not know are the provider's business.
+fn read<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Option<T> {
+    let value = credential::json::parse_strict(bytes).ok()?;
+    serde_json::from_value(value).ok()
+}
+
+/// Our secret at the provider, read at each use, so that it can be replaced.
+fn secret_of(provider: &Provider) -> Result<Option<String>, ProviderError> {
+    let Some(path) = &provider.client_secret else {
+        return Ok(None);
+    };
+    let secret = std::fs::read_to_string(path).ok();
+    let secret = secret.map(|text| text.trim_end_matches(['\r', '\n']).to_owned());
+    secret
+        .filter(|text| (1..=SECRET_BYTES_MAX).contains(&text.len()))
+        .map(Some)
+        .ok_or_else(|| ProviderError::Secret(path.display().to_string()))
+}
+
+/// `application/x-www-form-urlencoded`.
+pub(super) fn query(pairs: &[(&str, &str)]) -> String {
+    let pairs = pairs
+        .iter()
+        .map(|(name, value)| format!("{}={}", encode(name), encode(value)));
+    pairs.collect::<Vec<_>>().join("&")
+}
+
+fn encode(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
+            out.push(char::from(byte));
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn forms_are_encoded() {
+        assert_eq!(query(&[("a", "b c&d"), ("e", "ü")]), "a=b%20c%26d&e=%C3%BC");
+    }
+}
