@@ -3,7 +3,7 @@
 //! The gateway verified the token and its proof and mapped the request; here the World and the contract have their
 //! say, with arguments and counters. A `CallPermit` lets the upstream's credential be injected, once it is recorded.
 
-use crate::approve::{Approved, Standing};
+use crate::approve::{Approved, Found};
 use crate::chain::{Asked, LinkInForce, Parties, parties};
 use crate::draw::Draw;
 use crate::facts;
@@ -45,7 +45,7 @@ pub struct Call<'a> {
     /// What was gathered from the Ledger, and taken from it: the entry carries it.
     pub gathered: &'a Gathered,
     /// What stands for exactly this request among the approvals of its task.
-    pub standing: &'a Standing,
+    pub found: &'a Found,
 }
 
 impl Call<'_> {
@@ -313,23 +313,23 @@ fn judged(
     let mut rows = Vec::new();
     let alone = asked.decide(&facts, |_| true, &mut rows);
     // Decided again with what was approved, and not used up where it is not needed.
-    let (ChainVerdict { links, verdict }, approved) = match call.standing {
-        Standing::Good(approved) if !alone.verdict.is_allowed() => {
+    let (ChainVerdict { links, verdict }, approved) = match call.found {
+        Found::Good(approved) if !alone.verdict.is_allowed() => {
             let asked = asked.with(approved.escalations());
             let again = asked.decide(&facts, |_| true, &mut rows);
             let rests = again.verdict.is_allowed().then(|| approved.clone());
             (again, rests)
         }
         // A token that was issued for one approved request is good for that one, once.
-        Standing::Good(approved) if call.token_approval().is_some() => (alone, Some(approved.clone())),
-        Standing::Good(_) | Standing::Nothing | Standing::Waiting(_) | Standing::Dead(..) => (alone, None),
+        Found::Good(approved) if call.token_approval().is_some() => (alone, Some(approved.clone())),
+        Found::Good(_) | Found::Nothing | Found::Waiting(_) | Found::Dead(..) => (alone, None),
     };
-    let verdict = match call.standing {
-        Standing::Dead(id, reason) if verdict.is_allowed() && call.token_approval().is_some() => {
+    let verdict = match call.found {
+        Found::Dead(id, reason) if verdict.is_allowed() && call.token_approval().is_some() => {
             let contract = call.links.last().map(|link| link.compiled.hash());
             Verdict::Deny(only_for_approved(contract, *id, *reason))
         }
-        Standing::Nothing | Standing::Waiting(_) | Standing::Good(_) | Standing::Dead(..) => verdict,
+        Found::Nothing | Found::Waiting(_) | Found::Good(_) | Found::Dead(..) => verdict,
     };
     let needs = match &verdict {
         Verdict::Deny(denial) => needs(&asked, &facts, denial),
@@ -665,20 +665,20 @@ fn blocked(
         let approvals: Vec<String> = needs.iter().map(|(_, name)| name.to_string()).collect();
         event.detail.insert("approvable_by".into(), approvals.into());
     }
-    match call.standing {
+    match call.found {
         // What was approved before was not enough, or is not any more: humans can be asked anew.
-        Standing::Nothing | Standing::Good(_) => {}
-        Standing::Waiting(approval) => {
+        Found::Nothing | Found::Good(_) => {}
+        Found::Waiting(approval) => {
             event.why.get_or_insert_default().approval = Some(approval.id);
         }
-        Standing::Dead(id, reason) if !needs.is_empty() || denial.has(*reason) => {
+        Found::Dead(id, reason) if !needs.is_empty() || denial.has(*reason) => {
             event.why.get_or_insert_default().approval = Some(*id);
             decision.outcome = Ruling::Deny;
             needs.clear();
             denial.reasons = vec![dead(*id, *reason)];
             facts::limit(&mut decision, *reason, &format!("{id} is not good for this"));
         }
-        Standing::Dead(..) => {}
+        Found::Dead(..) => {}
     }
     // A yes to whatever stands there at that time would be a yes to anything.
     if !needs.is_empty() && call.mapped.version == Version::Missing {

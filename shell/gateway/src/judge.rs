@@ -1,7 +1,7 @@
 //! The decision of one call: the contract in force, compiled once per version, and the counters it asks for.
 
 use broker::World;
-use broker::approve::{Bound, Standing, bind, standing};
+use broker::approve::{Bound, Found, bind, find};
 use broker::chain::LinkInForce;
 use broker::enforce::{Call, CallPermit, Live, arguments, enforce};
 use broker::upstream::{Mapped, Upstream};
@@ -116,7 +116,7 @@ impl Judge {
             })
         });
         let mut call = Call {
-            standing: &Standing::Nothing,
+            found: &Found::Nothing,
             token,
             upstream: received.upstream,
             mapped: received.mapped,
@@ -126,18 +126,18 @@ impl Judge {
             links: &links,
             gathered: reservation.gathered(),
         };
-        let standing = match received.content {
-            None => Standing::Nothing,
+        let found = match received.content {
+            None => Found::Nothing,
             Some(content) => match bind(live, &call, content).text() {
                 Some((_, digest)) => {
                     let task = live.task();
                     let scope = OrgScope::Only(task.org);
-                    standing(world, scope, task.id, &digest, received.approval, draw.now())
+                    find(world, scope, task.id, &digest, received.approval, draw.now())
                 }
-                None => Standing::Nothing,
+                None => Found::Nothing,
             },
         };
-        call.standing = &standing;
+        call.found = &found;
         let outcome = enforce(world, live, fresh, &call, draw);
         match &outcome {
             // Before anything is forwarded: what comes back is in whatever the task does from here on.

@@ -13,7 +13,7 @@ use crate::keys::{Kek, KeyError, Keys};
 use crate::problem::Problem;
 use crate::secrets::UpstreamSecrets;
 use crate::tls::{self, ClientSvidVerifier, OwnCertificate};
-use crate::{discovery, health, log, members, token};
+use crate::{approval, discovery, health, log, members, token};
 use axum::Router;
 use broker::inventory::Bootstrap;
 use broker::world::MemberRole;
@@ -210,6 +210,7 @@ fn routes(installation: &Arc<Installation>) -> Router {
     Router::new()
         .merge(discovery::routes())
         .merge(token::routes())
+        .merge(approval::routes())
         .merge(log::routes())
         .merge(health::routes())
         .method_not_allowed_fallback(|| async { Problem::MethodNotAllowed })

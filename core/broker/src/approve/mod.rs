@@ -3,18 +3,18 @@
 //! The way of a request: a call is refused, and the refusal says whose approval would have let it pass
 //! ([`crate::Refusal::needs`]). It is asked for ([`ask`]), as the very text that its digest is made over ([`Bound`]).
 //! Humans say yes or no ([`vote`]) if they may ([`eligible`]). The agent sends the same request again; it is decided
-//! again under the policy of then, with the approval as one fact more ([`standing`]), and the approval is spent
+//! again under the policy of then, with the approval as one fact more ([`find`]), and the approval is spent
 //! ([`spend`]) before the request leaves. An approval is a fact and no permit: whatever else refuses, refuses.
 //!
-//! A denial on the wire, with something to do about it: draft-ietf-oauth CIBA poll mode, AuthZEN ARAP.
+//! On the wire it is a denial with something to do about it. Why it is so: docs/adr/0016-approvals.md.
 
 mod ask;
 mod bound;
 mod eligible;
 mod end;
+mod found;
 mod group;
 mod spend;
-mod standing;
 mod vote;
 
 pub use ask::{
@@ -23,9 +23,9 @@ pub use ask::{
 pub use bound::{Bound, REQUEST_BYTES_MAX, SAID_CHARS_MAX, bind, content_of, definition_of};
 pub use eligible::{Ineligible, eligible};
 pub use end::{expire, overdue, withdraw};
+pub use found::{Approved, Found, find};
 pub use group::set_group;
 pub use spend::{Spent, spend, spent_before};
-pub use standing::{Approved, Standing, standing};
 pub use vote::{Voted, vote};
 
 #[cfg(test)]

@@ -4,11 +4,13 @@
 //! here, on one record for each exact request ([`broker::approve`]).
 
 mod ask;
+mod requests;
 mod spend;
 mod view;
 mod vote;
 
 pub(crate) use ask::{NotAsked, ask};
+pub(crate) use requests::routes;
 pub(crate) use spend::spend;
 pub(crate) use view::{ApprovalView, may_vote};
 pub(crate) use vote::vote;

@@ -479,7 +479,16 @@ async fn an_oauth_client_waits_by_ciba_and_gets_a_token_for_that_request_alone()
     );
     place.pass(11);
     assert_eq!(story.polls(&request).await.error(), (400, "expired_token".into()));
+    // Its agent can look how it stands, and nobody else.
+    let own = story.instance.mtls(place).await;
+    let path = format!("/access/v1/requests/{id}");
+    assert_eq!(own.get(&path).await.json()["status"], "approved");
+    let stranger = Instance::launch(place).await.mtls(place).await;
+    for other in [&stranger, &place.client] {
+        assert_eq!(other.get(&path).await.status, 404);
+    }
     // The token did not use it up: the call does.
     assert_eq!(story.spends(&id).await, Ok(()));
+    assert_eq!(own.get(&path).await.json()["status"], "expired");
     story.town.end().await;
 }

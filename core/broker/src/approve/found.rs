@@ -6,7 +6,7 @@ use identity::{ApprovalId, Digest, Name, OrgScope, TaskId, UnixTime};
 use policy::Reason;
 use std::sync::Arc;
 
-/// A human's yes to one exact request, not used yet. Made only by [`standing`]; whoever decided with one spends it.
+/// A human's yes to one exact request, not used yet. Made only by [`find`]; whoever decided with one spends it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Approved {
     id: ApprovalId,
@@ -44,7 +44,7 @@ impl Approved {
 
 /// What stands for a request.
 #[derive(Clone, Debug, Default)]
-pub enum Standing {
+pub enum Found {
     /// Nothing: humans can be asked.
     #[default]
     Nothing,
@@ -57,23 +57,21 @@ pub enum Standing {
 }
 
 /// Looks for the approval of exactly this request, or for the one that the request `named`.
-pub fn standing(
+pub fn find(
     world: &World,
     scope: OrgScope,
     task: TaskId,
     digest: &Digest,
     named: Option<ApprovalId>,
     now: UnixTime,
-) -> Standing {
+) -> Found {
     let found = match named {
         Some(id) => world.approval(scope, id),
         None => world.approval_of(scope, task, digest),
     };
     let Some(approval) = found else {
         // Whoever names one that is not there learns no more than who names another request's.
-        return named.map_or(Standing::Nothing, |id| {
-            Standing::Dead(id, Reason::ApprovalOutOfScope)
-        });
+        return named.map_or(Found::Nothing, |id| Found::Dead(id, Reason::ApprovalOutOfScope));
     };
     let state = approval.state(now);
     if approval.digest != *digest || approval.task != task {
@@ -84,11 +82,11 @@ pub fn standing(
         } else {
             Reason::ApprovalOutOfScope
         };
-        return Standing::Dead(approval.id, reason);
+        return Found::Dead(approval.id, reason);
     }
     match state {
-        State::Pending => Standing::Waiting(approval.clone()),
-        State::Approved => Standing::Good(Approved {
+        State::Pending => Found::Waiting(approval.clone()),
+        State::Approved => Found::Good(Approved {
             id: approval.id,
             digest: approval.digest,
             good_until: approval.good_until(),
@@ -98,12 +96,12 @@ pub fn standing(
                 .map(|need| (need.contract, need.escalation.clone()))
                 .collect(),
         }),
-        State::Denied => Standing::Dead(approval.id, Reason::ApprovalDenied),
+        State::Denied => Found::Dead(approval.id, Reason::ApprovalDenied),
         // What is over is asked for anew, unless the request insists on this one.
-        State::Used if named.is_some() => Standing::Dead(approval.id, Reason::ApprovalUsed),
+        State::Used if named.is_some() => Found::Dead(approval.id, Reason::ApprovalUsed),
         State::Expired | State::Withdrawn if named.is_some() => {
-            Standing::Dead(approval.id, Reason::ApprovalExpired)
+            Found::Dead(approval.id, Reason::ApprovalExpired)
         }
-        State::Used | State::Expired | State::Withdrawn => Standing::Nothing,
+        State::Used | State::Expired | State::Withdrawn => Found::Nothing,
     }
 }
