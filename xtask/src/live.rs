@@ -42,6 +42,7 @@ impl Live {
         let mut command = Command::new(home.join("bin/tabard"));
         // Ports of its own, so that a person's `tabard dev` may go on beside it.
         command.args(["dev", "--listen", &free_address()?, "--gateway", &free_address()?]);
+        command.args(["--people", &free_address()?]);
         command.stdin(Stdio::null()).stdout(log).stderr(also);
         confine(&mut command, &home, &path);
         let child = command

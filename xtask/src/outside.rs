@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Programs the suite calls and the Debian packages that bring them.
-const PROGRAMS: [(&str, &str); 4] = [
+const PROGRAMS: [(&str, &str); 5] = [
     ("cc", "gcc"),
+    ("chromium", "chromium"),
     ("curl", "curl"),
     ("python3", "python3-venv"),
     ("npm", "npm"),

@@ -14,7 +14,7 @@ use audit::event::{Human, Ruling};
 use audit::{Event, EventKind};
 use credential::webauthn::NewPasskey;
 use credential::{IdTokenClaims, Verified};
-use identity::{Digest, Name, OrgScope, UnixTime};
+use identity::{Digest, Name, OrgId, OrgScope, UnixTime};
 use std::collections::BTreeSet;
 
 /// How long an invite lives, in seconds: long enough to open a browser.
@@ -33,15 +33,17 @@ pub struct Wanted {
     pub uid: Option<u32>,
     /// What they may do.
     pub roles: BTreeSet<Role>,
+    /// The one org they are to administer; `None` for as far as the administrator reaches.
+    pub org: Option<OrgId>,
     /// How well we know that the uid is this human.
     pub assurance: String,
 }
 
-/// Adds a principal with the administrator's own reach, or gives the one of that name other roles and another uid. Ways
+/// Adds a principal, with the administrator's own reach or that of one org in it, or gives the one of that name other roles and another uid. Ways
 /// in that they have stay.
 pub fn add(world: &World, who: &Administrator, wanted: Wanted, draw: &mut Draw<'_>) -> Outcome<Done> {
     let role = Role::Admin;
-    let org = who.principal().org;
+    let org = wanted.org.or(who.principal().org);
     if let Err(refused) = who.check_in_person(role, org, world, draw) {
         return refused;
     }

@@ -98,6 +98,19 @@ impl RsaKey {
             random: SystemRandom::new(),
         }
     }
+    /// A signature in the form of RS256.
+    pub(crate) fn sign_pkcs1(&self, message: &[u8]) -> Vec<u8> {
+        let mut signature = vec![0; self.pair.public_modulus_len()];
+        self.pair
+            .sign(
+                &signature::RSA_PKCS1_SHA256,
+                &self.random,
+                message,
+                &mut signature,
+            )
+            .unwrap();
+        signature
+    }
     /// A token of any header and claims, signed with one of the six algorithms of RSA keys.
     pub(crate) fn token(&self, algorithm: Algorithm, header: &str, claims: &str) -> String {
         let encoding: &'static dyn RsaEncoding = match algorithm {

@@ -30,6 +30,9 @@ pub(super) struct Add {
     /// Their uid
     #[arg(long)]
     uid: Option<u32>,
+    /// The one org they are to administer; without it, as far as you do
+    #[arg(long)]
+    org: Option<String>,
     /// What they may do; repeat for more
     #[arg(long = "role", required = true, value_enum)]
     roles: Vec<Role>,
@@ -77,7 +80,7 @@ pub(super) fn run(command: &PrincipalCommand, at: &Place, page: &Page) -> Result
                 .iter()
                 .map(|role| format!("{role:?}").to_lowercase())
                 .collect();
-            let body = json!({"name": add.name, "uid": add.uid, "roles": roles});
+            let body = json!({"name": add.name, "uid": add.uid, "roles": roles, "org": add.org});
             applied("principal", &at.admin.post("/v1/principals", &body)?, page);
         }
         PrincipalCommand::Invite(named) => invite(named, at, page)?,

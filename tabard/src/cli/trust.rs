@@ -13,6 +13,14 @@ pub(super) enum TrustCommand {
     Add(Add),
     /// Every trusted issuer
     List,
+    /// Whether agents need the own yes of its users, or act for them by the org's rule
+    Consent {
+        /// `iss`, as its tokens spell it
+        issuer: String,
+        /// Whether they do
+        #[arg(long, action = clap::ArgAction::Set)]
+        required: bool,
+    },
     /// Trust an issuer no more; its users can not be acted for from the next call on
     Remove {
         /// `iss`, as its tokens spell it
@@ -55,6 +63,14 @@ pub(super) fn run(command: &TrustCommand, at: &Place, page: &Page) -> Result<Exi
                 let rows: Vec<_> = all.as_array().into_iter().flatten().map(row).collect();
                 page.table(&["issuer", "audience", "keys"], &rows);
             }
+        }
+        TrustCommand::Consent { issuer, required } => {
+            let body = json!({"issuer": issuer, "required": required});
+            applied(
+                "rule of issuer",
+                &at.admin.post("/v1/users/consent", &body)?,
+                page,
+            );
         }
         TrustCommand::Remove { issuer } => {
             let done = at

@@ -45,7 +45,9 @@ use crate::entropy::NoEntropy;
 use crate::human::{self, Door};
 use crate::installation::Installation;
 use axum::Router;
+use axum::response::IntoResponse;
 use axum::routing::{delete, get, post};
+use http::header;
 use identity::NodeId;
 use peer::Listener;
 use refused::Refused;
@@ -150,10 +152,18 @@ pub fn serve(parts: AdminParts, stop: watch::Receiver<bool>) -> Result<JoinHandl
     }))
 }
 
+/// What the API is, for programs: kept by hand, held to the routes by a test.
+const OPENAPI: &str = include_str!("openapi.json");
+
+async fn openapi() -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "application/json")], OPENAPI)
+}
+
 /// The API, for callers of the socket and for those with a session.
 pub(crate) fn routes(plane: &Arc<Plane>) -> Router {
     Router::new()
         .route("/v1/status", get(status::answer))
+        .route("/v1/openapi.json", get(openapi))
         .route("/v1/agents", get(agents::list).post(agents::apply))
         .route("/v1/agents/{name}", get(agents::show))
         .route("/v1/agents/{name}/state", post(agents::set_state))

@@ -32,6 +32,9 @@ pub(super) struct Wanted {
     #[serde(default)]
     uid: Option<u32>,
     roles: BTreeSet<Role>,
+    /// The one org they are to administer, by name.
+    #[serde(default)]
+    org: Option<Name>,
 }
 
 /// An account at an identity provider.
@@ -95,13 +98,21 @@ pub(super) async fn add(
         let fix = "Add --role viewer, auditor, operator, author, approver or admin.";
         return Err(Refused::bad_request("A principal needs a role.", fix));
     }
+    let world = plane.installation.store.world();
+    let of_org = wanted.org.map(|name| {
+        world
+            .org_named(caller.scope(), &name)
+            .map(|org| org.id)
+            .ok_or_else(|| Refused::not_found("org", name.as_str()))
+    });
+    let org = of_org.transpose()?.or(caller.who.principal().org);
     let wanted = principal::Wanted {
+        org,
         name: wanted.name,
         uid: wanted.uid,
         roles: wanted.roles,
         assurance: ASSURANCE.to_owned(),
     };
-    let org = caller.who.principal().org;
     let recorded = settle(&plane.installation, org, |world, draw| {
         principal::add(world, &caller.who, wanted.clone(), draw)
     })

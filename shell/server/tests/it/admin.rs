@@ -112,6 +112,7 @@ async fn principal(place: &Place, uid: u32, roles: &[Role]) {
         name: name.parse().unwrap(),
         uid: Some(uid),
         roles: roles.iter().copied().collect(),
+        org: None,
         assurance: "dev".into(),
     };
     let (admin, source) = (place.admin(), place.draw());

@@ -22,9 +22,14 @@ mod hostile_member;
 mod idp;
 mod instance;
 mod key_uses;
+mod oidc;
 mod people;
+
 mod place;
 mod proofs;
+mod provider;
 mod restarts;
+mod routes;
 mod sessions;
+mod terminal;
 mod test_key;

@@ -78,6 +78,11 @@ impl Town {
     /// A principal of that name with those roles, in a browser that is logged in by a new passkey.
     pub(crate) async fn principal(&self, name: &str, roles: &[Role]) -> Browser {
         self.add(name, roles).await;
+        self.enrolled(name).await
+    }
+
+    /// Somebody who is a principal already, in a browser that is logged in.
+    pub(crate) async fn enrolled(&self, name: &str) -> Browser {
         let browser = self.browser();
         let code = self.invite(name).await;
         assert_eq!(browser.enrol_with(&code).await.status, 200);
@@ -86,10 +91,16 @@ impl Town {
     }
 
     pub(crate) async fn add(&self, name: &str, roles: &[Role]) {
+        self.add_to(name, roles, None).await;
+    }
+
+    /// A principal of one org alone.
+    pub(crate) async fn add_to(&self, name: &str, roles: &[Role], org: Option<identity::OrgId>) {
         let wanted = broker::principal::Wanted {
             name: name.parse().unwrap(),
             uid: None,
             roles: roles.iter().copied().collect(),
+            org,
             assurance: "uid".into(),
         };
         let (source, world) = (self.place.draw(), self.place.installation().store.world());
@@ -187,8 +198,7 @@ impl Passkey {
         object.extend(b"attStmt");
         object.extend([0xa0, 0x68]);
         object.extend(b"authData");
-        object.extend([0x59]);
-        object.extend(u16::try_from(data.len()).unwrap().to_be_bytes());
+        object.extend([0x58, u8::try_from(data.len()).unwrap()]);
         object.extend(data);
         let client = Self::client_data("webauthn.create", begun["challenge"].as_str().unwrap(), origin);
         json!({

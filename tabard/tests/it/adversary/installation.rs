@@ -23,6 +23,8 @@ pub(crate) struct Installation {
     /// Where the server listens.
     pub(crate) server: SocketAddr,
     pub(crate) gateway: SocketAddr,
+    /// Where people come in, under the name localhost.
+    pub(crate) people: SocketAddr,
     child: Option<Child>,
 }
 
@@ -33,6 +35,7 @@ impl Installation {
             home: Home::new(),
             server: free(),
             gateway: free(),
+            people: free(),
             child: None,
         };
         new.start_again();
@@ -62,6 +65,8 @@ impl Installation {
             &self.server.to_string(),
             "--gateway",
             &self.gateway.to_string(),
+            "--people",
+            &self.people.to_string(),
         ]);
         dev.stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap()
     }

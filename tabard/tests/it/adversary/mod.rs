@@ -12,6 +12,7 @@ pub(crate) mod home;
 mod installation;
 mod isolation;
 mod neighbours;
+mod people;
 mod record;
 mod revocation;
 mod secrets;

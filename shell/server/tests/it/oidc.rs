@@ -1,0 +1,403 @@
+//! Logins at an identity provider, and the attacks on them; what users say about agents that act for them.
+
+use crate::people::{Browser, Town};
+use crate::provider::Op;
+use crate::test_key::TestKey;
+use broker::world::{Account, Role, TrustSource, User, UserRight};
+use credential::Jwk;
+use http::Method;
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+struct Setting {
+    town: Town,
+    op: Arc<Op>,
+    _folder: tempfile::TempDir,
+}
+
+impl Setting {
+    async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let op = Op::new(folder.path()).await;
+        Self {
+            town: Town::with(op.providers()).await,
+            op,
+            _folder: folder,
+        }
+    }
+
+    /// Goes to the provider; gives what it leads back with.
+    async fn leave(&self, browser: &Browser, action: &str, fields: &str) -> String {
+        let headers = [
+            ("sec-fetch-site", "same-origin"),
+            ("content-type", "application/x-www-form-urlencoded"),
+        ];
+        let body = format!("provider=corp&{fields}");
+        let page = browser.send(Method::POST, action, &headers, &body).await;
+        assert_eq!(page.status, 200, "{}", page.text());
+        let text = page.text();
+        let there = text
+            .split("<a href=\"https://")
+            .nth(1)
+            .unwrap()
+            .split('"')
+            .next()
+            .unwrap();
+        self.op
+            .visited(&format!("https://{}", there.replace("&amp;", "&")))
+    }
+
+    /// Comes back as a browser does: from another site, and then once more from our own page.
+    async fn back(&self, browser: &Browser, query: &str) -> crate::client::Answer {
+        let path = format!("/ui/login/return?{query}");
+        let from = |site| {
+            [
+                ("sec-fetch-site", site),
+                ("sec-fetch-mode", "navigate"),
+                ("sec-fetch-dest", "document"),
+            ]
+        };
+        let first = browser.send(Method::GET, &path, &from("cross-site"), "").await;
+        assert!(
+            first.text().contains("http-equiv=\"refresh\""),
+            "{}",
+            first.text()
+        );
+        assert!(browser.session().is_none() || !first.headers.contains_key("set-cookie"));
+        browser.send(Method::GET, &path, &from("same-origin"), "").await
+    }
+
+    async fn log_in(&self, browser: &Browser) -> crate::client::Answer {
+        let query = self.leave(browser, "/ui/login/account", "to=/ui/me").await;
+        self.back(browser, &query).await
+    }
+
+    async fn link(&self, name: &str) {
+        let place = &self.town.place;
+        let (source, world) = (place.draw(), place.installation().store.world());
+        let principal = world.principal(&name.parse().unwrap()).unwrap();
+        let account = Account {
+            issuer: self.op.issuer.clone(),
+            subject: "4711".into(),
+        };
+        let linked = broker::principal::link(&world, &place.admin(), principal, account, &mut source.draw());
+        drop(place.grant(linked).await);
+    }
+
+    /// The org trusts the provider, and its user 4711 may have invoices read.
+    async fn trust(&self) {
+        let place = &self.town.place;
+        let source = TrustSource {
+            org: place.org,
+            issuer: self.op.issuer.clone(),
+            audience: "tabard".into(),
+            keys: format!(
+                "{{\"keys\":[{}]}}",
+                Jwk::bare(self.op.key.public.clone()).to_json()
+            ),
+        };
+        let (draw, world) = (place.draw(), place.installation().store.world());
+        let set = broker::trust::set_source(&world, &place.admin(), source, &mut draw.draw());
+        drop(place.grant(set).await);
+        let user = User {
+            org: place.org,
+            issuer: self.op.issuer.clone(),
+            subject: "4711".into(),
+            groups: ["office".parse().unwrap()].into(),
+            rights: vec![UserRight {
+                agents: ["demo-billing".parse().unwrap()].into(),
+                services: ["invoices".parse().unwrap()].into(),
+                actions: ["invoices.read".parse().unwrap()].into(),
+                tenants: ["acme-eu".parse().unwrap()].into(),
+            }],
+            expires_at: place.now().plus_secs(86_400),
+        };
+        let (draw, world) = (place.draw(), place.installation().store.world());
+        let set = broker::user::set(&world, &place.admin(), user, &mut draw.draw());
+        drop(place.grant(set).await);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_opens_only_what_it_was_linked_to() {
+    let setting = Setting::new().await;
+    let browser = setting.town.browser();
+    let stranger = setting.log_in(&browser).await;
+    assert_eq!(stranger.status, 422);
+    assert!(stranger.text().contains("ACCOUNT_UNKNOWN"), "{}", stranger.text());
+    assert!(!browser.is_in().await);
+    setting.town.add("ann", &[Role::Viewer]).await;
+    setting.link("ann").await;
+    let entered = setting.log_in(&browser).await;
+    assert_eq!(
+        (entered.status.as_u16(), entered.header("location")),
+        (303, "/ui/me")
+    );
+    let status = browser.script(Method::GET, "/v1/status", &json!({})).await.json();
+    assert_eq!(
+        (&status["you"]["name"], &status["you"]["roles"]),
+        (&json!("ann"), &json!(["viewer"]))
+    );
+    // Unlinked: the session that the account opened ends.
+    let place = &setting.town.place;
+    let (source, world) = (place.draw(), place.installation().store.world());
+    let principal = world.principal(&"ann".parse().unwrap()).unwrap();
+    let account = principal.accounts.first().unwrap().clone();
+    let unlinked = broker::principal::unlink(&world, &place.admin(), principal, &account, &mut source.draw());
+    drop(place.grant(unlinked).await);
+    assert!(!browser.is_in().await);
+    setting.town.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_id_token_of_another_client_login_issuer_or_key_is_refused() {
+    let setting = Setting::new().await;
+    setting.town.add("ann", &[Role::Admin]).await;
+    setting.link("ann").await;
+    let browser = setting.town.browser();
+    let changes: [fn(&mut Value); 8] = [
+        |claims| claims["aud"] = "other-client".into(),
+        |claims| claims["aud"] = json!(["tabard", "other-client"]),
+        |claims| claims["azp"] = "other-client".into(),
+        |claims| claims["nonce"] = "of-another-login".into(),
+        |claims| claims["iss"] = "https://evil.example".into(),
+        |claims| claims["exp"] = 1.into(),
+        |claims| claims["sub"] = "".into(),
+        |claims| drop(claims.as_object_mut().unwrap().remove("nonce")),
+    ];
+    for (number, change) in changes.into_iter().enumerate() {
+        setting.op.change(change);
+        let answer = setting.log_in(&browser).await;
+        assert!(
+            answer.text().contains("ACCOUNT_UNPROVEN"),
+            "{number}: {}",
+            answer.text()
+        );
+        assert!(!browser.is_in().await);
+    }
+    setting.op.change(|_| {});
+    *setting.op.forger.lock().unwrap() = Some(TestKey::new());
+    let answer = setting.log_in(&browser).await;
+    assert!(answer.text().contains("ACCOUNT_UNPROVEN"), "{}", answer.text());
+    *setting.op.forger.lock().unwrap() = None;
+    assert_eq!(setting.log_in(&browser).await.status, 303);
+    setting.town.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_login_is_finished_where_it_began_and_once() {
+    let setting = Setting::new().await;
+    setting.town.add("ann", &[Role::Viewer]).await;
+    setting.link("ann").await;
+    let (ann, other) = (setting.town.browser(), setting.town.browser());
+    // The victim is led to the attacker's answer: their own browser never asked.
+    let query = setting.leave(&ann, "/ui/login/account", "").await;
+    assert!(
+        setting
+            .back(&other, &query)
+            .await
+            .text()
+            .contains("LOGIN_NOT_BEGUN")
+    );
+    // They asked, but something else.
+    setting.leave(&other, "/ui/login/account", "").await;
+    assert!(
+        setting
+            .back(&other, &query)
+            .await
+            .text()
+            .contains("LOGIN_NOT_BEGUN")
+    );
+    // Another provider answers, or nobody says who did.
+    let query = setting.leave(&ann, "/ui/login/account", "").await;
+    for iss in ["&iss=https://evil.example", ""] {
+        let flow = ann.jar.lock().unwrap().clone();
+        let changed = format!("{}{iss}", query.split("&iss=").next().unwrap());
+        assert!(
+            setting
+                .back(&ann, &changed)
+                .await
+                .text()
+                .contains("ACCOUNT_UNPROVEN"),
+            "{iss}"
+        );
+        *ann.jar.lock().unwrap() = flow;
+    }
+    let flow = ann.jar.lock().unwrap().clone();
+    assert_eq!(setting.back(&ann, &query).await.status, 303);
+    // The same answer again, in a browser that kept its state: the nonce is spent.
+    *ann.jar.lock().unwrap() = flow;
+    let again = setting.back(&ann, &query).await;
+    assert_ne!(again.status, 303, "{}", again.text());
+    setting.town.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn verifying_at_a_provider_takes_a_login_of_just_now_by_the_same_account() {
+    let setting = Setting::new().await;
+    setting.town.add("ann", &[Role::Admin]).await;
+    setting.link("ann").await;
+    let ann = setting.town.browser();
+    assert_eq!(setting.log_in(&ann).await.status, 303);
+    let token = |page: &str| {
+        let rest = page.split("name=\"token\" value=\"").nth(1).unwrap();
+        rest.split('"').next().unwrap().to_owned()
+    };
+    let verify = async |ann: &Browser| {
+        let page = ann.get("/ui/verify").await.text();
+        let query = setting
+            .leave(ann, "/ui/verify/account", &format!("token={}", token(&page)))
+            .await;
+        setting.back(ann, &query).await
+    };
+    setting
+        .op
+        .change(|claims| claims["auth_time"] = (claims["auth_time"].as_u64().unwrap() - 600).into());
+    assert!(verify(&ann).await.text().contains("ACCOUNT_NOT_ASKED"));
+    setting
+        .op
+        .change(|claims| drop(claims.as_object_mut().unwrap().remove("auth_time")));
+    assert!(verify(&ann).await.text().contains("ACCOUNT_NOT_ASKED"));
+    setting.op.change(|claims| claims["sub"] = "4712".into());
+    assert!(verify(&ann).await.text().contains("ACCOUNT_OF_ANOTHER"));
+    setting.op.change(|_| {});
+    let before = ann.session();
+    assert_eq!(verify(&ann).await.status, 303);
+    assert_ne!(ann.session(), before);
+    setting.town.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_invited_person_links_their_own_account_once() {
+    let setting = Setting::new().await;
+    setting.town.add("ann", &[Role::Viewer]).await;
+    let code = setting.town.invite("ann").await;
+    let ann = setting.town.browser();
+    let query = setting
+        .leave(&ann, "/ui/invite/account", &format!("code={code}"))
+        .await;
+    let answer = setting.back(&ann, &query).await;
+    assert_eq!(
+        (answer.status.as_u16(), answer.header("location")),
+        (303, "/ui/login")
+    );
+    assert_eq!(setting.log_in(&ann).await.status, 303);
+    // The account is ann's now; it cannot be ben's as well.
+    setting.town.add("ben", &[Role::Admin]).await;
+    let code = setting.town.invite("ben").await;
+    let query = setting
+        .leave(&ann, "/ui/invite/account", &format!("code={code}"))
+        .await;
+    assert!(setting.back(&ann, &query).await.text().contains("ACCOUNT_TAKEN"));
+    setting.town.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_user_sees_what_acts_for_them_and_stops_it() {
+    let setting = Setting::new().await;
+    setting.trust().await;
+    let user = setting.town.browser();
+    assert_eq!(setting.log_in(&user).await.status, 303);
+    let may = || {
+        let place = &setting.town.place;
+        let world = place.installation().store.world();
+        let scope = identity::OrgScope::Only(place.org);
+        let said = world.said(scope, place.org, &setting.op.issuer, "4711");
+        let name = |text: &str| text.parse::<identity::Name>().unwrap();
+        said.lets(
+            &name("demo-billing"),
+            &"invoices".parse().unwrap(),
+            &name("invoices.read"),
+            Some(&name("acme-eu")),
+            place.now(),
+        )
+    };
+    let page = user.get("/ui/me").await.text();
+    assert!(
+        page.contains("demo-billing") && page.contains("It may act for you."),
+        "{page}"
+    );
+    assert!(page.contains("a rule of your organisation"));
+    assert!(may());
+    let org = setting.town.place.org.to_string();
+    let fields = format!("org={org}&agent=demo-billing");
+    assert_eq!(user.form("/ui/me", "/ui/me/stop", &fields).await.status, 303);
+    assert!(user.get("/ui/me").await.text().contains("You stopped it."));
+    assert!(!may());
+    // The org's word, said again, does not undo it.
+    setting.trust().await;
+    assert!(!may());
+    let give = format!("{fields}&days=30");
+    assert_eq!(user.form("/ui/me", "/ui/me/give", &give).await.status, 303);
+    assert!(may());
+    for odd in ["days=0", "days=91", "days=x", "days=99999999999999999999"] {
+        let answer = user
+            .form("/ui/me", "/ui/me/give", &format!("{fields}&{odd}"))
+            .await;
+        assert!(answer.text().contains("CONSENT_NOTHING"), "{odd}");
+    }
+    // Nobody gives what the org does not.
+    let other = format!("org={org}&agent=somebody&days=30");
+    assert!(
+        user.form("/ui/me", "/ui/me/give", &other)
+            .await
+            .text()
+            .contains("CONSENT_NOTHING")
+    );
+    // A user is no administrator.
+    let refused = user.script(Method::GET, "/v1/status", &json!({})).await;
+    assert_eq!(refused.status, 401);
+    assert_eq!(user.get(&format!("/ui/me/{org}/demo-billing")).await.status, 200);
+    setting.town.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_users_are_asked_a_rule_is_not_enough_and_a_yes_ends() {
+    let setting = Setting::new().await;
+    setting.trust().await;
+    let place = &setting.town.place;
+    let (draw, world) = (place.draw(), place.installation().store.world());
+    let required = broker::consent::require(
+        &world,
+        &place.admin(),
+        place.org,
+        &setting.op.issuer,
+        true,
+        &mut draw.draw(),
+    );
+    drop(place.grant(required).await);
+    let user = setting.town.browser();
+    assert_eq!(setting.log_in(&user).await.status, 303);
+    let said = || {
+        let world = place.installation().store.world();
+        let scope = identity::OrgScope::Only(place.org);
+        world.said(scope, place.org, &setting.op.issuer, "4711")
+    };
+    let name = |text: &str| text.parse::<identity::Name>().unwrap();
+    let lets = |action: &str, secs: u64| {
+        said().lets(
+            &name("demo-billing"),
+            &"invoices".parse().unwrap(),
+            &name(action),
+            Some(&name("acme-eu")),
+            place.now().plus_secs(secs),
+        )
+    };
+    assert!(!lets("invoices.read", 0));
+    assert!(user.get("/ui/me").await.text().contains("It waits for your yes."));
+    let give = format!("org={}&agent=demo-billing&days=1", place.org);
+    assert_eq!(user.form("/ui/me", "/ui/me/give", &give).await.status, 303);
+    assert!(lets("invoices.read", 0));
+    // A yes covers what the agent could do when it was given, and ends.
+    assert!(!lets("invoices.write", 0));
+    assert!(!lets("invoices.read", 86_401));
+    // Principals' sessions give nothing for users.
+    let ann = setting.town.principal("ann", &[Role::Admin]).await;
+    assert!(
+        ann.form("/ui/me", "/ui/me/give", &give)
+            .await
+            .text()
+            .contains("CONSENT_NO_USER")
+    );
+    setting.town.end().await;
+}
