@@ -119,6 +119,7 @@ await logIn(ben, "ben");
 await ben.page.waitForURL(`${handed.url}/ui/`);
 assert.match(await ben.page.textContent("main"), /viewer/);
 // A link elsewhere leads in, although the session's cookie is for our own pages alone.
+await ben.page.goto("about:blank");
 await ben.page.setContent(`<a href="${handed.url}/ui/sessions">in</a>`);
 await ben.page.click("a");
 await ben.page.waitForURL(`${handed.url}/ui/sessions`);

@@ -170,6 +170,11 @@ impl Administrator {
     pub fn session(&self) -> Option<SessionId> {
         self.came_by.map(|(session, _)| session)
     }
+    /// How well we know that it is this human, as entries say it.
+    pub fn assurance(&self) -> &str {
+        self.came_by
+            .map_or(self.principal.assurance.as_str(), |(_, way)| way)
+    }
     /// How it is known that the human is there.
     pub const fn presence(&self) -> Presence {
         self.presence
@@ -189,10 +194,7 @@ impl Administrator {
             // The kernel vouched for it only where it was the way in.
             uid: self.principal.uid.filter(|_| self.came_by.is_none()),
             role: Some(format!("{role:?}").to_lowercase()),
-            assurance: Some(match self.came_by {
-                Some((_, way)) => way.to_owned(),
-                None => self.principal.assurance.clone(),
-            }),
+            assurance: Some(self.assurance().to_owned()),
             session: self.came_by.map(|(session, _)| session),
             ..Human::default()
         }

@@ -105,15 +105,14 @@ pub fn visit(
     if world.founding().map(|founding| founding.epoch) != Some(session.epoch) {
         return Err(NoSession::Epoch);
     }
-    let principal = match &session.principal {
-        Some(name) => Some(world.principal(name).ok_or(NoSession::Gone)?.clone()),
-        None => {
-            let account = session.account.as_ref().ok_or(NoSession::Gone)?;
-            if !is_trusted(world, account) {
-                return Err(NoSession::Gone);
-            }
-            None
+    let principal = if let Some(name) = &session.principal {
+        Some(world.principal(name).ok_or(NoSession::Gone)?.clone())
+    } else {
+        let account = session.account.as_ref().ok_or(NoSession::Gone)?;
+        if !is_trusted(world, account) {
+            return Err(NoSession::Gone);
         }
+        None
     };
     Ok(Visitor {
         session: session.clone(),

@@ -39,9 +39,11 @@ fn show(status: &Value, ready: bool, at: &Place, page: &Page) {
         text(status, "trust_domain")
     ));
     page.line(&format!(
-        "  you         {} (uid {}, assurance: {}): {}",
+        "  you         {} ({}assurance: {}): {}",
         text(you, "name"),
-        text(you, "uid"),
+        you.get("uid")
+            .and_then(Value::as_u64)
+            .map_or_else(String::new, |uid| format!("uid {uid}, ")),
         text(you, "assurance"),
         words(you, "roles")
     ));

@@ -149,9 +149,9 @@ pub(super) async fn answer(State(plane): State<Arc<Plane>>, caller: Caller) -> R
         revision: world.revision().0,
         you: You {
             name: principal.name.to_string(),
-            uid: principal.uid,
+            uid: principal.uid.filter(|_| caller.who.session().is_none()),
             roles: principal.roles.iter().map(|role| role.word()).collect(),
-            assurance: principal.assurance.clone(),
+            assurance: caller.who.assurance().to_owned(),
         },
         log: Log {
             vkey: installation.keys.log().vkey().ok(),
