@@ -25,6 +25,10 @@ use crate::row::Row;
 use std::io::Write as _;
 use std::process::ExitCode;
 
+/// The allocator of the `tabard` binary.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// How much to measure.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Effort<'a> {

@@ -35,6 +35,9 @@ pub(crate) const EXCHANGE_FULL: Row = row("exchange_full", "cpu_us", 2.2, Of::Ra
 pub(crate) const EXCHANGE_MTLS_CACHED: Row = row("exchange_mtls_cached", "cpu_us", 6.0, Of::Ratio);
 pub(crate) const X509_SVID: Row = row("x509_svid_issue", "cpu_us", 2.2, Of::Ratio);
 pub(crate) const DECISION: Row = row("decision_in_process", "cpu_us", 2.5, Of::Ratio);
+pub(crate) const DECISION_STATE: Row = row("decision_all_state_p99", "us", 100.0, Of::Value);
+pub(crate) const DECISION_AGENTS: Row = row("decision_100_to_100k_agents", "cpu_us", 1.2, Of::Ratio);
+pub(crate) const REPLAY: Row = row("replay_decision", "cpu_us", 33.0, Of::Value);
 pub(crate) const DECISION_HTTP: Row = row("decision_over_http", "cpu_us", 2.5, Of::Ratio);
 pub(crate) const GATEWAY: Row = row("gateway_request", "cpu_us", 3.0, Of::Ratio);
 pub(crate) const GATEWAY_ENVOY: Row = row("gateway_request_envoy", "cpu_us", 1.0, Of::Ratio);
@@ -51,11 +54,14 @@ pub(crate) const RSS_EMPTY: Row = row("rss_empty", "mib", 30.0, Of::Value);
 pub(crate) const SCALE: Row = row("scale_1k_to_100k_agents", "cpu_us", 1.2, Of::Ratio);
 
 /// Every row, in the order of the table.
-pub(crate) const ALL: [&Row; 18] = [
+pub(crate) const ALL: [&Row; 21] = [
     &EXCHANGE_FULL,
     &EXCHANGE_MTLS_CACHED,
     &X509_SVID,
     &DECISION,
+    &DECISION_STATE,
+    &DECISION_AGENTS,
+    &REPLAY,
     &DECISION_HTTP,
     &GATEWAY,
     &GATEWAY_ENVOY,

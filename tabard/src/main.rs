@@ -11,6 +11,9 @@ mod terminal_session;
 
 use std::io::Write as _;
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> std::process::ExitCode {
     // The supervisor of a launch: our own binary again, before anything else of it has started.
     if std::env::args_os()

@@ -124,6 +124,7 @@ pub(crate) async fn start_gateway(
         journal: journal.clone(),
         secrets: Arc::new(gateway::member::ServerSecrets::new(link.clone())),
         approvals: Arc::new(gateway::member::ServerApprovals::new(link.clone())),
+        homes: Arc::new(gateway::member::ServerHomes::new(link.clone())),
         names: options.names,
         upstream_tls: options.upstream_tls,
         clock: Arc::new(wall_clock),
@@ -192,6 +193,7 @@ pub(crate) async fn start_node(
         helper: Helper::default(),
         places: node::launch::Places {
             workload_socket: options.workload_socket,
+            launch_socket: options.launch_socket,
             runs: options.runs,
             secret: options.secret,
         },

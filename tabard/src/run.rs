@@ -7,8 +7,9 @@ use crate::context::{self, Context};
 use identity::{Name, TaskId};
 use node::authority::Ended;
 use node::launch::client::{self, Outcome, Signals};
-use node::launch::{Launch, Step, Story, TaskWish};
+use node::launch::{LAUNCH_SOCKET, Launch, Step, Story, TaskWish};
 use std::io::IsTerminal as _;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -75,6 +76,7 @@ fn class_of(code: &str) -> u8 {
         | "LAUNCH_ROOT"
         | "LAUNCH_WORKING_DIRECTORY"
         | "LAUNCH_NO_SPEC"
+        | "LAUNCH_CONTRACT"
         | "LAUNCH_NOT_ISOLATED"
         | "EVIDENCE_REFUSED" => NOT_ATTESTED,
         "TABARD-LAUNCH-012" => UNREACHABLE,
@@ -83,16 +85,23 @@ fn class_of(code: &str) -> u8 {
     }
 }
 
-fn launch(args: &RunArgs, chosen: Option<&str>, quiet: bool) -> Result<ExitCode, (u8, String)> {
+/// Where launches are asked for: by the context; an isolated run has none, and is told in its environment.
+fn launch_socket(chosen: Option<&str>) -> Result<PathBuf, (u8, String)> {
+    if let (None, Some(told)) = (chosen, std::env::var_os(LAUNCH_SOCKET)) {
+        return Ok(PathBuf::from(told));
+    }
     let (_, context): (String, Context) =
         context::read(chosen).map_err(|error| (UNREACHABLE, error.to_string()))?;
-    let no_node = || {
+    context.launch_socket.ok_or_else(|| {
         (
             UNREACHABLE,
             "this context has no node agent: choose another with --context".to_owned(),
         )
-    };
-    let socket = context.launch_socket.ok_or_else(no_node)?;
+    })
+}
+
+fn launch(args: &RunArgs, chosen: Option<&str>, quiet: bool) -> Result<ExitCode, (u8, String)> {
+    let socket = launch_socket(chosen)?;
     let request = Launch {
         version: 1,
         agent: args.agent.clone(),

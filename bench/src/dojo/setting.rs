@@ -136,6 +136,10 @@ impl Setting {
             journal,
             secrets: Arc::new(NoSecrets),
             approvals: Arc::new(NobodyToAsk),
+            homes: Arc::new(gateway::LocalHomes {
+                worlds: worlds.clone(),
+                log: LOG,
+            }),
             names: Arc::new(move |_| names.clone()),
             upstream_tls: to_upstreams()?,
             clock: Arc::new(now),

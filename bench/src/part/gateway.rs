@@ -259,6 +259,10 @@ pub(super) async fn run(mut orders: Orders) -> Result<(), Fault> {
         journal,
         secrets: Arc::new(OneSecret),
         approvals: Arc::new(NobodyToAsk),
+        homes: Arc::new(gateway::LocalHomes {
+            worlds: worlds.clone(),
+            log: LOG,
+        }),
         names: Arc::new(move |_| names.clone()),
         upstream_tls: to_upstreams()?,
         clock: Arc::new(now),

@@ -9,6 +9,7 @@ mod gateway;
 mod revoke;
 mod scale;
 mod start;
+mod state;
 mod svid;
 mod wire;
 
@@ -37,6 +38,13 @@ pub(crate) async fn measure(effort: Effort<'_>) -> Report {
     );
     if effort.wants(&[&row::DECISION]) {
         report.take([&row::DECISION], decision::measure(effort));
+    }
+    let state = [&row::DECISION_STATE, &row::REPLAY];
+    if effort.wants(&state) {
+        report.take(state, state::measure(effort));
+    }
+    if effort.wants(&[&row::DECISION_AGENTS]) {
+        report.take([&row::DECISION_AGENTS], state::many(effort));
     }
     let log = [&row::APPEND, &row::APPEND_WALL, &row::WAL];
     if effort.wants(&log) {

@@ -6,7 +6,7 @@
 use crate::enforce::alive;
 use crate::exchange::Ask;
 use crate::identify::Identified;
-use crate::world::{Agent, World};
+use crate::world::{Agent, Claimed, World};
 use audit::Entry;
 use credential::{AccessTokenClaims, ForeignClaims, Verified};
 use identity::{Actor, ActorChain, ActorKind, ChainError, Name, OrgScope, SpiffeId, TaskId, UnixTime};
@@ -68,7 +68,17 @@ pub fn handed(
 
 /// A user whom an issuer that the org trusts has authenticated. Made only by [`authenticated_user`].
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AuthenticatedUser(Actor);
+pub struct AuthenticatedUser {
+    actor: Actor,
+    claimed: Option<Claimed>,
+}
+
+impl AuthenticatedUser {
+    /// What the issuer says of them, where the org gave its words a meaning.
+    pub(crate) const fn claimed(&self) -> Option<&Claimed> {
+        self.claimed.as_ref()
+    }
+}
 
 /// The user whom a verified token of another issuer names, if the caller's org trusts that issuer for that audience.
 pub fn authenticated_user(
@@ -84,11 +94,23 @@ pub fn authenticated_user(
     if !claims.audiences.contains(&source.audience) || now >= claims.expires_at {
         return Err(Reason::SubjectRejected);
     }
-    Ok(AuthenticatedUser(Actor {
-        kind: ActorKind::User,
+    let claimed = source.rights.as_ref().map(|rights| Claimed {
+        org: caller.org,
         issuer: claims.issuer.clone(),
-        id: claims.subject.clone(),
-    }))
+        subject: claims.subject.clone(),
+        values: rights.values_in(&serde_json::Value::Object(claims.claims.clone())),
+        said_at: claims.issued_at,
+        until: claims.expires_at,
+        forget_at: claims.expires_at,
+    });
+    Ok(AuthenticatedUser {
+        actor: Actor {
+            kind: ActorKind::User,
+            issuer: claims.issuer.clone(),
+            id: claims.subject.clone(),
+        },
+        claimed,
+    })
 }
 
 /// The chain of a caller that acts on `behalf`: nobody but this function extends one.
@@ -105,7 +127,7 @@ pub fn chain_of(world: &World, behalf: &Behalf, caller: &SpiffeId) -> Result<Act
     let chain = match behalf {
         Behalf::Own => return Ok(ActorChain::starting_with(own)),
         Behalf::Token(token) => token.claims().chain.extended(own),
-        Behalf::User(user) => ActorChain::starting_with(user.0.clone()).extended(own),
+        Behalf::User(user) => ActorChain::starting_with(user.actor.clone()).extended(own),
     };
     chain.map_err(|error| match error {
         ChainError::TooDeep => Reason::ChainTooDeep,

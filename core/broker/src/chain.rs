@@ -4,15 +4,15 @@
 //! ended, takes the whole chain with it.
 
 use crate::facts;
-use crate::ledger::Gathered;
+use crate::ledger::{Gathered, TrailKey};
 use crate::world::directory::holds;
-use crate::world::{Agent, ContractRecord, Said, Task, User, World};
+use crate::world::{Agent, Claimed, ContractRecord, Said, Task, TrustSource, User, UserRight, World};
 use audit::event::{Commitment, CommitmentKey};
 use identity::{Actor, ActorChain, ActorKind, Audience, Digest, Name, OrgScope, SpiffeId, UnixTime};
 use policy::contract::TrustedFrom;
 use policy::{
-    ChainLink, ChainVerdict, Compiled, Facts, FlowFacts, Link, Reason, UserFacts, Verdict, WorkflowFacts,
-    decide_chain,
+    ChainLink, ChainVerdict, Compiled, Evaluations, Facts, FlowFacts, Link, Reason, UserFacts, Verdict,
+    WorkflowFacts, decide_chain,
 };
 use std::sync::Arc;
 
@@ -25,6 +25,28 @@ pub struct LinkInForce {
     pub record: Arc<ContractRecord>,
     /// Its contract, as it is evaluated.
     pub compiled: Arc<Compiled>,
+    /// What was counted of the agent before then is not known here; 0 where all of it is.
+    pub counted_since: UnixTime,
+}
+
+impl LinkInForce {
+    /// An agent with the contract that it acts under; `None` where the World has no such contract, or where `compiled`
+    /// gives none.
+    pub fn of<E>(
+        world: &World,
+        agent: &Arc<Agent>,
+        compiled: impl FnOnce(&Arc<ContractRecord>) -> Result<Arc<Compiled>, E>,
+    ) -> Option<Result<Self, E>> {
+        let scope = OrgScope::Only(agent.org);
+        let record = world.contract(scope, &agent.contract)?;
+        let home = world.home(scope, TrailKey(agent.id.as_u128()));
+        Some(compiled(record).map(|compiled| Self {
+            agent: agent.clone(),
+            record: record.clone(),
+            compiled,
+            counted_since: home.map_or_else(UnixTime::default, |home| home.since),
+        }))
+    }
 }
 
 /// The parties of a chain, looked up: its agents from the first to the current actor, and the user at its beginning.
@@ -43,10 +65,52 @@ pub struct Parties {
 pub struct Party {
     /// As the chain names them.
     pub actor: Actor,
-    /// What the org knows of them; `None` gives no right.
+    /// What the org itself says of them; `None` gives no right.
     pub user: Option<Arc<User>>,
     /// What they say themselves about agents that act for them.
     pub said: Said,
+    /// What their issuer says of them, and what that is worth; `None` gives no right.
+    pub claimed: Option<(Arc<Claimed>, Arc<TrustSource>)>,
+}
+
+impl Party {
+    /// Whether anything is left of their rights.
+    pub fn is_known(&self, now: UnixTime) -> bool {
+        self.user.as_ref().is_some_and(|user| now < user.expires_at)
+            || self.claimed_rights(now).next().is_some()
+    }
+
+    /// Whether they may do `action` at `service` through `agent` for `tenant`: on the org's own word, or on their
+    /// issuer's as far as the org gave it a meaning.
+    pub fn may(
+        &self,
+        agent: &Name,
+        service: &Audience,
+        action: &Name,
+        tenant: Option<&Name>,
+        now: UnixTime,
+    ) -> bool {
+        let own = self.user.as_ref();
+        own.is_some_and(|user| user.may(agent, service, action, tenant, now))
+            || self
+                .claimed_rights(now)
+                .any(|right| right.covers(agent, service, action, tenant))
+    }
+
+    /// By the table of now: a value that was taken out of it is worth nothing any more.
+    fn claimed_rights(&self, now: UnixTime) -> impl Iterator<Item = &UserRight> {
+        let alive = self
+            .claimed
+            .iter()
+            .filter(move |(claimed, _)| now < claimed.until);
+        alive.flat_map(|(claimed, source)| {
+            let table = source.rights.as_ref().map(|rights| &rights.values);
+            let values = claimed.values.iter();
+            values
+                .filter_map(move |value| table.and_then(|table| table.get(value)))
+                .flatten()
+        })
+    }
 }
 
 /// Looks up the parties of `chain`. Whether each is alive is for the caller to judge.
@@ -70,11 +134,13 @@ pub fn parties(world: &World, scope: OrgScope, chain: &ActorChain) -> Result<Par
                     return Err(Reason::IdentityRevoked);
                 };
                 // Who is authenticated by an issuer that is trusted no more may do nothing.
-                let trusted = world.trust_source(scope, org, &actor.issuer).is_some();
+                let source = world.trust_source(scope, org, &actor.issuer);
                 let user_of = || world.user(scope, org, &actor.issuer, &actor.id).cloned();
+                let claimed = world.claimed(scope, org, &actor.issuer, &actor.id);
                 user = Some(Party {
                     actor: actor.clone(),
-                    user: trusted.then(user_of).flatten(),
+                    user: source.and_then(|_| user_of()),
+                    claimed: claimed.cloned().zip(source.cloned()),
                     said: world.said(scope, org, &actor.issuer, &actor.id),
                 });
             }
@@ -122,12 +188,13 @@ impl<'a> Asked<'a> {
 
     /// Decides along the chain. `base` is what the current actor is judged on, but for what the chain and the Ledger
     /// add; `rows` gets its facts as they were looked at, and those of the others as far as they differ, where the verdict
-    /// is one whose facts are kept.
+    /// is one whose facts are kept; `known` is what the same request came to so far.
     pub(crate) fn decide(
         &self,
         base: &Facts<'_>,
         keeps: impl FnOnce(&Verdict) -> bool,
         rows: &mut Vec<policy::FactRow>,
+        known: &mut Evaluations,
     ) -> ChainVerdict {
         let Self {
             world,
@@ -150,8 +217,8 @@ impl<'a> Asked<'a> {
             .as_ref()
             .map(|party| names.commit(Commitment::USER, &party.actor.id).to_string());
         let scope = OrgScope::Only(task.org);
-        let known = parties.user.iter().filter_map(|party| party.user.as_ref());
-        let groups: Vec<Name> = known.flat_map(|user| user.groups.iter().cloned()).collect();
+        let users = parties.user.iter().filter_map(|party| party.user.as_ref());
+        let groups: Vec<Name> = users.flat_map(|user| user.groups.iter().cloned()).collect();
         let tasks: Vec<Arc<Task>> = links
             .iter()
             .map(|link| task_of(world, scope, task, &link.agent))
@@ -182,10 +249,7 @@ impl<'a> Asked<'a> {
             let user = parties.user.as_ref().map(|party| UserFacts {
                 id: user_name.as_deref().unwrap_or_default(),
                 groups: &groups,
-                entitled: party
-                    .user
-                    .as_ref()
-                    .is_some_and(|user| user.may(&link.agent.name, audience, action, tenant, now))
+                entitled: party.may(&link.agent.name, audience, action, tenant, now)
                     && party.said.lets(&link.agent.name, audience, action, tenant, now),
             });
             all.push(Facts {
@@ -232,7 +296,7 @@ impl<'a> Asked<'a> {
             // `parties` gives at least one agent. Without one nothing is allowed.
             return ChainVerdict::nobody();
         };
-        let verdict = decide_chain(before, *actor, now);
+        let verdict = decide_chain(before, *actor, now, known);
         if keeps(&verdict.verdict) {
             *rows = actor.facts.rows(now);
             let others: Vec<policy::FactRow> = before

@@ -20,7 +20,8 @@ use credential::AccessTokenClaims;
 use identity::{ApprovalId, DecisionId, Digest, EntryRef, Name, OrgScope, UpstreamId};
 use policy::contract::ContractHash;
 use policy::{
-    ArgValue, ChainVerdict, Denial, Facts, FlowFacts, Reason, ResourceFacts, Stage, Verdict, WorkflowFacts,
+    ArgValue, ChainVerdict, Denial, Evaluations, Facts, FlowFacts, Reason, ResourceFacts, Stage, Verdict,
+    WorkflowFacts,
 };
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -152,7 +153,7 @@ pub fn alive(world: &World, token: &AccessTokenClaims, now: identity::UnixTime) 
     }
     // A user of whom nothing is left: calls in flight end as well. What is left of their rights is for the decision.
     if let Some(party) = &parties.user
-        && party.user.as_ref().is_none_or(|user| now >= user.expires_at)
+        && !party.is_known(now)
     {
         return Err(Reason::UserNotEntitled);
     }
@@ -311,12 +312,12 @@ fn judged(
         names: draw.names(),
     };
     let mut rows = Vec::new();
-    let alone = asked.decide(&facts, |_| true, &mut rows);
+    let alone = asked.decide(&facts, |_| true, &mut rows, &mut Evaluations::default());
     // Decided again with what was approved, and not used up where it is not needed.
     let (ChainVerdict { links, verdict }, approved) = match call.found {
         Found::Good(approved) if !alone.verdict.is_allowed() => {
             let asked = asked.with(approved.escalations());
-            let again = asked.decide(&facts, |_| true, &mut rows);
+            let again = asked.decide(&facts, |_| true, &mut rows, &mut Evaluations::default());
             let rests = again.verdict.is_allowed().then(|| approved.clone());
             (again, rests)
         }
@@ -433,8 +434,9 @@ fn needs(asked: &Asked<'_>, facts: &Facts<'_>, denial: &Denial) -> Vec<(Digest, 
         }
     }
     let passes = |with: &[(Digest, Name)]| {
-        let verdict = asked.with(with).decide(facts, |_| false, &mut Vec::new()).verdict;
-        verdict.is_allowed()
+        let (mut rows, mut known) = (Vec::new(), Evaluations::default());
+        let judged = asked.with(with).decide(facts, |_| false, &mut rows, &mut known);
+        judged.verdict.is_allowed()
     };
     if needed.is_empty() || !passes(&needed) {
         return Vec::new();

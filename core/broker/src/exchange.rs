@@ -22,7 +22,9 @@ use audit::event::{CredentialClass, Decision, Ruling, What, Who, Why};
 use audit::{Event, EventKind};
 use credential::{AccessTokenClaims, AgentTask, Binding, Constraints, EntryPlace, Verified};
 use identity::{ActorChain, ApprovalId, Audience, Name, OrgScope, TaskId, Thumbprint, TokenId, UnixTime};
-use policy::{Allowed, ChainVerdict, Denial, Facts, FlowFacts, Reason, Stage, Verdict, WorkflowFacts};
+use policy::{
+    Allowed, ChainVerdict, Denial, Evaluations, Facts, FlowFacts, Reason, Stage, Verdict, WorkflowFacts,
+};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -305,54 +307,56 @@ fn decide_all(
     };
     let parent = parent_actions(acting.behalf);
     let parent: Option<Vec<Name>> = parent.map(|actions| actions.into_iter().collect());
-    let decide_one = |action: &Name, keeps: &dyn Fn(&Verdict) -> bool, rows: &mut Vec<policy::FactRow>| {
-        let mut judged: Option<ChainVerdict> = None;
-        for audience in acting
-            .links
-            .last()
-            .map_or_else(Vec::new, |own| places(ask, own, to, action))
-        {
-            let base = Facts {
-                assurance,
-                evidence_age_secs: now.millis_since(subject.attested_at) / 1000,
-                stage: Stage::Exchange,
-                caller: policy::Caller::Agent,
-                loops: false,
-                task_scope: parent.as_deref(),
-                flow: FlowFacts::default(),
-                workflow: WorkflowFacts::default(),
-                resource: policy::ResourceFacts {
+    let mut evaluations = Evaluations::default();
+    let mut decide_one =
+        |action: &Name, keeps: &dyn Fn(&Verdict) -> bool, rows: &mut Vec<policy::FactRow>| {
+            let mut judged: Option<ChainVerdict> = None;
+            for audience in acting
+                .links
+                .last()
+                .map_or_else(Vec::new, |own| places(ask, own, to, action))
+            {
+                let base = Facts {
+                    assurance,
+                    evidence_age_secs: now.millis_since(subject.attested_at) / 1000,
+                    stage: Stage::Exchange,
+                    caller: policy::Caller::Agent,
+                    loops: false,
+                    task_scope: parent.as_deref(),
+                    flow: FlowFacts::default(),
+                    workflow: WorkflowFacts::default(),
+                    resource: policy::ResourceFacts {
+                        tenant: task.tenant.as_ref(),
+                        ..policy::ResourceFacts::default()
+                    },
+                    ..Facts::least(task.org, subject.agent.id, facts::of_task(task), action, audience)
+                };
+                let asked = Asked {
+                    world,
+                    links: acting.links,
+                    to: to.map(|to| &to.name),
+                    parties: acting.parties,
+                    task,
+                    gathered: acting.gathered,
+                    action,
+                    audience,
                     tenant: task.tenant.as_ref(),
-                    ..policy::ResourceFacts::default()
-                },
-                ..Facts::least(task.org, subject.agent.id, facts::of_task(task), action, audience)
-            };
-            let asked = Asked {
-                world,
-                links: acting.links,
-                to: to.map(|to| &to.name),
-                parties: acting.parties,
-                task,
-                gathered: acting.gathered,
-                action,
-                audience,
-                tenant: task.tenant.as_ref(),
-                destinations: &[],
-                approvals: &[],
-                now,
-                names: draw.names(),
-            };
-            let found = asked.decide(&base, keeps, rows);
-            let allows = found.verdict.is_allowed();
-            if allows || judged.is_none() {
-                judged = Some(found);
+                    destinations: &[],
+                    approvals: &[],
+                    now,
+                    names: draw.names(),
+                };
+                let found = asked.decide(&base, keeps, rows, &mut evaluations);
+                let allows = found.verdict.is_allowed();
+                if allows || judged.is_none() {
+                    judged = Some(found);
+                }
+                if allows {
+                    break;
+                }
             }
-            if allows {
-                break;
-            }
-        }
-        judged.unwrap_or_else(ChainVerdict::nobody)
-    };
+            judged.unwrap_or_else(ChainVerdict::nobody)
+        };
     let denies_all = |verdict: &Verdict| matches!(verdict, Verdict::Deny(_)) && !ask.actions.is_empty();
     let mut allowed = Vec::new();
     let mut denied: Option<Denial> = None;

@@ -21,8 +21,8 @@ use audit::event::CommitmentKey;
 use identity::{Actor, ActorKind, Assurance, Audience, Name, OrgScope, Revision, Secret, TaskId, UnixTime};
 use policy::contract::{self, Terms};
 use policy::{
-    ChainVerdict, DataLabels, Facts, FlowFacts, Labels, Reason, ReasonDetail, ResourceFacts, Sink, Stage,
-    Verdict, WorkflowFacts,
+    ChainVerdict, DataLabels, Evaluations, Facts, FlowFacts, Labels, Reason, ReasonDetail, ResourceFacts,
+    Sink, Stage, Verdict, WorkflowFacts,
 };
 use serde::Serialize;
 use std::collections::BTreeSet;
@@ -240,7 +240,8 @@ pub fn foresee(world: &World, link: &LinkInForce, supposed: &Supposed, now: Unix
             now,
             names: &names,
         };
-        let ChainVerdict { verdict, .. } = asked.decide(&base, |_| false, &mut Vec::new());
+        let ChainVerdict { verdict, .. } =
+            asked.decide(&base, |_| false, &mut Vec::new(), &mut Evaluations::default());
         verdict
     });
     Foreseen {
@@ -368,6 +369,7 @@ fn parties(
             },
             user: Some(Arc::new(user)),
             said: Said::default(),
+            claimed: None,
         }),
         depth: 2,
     }

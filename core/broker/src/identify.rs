@@ -73,6 +73,8 @@ pub enum Rule {
     NotLive,
     /// Nobody said how it may be launched.
     NoLaunchSpec,
+    /// Its launch spec belongs to another version of its contract.
+    Contract,
     /// That uid may not launch it.
     Launcher,
     /// A process of a run launches only what its contract's `may_launch` lists.
@@ -98,6 +100,7 @@ impl Rule {
             Self::Unregistered => "IDENTITY_UNREGISTERED",
             Self::NotLive => "IDENTITY_NOT_LIVE",
             Self::NoLaunchSpec => "LAUNCH_NO_SPEC",
+            Self::Contract => "LAUNCH_CONTRACT",
             Self::Launcher => "LAUNCH_UID",
             Self::InsideRun => "LAUNCH_INSIDE_RUN",
             Self::CommandLine => "LAUNCH_COMMAND_LINE",
@@ -115,6 +118,7 @@ impl Rule {
             Self::NotLive => "The agent may not act now.",
             Self::InsideRun => "A process inside a run may not launch this agent.",
             Self::NoLaunchSpec
+            | Self::Contract
             | Self::Launcher
             | Self::CommandLine
             | Self::Executable
@@ -155,6 +159,21 @@ pub fn launched(
             fix: format!("add `launch:` to the manifest of {} and apply it", agent.name),
         });
     };
+    if spec.contract != agent.contract {
+        return Err(WhyNot {
+            rule: Rule::Contract,
+            seen: format!(
+                "the launch spec of {} belongs to contract {}",
+                agent.name, spec.contract
+            ),
+            wanted: format!("one for contract {}, which is in force", agent.contract),
+            nearest: None,
+            fix: format!(
+                "review its code against the new contract, then apply the manifest of {} with its `launch` section",
+                agent.name
+            ),
+        });
+    }
     admits(spec, evidence, may_launch)?;
     let pinned = spec.is_pinned();
     Ok(Identified {

@@ -283,13 +283,20 @@ pub fn apply_agent(
         contract.version,
         agent.expires_at.rfc3339()
     )];
-    let spec = manifest.launch.map(|terms| launch_spec(id, org, terms));
+    let spec = manifest.launch.map(|terms| launch_spec(&agent, terms));
     if let Some(spec) = &spec {
         event.change_summary.push(if spec.is_pinned() {
             format!("launch spec of {}: pinned", agent.name)
         } else {
             format!("launch spec of {}: unpinned, level 1 at most", agent.name)
         });
+    }
+    let before = world.launch_spec(scope, id).filter(|_| spec.is_none());
+    if before.is_some_and(|before| before.contract != agent.contract) {
+        event.change_summary.push(format!(
+            "launch spec of {}: of another contract version, so nothing is launched until it is applied with this one",
+            agent.name
+        ));
     }
     let mut plan = Plan::new(world.revision(), event, Done { made: id });
     plan = if known.is_some() {
@@ -305,7 +312,7 @@ pub fn apply_agent(
     Outcome::Granted(plan)
 }
 
-fn launch_spec(agent: AgentId, org: OrgId, terms: LaunchTerms) -> LaunchSpec {
+fn launch_spec(agent: &Agent, terms: LaunchTerms) -> LaunchSpec {
     let LaunchTerms {
         launchers,
         argv,
@@ -318,8 +325,9 @@ fn launch_spec(agent: AgentId, org: OrgId, terms: LaunchTerms) -> LaunchSpec {
         binds,
     } = terms;
     LaunchSpec {
-        agent,
-        org,
+        agent: agent.id,
+        org: agent.org,
+        contract: agent.contract,
         launchers,
         argv,
         executable,

@@ -9,12 +9,14 @@
 
 mod distinct;
 mod gathered;
+mod rows;
 mod sliding;
 mod taken;
 
 pub use gathered::Gathered;
 pub use taken::{Seen, Taken, WindowKey};
 
+use crate::world::TASK_MEMORY_SECS;
 use distinct::Distinct;
 use identity::{IdHasher, Name, UnixTime};
 use policy::Labels;
@@ -25,8 +27,11 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 /// One shard of the Ledger.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct LedgerShard {
+    #[serde(with = "rows")]
     windows: HashMap<WindowKey, Sliding, IdHasher>,
+    #[serde(with = "rows")]
     distinct: HashMap<WindowKey, Distinct, IdHasher>,
+    #[serde(with = "rows")]
     trails: HashMap<TrailKey, Trail, IdHasher>,
 }
 
@@ -55,10 +60,14 @@ pub struct Trail {
     /// Up to which World its labels were lowered by a human.
     #[serde(default)]
     pub declassified: u64,
-    /// When something happened last.
+    /// When something happened last, or when its task or instance was last known to be there.
     #[serde(default)]
     pub at: UnixTime,
 }
+
+/// How long counts and trails stay after the World has forgotten what they are of: no credential lives longer than an
+/// hour.
+pub const FORGET_AFTER_SECS: u64 = TASK_MEMORY_SECS;
 
 impl LedgerShard {
     /// Takes `amount` and says how much was taken before it within the window.
@@ -123,25 +132,33 @@ impl LedgerShard {
         self.trails.entry(key).or_default().see(seen);
     }
 
-    /// Drops windows in which nothing happened for their whole length, and trails that nobody has walked since
-    /// `before`: no task is open that long. For a housekeeper, once in a while.
-    pub fn forget_idle(&mut self, now: UnixTime, before: UnixTime) {
+    /// Drops windows in which nothing happened for their whole length, and whatever is of a task, instance or agent that
+    /// was not `known` for [`FORGET_AFTER_SECS`]. Nobody waits anything out: how long nothing happened does not count
+    /// for what has no end but its task's. For a housekeeper, once in a while.
+    pub fn forget(&mut self, now: UnixTime, known: impl Fn(u128) -> bool) {
+        let before = now.minus_secs(FORGET_AFTER_SECS);
+        let stays = |of: u128, at: &mut UnixTime| {
+            if known(of) {
+                *at = now.max(*at);
+            }
+            *at >= before
+        };
         self.windows
-            .retain(|key, window| window.is_live(key.per_secs, now, before));
+            .retain(|key, window| window.is_live(key.per_secs, now) && stays(key.of, &mut window.at));
         self.distinct
-            .retain(|key, seen| seen.is_live(key.per_secs, now, before));
-        self.trails.retain(|_, trail| trail.at >= before);
+            .retain(|key, seen| seen.is_live(key.per_secs, now) && stays(key.of, &mut seen.at));
+        self.trails.retain(|key, trail| stays(key.0, &mut trail.at));
     }
 }
 
 impl Trail {
     /// Takes in what a permitted call sees and does. What was seen never shrinks but by a human's word.
     fn see(&mut self, seen: &Seen) {
-        if let Some(declassified) = &seen.declassified {
-            if *declassified > self.declassified {
-                self.declassified = *declassified;
-                self.labels = Labels::NONE;
-            }
+        if let Some(declassified) = seen.declassified
+            && declassified > self.declassified
+        {
+            self.declassified = declassified;
+            self.labels = Labels::NONE;
         }
         self.labels.join(&seen.labels);
         self.calls = self.calls.saturating_add(u64::from(seen.action.is_some()));

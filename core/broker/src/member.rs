@@ -5,6 +5,7 @@
 
 use crate::admin::Administrator;
 use crate::draw::Draw;
+use crate::home;
 use crate::inventory::Done;
 use crate::plan::{Outcome, Plan};
 use crate::revoke::MEMORY_SECS;
@@ -13,7 +14,8 @@ use audit::EventKind;
 use identity::OrgScope;
 use serde_json::Value;
 
-/// Removes a member. Everything issued to processes that a node agent attested is revoked in the same commit.
+/// Removes a member. Everything issued to processes that a node agent attested is revoked in the
+/// same commit, and the tasks whose calls a gateway counted are closed.
 pub fn remove(
     world: &World,
     who: &Administrator,
@@ -49,9 +51,19 @@ pub fn remove(
             .change_summary
             .push(format!("{} processes that it attested revoked", attested.len()));
     }
+    let (changes, left) = home::left(world, member, draw.now());
+    if left.tasks + left.agents > 0 {
+        event.change_summary.push(format!(
+            "{} tasks whose calls it counted closed; {} agents may find another home",
+            left.tasks, left.agents
+        ));
+    }
     let forget_at = draw.now().plus_secs(MEMORY_SECS);
     let mut plan = Plan::new(world.revision(), event, Done::nothing_made())
         .changing(Change::NodeRemoved { node: member.id });
+    for change in changes {
+        plan = plan.changing(change);
+    }
     for instance in attested {
         plan = plan
             .changing(Change::Revoked(Revocation {

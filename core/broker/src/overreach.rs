@@ -14,6 +14,8 @@ pub enum Overreach {
     Role,
     /// An upstream of an org that it does not serve, or none at all: both read the same.
     Upstream,
+    /// To count the calls of a task in an org that it does not serve, or of none at all: both read the same.
+    Home,
     /// To end a run of another node.
     Run,
     /// To record something under an id that is not of its own log.
@@ -26,6 +28,7 @@ impl Overreach {
         match self {
             Self::Role => "MEMBER_ROLE",
             Self::Upstream => "MEMBER_UPSTREAM",
+            Self::Home => "MEMBER_HOME",
             Self::Run => "MEMBER_RUN",
             Self::Decision => "MEMBER_DECISION",
         }
@@ -35,6 +38,7 @@ impl Overreach {
         match self {
             Self::Role => "this method is for members with another role",
             Self::Upstream => "no such upstream or version for this gateway",
+            Self::Home => "no such task for this gateway",
             Self::Run => "the run is not one of this node",
             Self::Decision => "the decision's id is not one of this member's own log",
         }
@@ -44,8 +48,8 @@ impl Overreach {
             Self::Role => {
                 "find out why a member asks for it: its program is another release, or not ours any more"
             }
-            Self::Upstream => {
-                "let a gateway join for the upstream's org; if none is meant to, treat this one as stolen"
+            Self::Upstream | Self::Home => {
+                "let a gateway join for the org; if none is meant to, treat this one as stolen"
             }
             Self::Run | Self::Decision => {
                 "node agents of ours never do this: treat the node as stolen and remove its member"

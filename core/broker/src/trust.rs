@@ -1,16 +1,17 @@
 //! Trust sources: which issuers outside may say who a user is, on an administrator's word.
 //!
 //! An issuer authenticates users for one org and gives nobody a right: what a user may do through agents is set beside
-//! it ([`crate::user`]). Its keys are stored as they were read; nothing that a token says leads to others.
+//! it ([`crate::user`]), or in a table that says what its words are worth ([`crate::claims`]). Its keys are stored as they were read; nothing that a token says leads to others.
 
 use crate::admin::{Act, Administrator};
 use crate::draw::Draw;
 use crate::inventory::Done;
 use crate::plan::Outcome;
-use crate::world::{Change, Role, TrustSource, World};
+use crate::user::{LIST_MAX, is_whole};
+use crate::world::{Change, ClaimRights, Role, TrustSource, UserRight, World};
 use audit::EventKind;
 use credential::{Algorithm, Jwks, TokenClass};
-use identity::OrgId;
+use identity::{OrgId, OrgScope};
 
 /// Longest issuer and audience in bytes: what fits into a token's claims everywhere.
 const NAME_BYTES_MAX: usize = 255;
@@ -42,6 +43,14 @@ pub fn set_source(
         keys.keys.len(),
         source.audience
     );
+    let summary = match &source.rights {
+        None => summary,
+        Some(rights) => format!(
+            "{summary}; {} values of {} are worth rights",
+            rights.values.len(),
+            rights.claim
+        ),
+    };
     who.act(&act, summary, Change::TrustSourceSet(source), world, draw)
 }
 
@@ -72,6 +81,9 @@ fn checked(world: &World, source: &TrustSource) -> Result<Jwks, (&'static str, S
             format!("{why}: download the issuer's jwks_uri again"),
         )
     };
+    if let Some(rights) = &source.rights {
+        check_rights(world, source.org, rights).map_err(|message| ("TRUST_RIGHTS", message))?;
+    }
     if source.keys.len() > KEYS_BYTES_MAX {
         return Err(unusable(format!(
             "the keys take more than {KEYS_BYTES_MAX} bytes"
@@ -85,6 +97,34 @@ fn checked(world: &World, source: &TrustSource) -> Result<Jwks, (&'static str, S
         return Err(unusable("no key of the set verifies signatures".to_owned()));
     }
     Ok(keys)
+}
+
+/// A table that says of each word what it is worth, and nothing of others.
+fn check_rights(world: &World, org: OrgId, rights: &ClaimRights) -> Result<(), String> {
+    let fits = |text: &str| {
+        (1..=NAME_BYTES_MAX).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
+    };
+    if !rights.claim.starts_with('/') || !fits(&rights.claim) {
+        return Err("a claim is named by a JSON Pointer, as in /scope or /realm_access/roles".to_owned());
+    }
+    let all: Vec<&UserRight> = rights.values.values().flatten().collect();
+    if !(1..=LIST_MAX).contains(&rights.values.len())
+        || !rights.values.keys().all(|value| fits(value))
+        || all.len() > LIST_MAX
+        || !all.iter().all(|right| is_whole(right))
+    {
+        return Err(format!(
+            "1 to {LIST_MAX} values of visible ASCII characters, and at most {LIST_MAX} rights, each with 1 to \
+             {LIST_MAX} agents, services and actions"
+        ));
+    }
+    let mut agents = all.iter().flat_map(|right| &right.agents);
+    match agents.find(|agent| world.agent_named(OrgScope::Only(org), org, agent).is_none()) {
+        None => Ok(()),
+        Some(unknown) => Err(format!(
+            "no agent {unknown}: see `tabard agent list` for its right name"
+        )),
+    }
 }
 
 /// Trusts an issuer no more: its users cannot be acted for from the next request on, at gateways too.

@@ -14,7 +14,7 @@ use credential::foreign_token::SUBJECT_BYTES_MAX;
 use identity::{OrgId, OrgScope, UnixTime};
 
 /// Most groups and rights of one user, and most names in one list of a right.
-const LIST_MAX: usize = 100;
+pub(crate) const LIST_MAX: usize = 100;
 
 /// Sets all that a user may do. What was set before is gone.
 pub fn set(world: &World, who: &Administrator, user: User, draw: &mut Draw<'_>) -> Outcome<Done> {
@@ -70,7 +70,7 @@ fn check(world: &World, user: &User, now: UnixTime) -> Result<(), (&'static str,
 }
 
 /// An empty list would read like "everything", and means nothing.
-fn is_whole(right: &UserRight) -> bool {
+pub(crate) fn is_whole(right: &UserRight) -> bool {
     [right.agents.len(), right.services.len(), right.actions.len()]
         .iter()
         .all(|len| (1..=LIST_MAX).contains(len))

@@ -3,8 +3,8 @@
 //! One evaluation a link, none left out, so that an operator sees who was allowed and who was not. The user at the
 //! beginning is no link with a contract: what a user may do is a fact that every contract's decision looks at.
 
-use crate::compile::Compiled;
-use crate::decide::decide;
+use crate::compile::{Compiled, Evaluations};
+use crate::decide::decide_among;
 use crate::facts::Facts;
 use crate::reason::Reason;
 use crate::verdict::{Denial, ReasonDetail, Verdict};
@@ -61,13 +61,19 @@ impl ChainVerdict {
 }
 
 /// Decides along the chain from its first agent to `actor`, who asks: allowed only if every contract allows it. The
-/// verdict is the actor's own, with what the others add: their labels, or that they refuse.
-pub fn decide_chain(before: &[ChainLink<'_>], actor: ChainLink<'_>, now: UnixTime) -> ChainVerdict {
-    let judged = |link: &ChainLink<'_>| LinkVerdict {
+/// verdict is the actor's own, with what the others add: their labels, or that they refuse. `known` is what the same
+/// request came to for other actions.
+pub fn decide_chain(
+    before: &[ChainLink<'_>],
+    actor: ChainLink<'_>,
+    now: UnixTime,
+    known: &mut Evaluations,
+) -> ChainVerdict {
+    let mut judged = |link: &ChainLink<'_>| LinkVerdict {
         position: link.facts.link.position,
-        verdict: decide(link.compiled, link.facts, now),
+        verdict: decide_among(link.compiled, link.facts, now, known),
     };
-    let mut links: Vec<LinkVerdict> = before.iter().map(judged).collect();
+    let mut links: Vec<LinkVerdict> = before.iter().map(&mut judged).collect();
     let own = judged(&actor);
     let mut verdict = own.verdict.clone();
     for (link, judged) in before.iter().zip(&links) {

@@ -23,7 +23,7 @@ use cedar_policy::pst::{
 };
 use cedar_policy::{
     Authorizer, Context, Decision, Effect as CedarEffect, Entities, EntityId, EntityTypeName, EntityUid,
-    Policy, PolicyId, PolicySet, Request, Response, Schema, ValidationMode, Validator,
+    Policy, PolicyId, PolicySet, Request, Response, RestrictedExpression, Schema, ValidationMode, Validator,
 };
 use identity::{Audience, Name, UnixTime};
 use serde_json::json;
@@ -49,6 +49,8 @@ pub struct Compiled {
     entities: Entities,
     principal: EntityUid,
     actions: HashMap<Name, EntityUid>,
+    /// Actions of the same number are named by the same grants: no policy tells them apart. See [`Evaluations`].
+    alike: HashMap<Name, usize>,
     services: HashMap<Audience, EntityUid>,
     unlisted_action: EntityUid,
     unlisted_service: EntityUid,
@@ -234,6 +236,7 @@ impl Compiled {
         };
         let (actions, services) = named(&terms.grants);
         Ok(Self {
+            alike: alike(terms),
             policies,
             joined,
             authorizer: Authorizer::new(),
@@ -289,14 +292,30 @@ impl Compiled {
 
     /// The Cedar request that `facts` become.
     pub fn request_for(&self, facts: &Facts<'_>, now: UnixTime) -> Result<Request, CompileError> {
+        self.request(facts, self.context(facts, now))
+    }
+
+    /// What the policies look at, each attribute by its place.
+    fn context(&self, facts: &Facts<'_>, now: UnixTime) -> Vec<(usize, RestrictedExpression)> {
         let terms = self.contract.terms();
         // A rule in Cedar may look at anything at any time.
         let all = facts.stage.is_call() || !terms.rules.is_empty();
-        let pairs = self
-            .attributes
+        self.attributes
             .iter()
-            .filter(|(_, attribute)| all || !attribute.is_of_call())
-            .filter_map(|(name, attribute)| Some((name.clone(), attribute.value(facts, terms, now)?)));
+            .enumerate()
+            .filter(|(_, (_, attribute))| all || !attribute.is_of_call())
+            .filter_map(|(place, (_, attribute))| Some((place, attribute.value(facts, terms, now)?)))
+            .collect()
+    }
+
+    fn request(
+        &self,
+        facts: &Facts<'_>,
+        context: Vec<(usize, RestrictedExpression)>,
+    ) -> Result<Request, CompileError> {
+        let pairs = context
+            .into_iter()
+            .filter_map(|(place, value)| Some((self.attributes.get(place)?.0.clone(), value)));
         let context = Context::from_pairs(pairs).map_err(CompileError::new)?;
         let action = self.actions.get(facts.action).unwrap_or(&self.unlisted_action);
         let service = self
@@ -316,16 +335,48 @@ impl Compiled {
     /// Evaluates the policies. Most requests are allowed, and for those one `permit` that holds every limit says the
     /// same as one `permit` and many `forbid`s that do not apply; only those say which limit was exceeded, so they are
     /// evaluated when the first do not allow. A property test holds the two to the same answer.
-    pub(crate) fn evaluate(&self, facts: &Facts<'_>, now: UnixTime) -> Result<Response, CompileError> {
-        let request = self.request_for(facts, now)?;
+    pub(crate) fn evaluate(
+        &self,
+        facts: &Facts<'_>,
+        now: UnixTime,
+        known: &mut Evaluations,
+    ) -> Result<Response, CompileError> {
+        let context = self.context(facts, now);
+        // Cedar's own rules may name an action; what we compile does so only in the head of a grant.
+        let class = self.alike.get(facts.action).copied();
+        let class = class.filter(|_| self.contract.terms().rules.is_empty());
+        let Some(class) = class else {
+            return Ok(self.evaluate_request(&self.request(facts, context)?));
+        };
+        let same = |it: &&Evaluation| {
+            it.contract == self.hash()
+                && it.class == class
+                && it.service == *facts.audience
+                && it.context == context
+        };
+        if let Some(found) = known.0.iter().find(same) {
+            return Ok(found.response.clone());
+        }
+        let response = self.evaluate_request(&self.request(facts, context.clone())?);
+        known.0.push(Evaluation {
+            contract: self.hash(),
+            class,
+            service: facts.audience.clone(),
+            context,
+            response: response.clone(),
+        });
+        Ok(response)
+    }
+
+    fn evaluate_request(&self, request: &Request) -> Response {
         if let Some(joined) = &self.joined {
-            let response = self.authorizer.is_authorized(&request, joined, &self.entities);
+            let response = self.authorizer.is_authorized(request, joined, &self.entities);
             let clean = response.diagnostics().errors().next().is_none();
             if clean && response.decision() == Decision::Allow {
-                return Ok(response);
+                return response;
             }
         }
-        Ok(self.evaluate_all(&request))
+        self.evaluate_all(request)
     }
 
     /// Evaluates every policy.
@@ -356,6 +407,41 @@ impl fmt::Debug for Compiled {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Compiled({})", self.hash())
     }
+}
+
+/// What was evaluated for one request so far. An exchange asks about every action of a contract, and most differ in
+/// nothing that a policy looks at: those are evaluated once.
+#[derive(Debug, Default)]
+pub struct Evaluations(Vec<Evaluation>);
+
+#[derive(Debug)]
+struct Evaluation {
+    contract: ContractHash,
+    class: usize,
+    service: Audience,
+    context: Vec<(usize, RestrictedExpression)>,
+    response: Response,
+}
+
+/// Numbers the actions so that those have the same number which the same grants name.
+fn alike(terms: &Terms) -> HashMap<Name, usize> {
+    let mut naming: BTreeMap<&Name, Vec<usize>> = BTreeMap::new();
+    for (place, grant) in terms.grants.iter().enumerate() {
+        for action in &grant.actions {
+            naming.entry(action).or_default().push(place);
+        }
+    }
+    let mut classes: Vec<&Vec<usize>> = Vec::new();
+    let mut alike = HashMap::with_capacity(naming.len());
+    for (action, grants) in &naming {
+        let known = classes.iter().position(|class| *class == grants);
+        let class = known.unwrap_or_else(|| {
+            classes.push(grants);
+            classes.len() - 1
+        });
+        alike.insert((*action).clone(), class);
+    }
+    alike
 }
 
 /// What the policy engine refused, in its own words: a fault of ours or a value it cannot hold.

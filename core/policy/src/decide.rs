@@ -5,7 +5,7 @@
 //! since a policy that errors is skipped and the skipped one may be a limit.
 
 use crate::attribute::{graph_steps, on_graph};
-use crate::compile::{Compiled, CompiledGrant, Rule};
+use crate::compile::{Compiled, CompiledGrant, Evaluations, Rule};
 use crate::contract::{Mode, OffGraph};
 use crate::facts::Facts;
 use crate::flow::{Labels, Readers};
@@ -17,7 +17,17 @@ use identity::UnixTime;
 /// Decides whether `facts` are within the contract at `now`, and if not, for which reasons: all of them, always in the
 /// same order.
 pub fn decide(compiled: &Compiled, facts: &Facts<'_>, now: UnixTime) -> Verdict {
-    let denial = match compiled.evaluate(facts, now) {
+    decide_among(compiled, facts, now, &mut Evaluations::default())
+}
+
+/// The same, for one of several actions of the same request: see [`Evaluations`].
+pub(crate) fn decide_among(
+    compiled: &Compiled,
+    facts: &Facts<'_>,
+    now: UnixTime,
+    known: &mut Evaluations,
+) -> Verdict {
+    let denial = match compiled.evaluate(facts, now, known) {
         Err(error) => failure(compiled, &error.to_string()),
         Ok(response) => match judge(compiled, facts, now, &response) {
             Ok(allowed) => return Verdict::Allow(allowed),

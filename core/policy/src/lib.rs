@@ -33,7 +33,7 @@ mod tests;
 pub use atom::Atom;
 pub use attribute::domains_of;
 pub use chain::{ChainLink, ChainVerdict, LinkVerdict, decide_chain};
-pub use compile::{CompileError, Compiled, Counter};
+pub use compile::{CompileError, Compiled, Counter, Evaluations};
 pub use contract::{Contract, ContractError, ContractHash};
 pub use counter::{Counted, CounterId};
 pub use decide::decide;

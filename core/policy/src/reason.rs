@@ -191,6 +191,8 @@ reasons! {
         StepLimit = "STEP_LIMIT", Request, "The task has used all its steps.";
         /// The declared workflow has no such step here.
         OffWorkflow = "OFF_WORKFLOW", Request, "The step is not part of the declared workflow.";
+        /// Another gateway keeps the counts and labels of the task, the process or the agent.
+        CountedElsewhere = "COUNTED_ELSEWHERE", Retry, "Another gateway counts these calls.";
         /// Held because something unusual was seen.
         AnomalyHold = "ANOMALY_HOLD", Request, "The agent is held until somebody has looked at it.";
     }

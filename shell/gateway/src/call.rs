@@ -10,14 +10,17 @@ use crate::authenticate::{Authenticated, DPOP_NONCE, Presented, invalid_token};
 use crate::destination::Destination;
 use crate::fields::{self, Fields};
 use crate::gateway::Inner;
+use crate::home_finder::{HomeFinder, NotHere};
 use crate::inject::{Injected, OnBehalf, header_of};
-use crate::judge::{Decided, Received};
+use crate::judge::{Decided, NotJudged, Received};
 use crate::live::{Cut, Place};
 use crate::outcome::Ending;
 use crate::outgoing::OutgoingBody;
 use crate::problem::{Challenge, Problem};
 use crate::view::View;
-use broker::enforce::{alive, block};
+use broker::chain::LinkInForce;
+use broker::enforce::{Live, alive, block};
+use broker::home::{Counted, Whose};
 use broker::upstream::delivery;
 use broker::upstream::{BODY_BYTES_MAX, BodyError, Mapped, NotMapped, TargetError, Upstream};
 use broker::{CallPermit, Outcome, Refusal};
@@ -28,7 +31,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
-use identity::{DecisionId, Thumbprint};
+use identity::{DecisionId, OrgScope, Thumbprint};
 use policy::Reason;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -102,7 +105,7 @@ async fn judged(
     })?;
     let Authenticated { token, fresh, caller } = authenticated;
     let view = inner.view_at(token.revision).await?;
-    let known = Known {
+    let mut known = Known {
         inner: inner.clone(),
         view,
         token,
@@ -131,6 +134,7 @@ async fn judged(
         }
     };
 
+    let (live, links) = known.counted(live, upstream).await?;
     let wish = Wish::of(&known.token, &head.headers)?;
     // An approval is good for the very bytes: where one may stand, they are read before the decision.
     let (body, content) = if wish.id.is_some() || known.view.world.asked_in(live.task().id) {
@@ -141,7 +145,11 @@ async fn judged(
         (body, None)
     };
     let names = (inner.names)(known.token.org);
-    let decided = {
+    let Decided {
+        outcome,
+        reservation,
+        bound,
+    } = {
         let received = Received {
             token: &known.token,
             upstream,
@@ -155,19 +163,11 @@ async fn judged(
         inner.judge.decide(
             &known.view.world,
             &live,
+            &links,
             fresh,
             &received,
             &mut inner.draw(&names),
         )
-    };
-    let Ok(Decided {
-        outcome,
-        reservation,
-        bound,
-    }) = decided
-    else {
-        let problem = refused_by(Reason::NoContract, StatusCode::FORBIDDEN);
-        return Err(known.blocked(Some(upstream), Reason::NoContract, problem).await);
     };
     let permit = match outcome {
         Outcome::Refused(plan) => {
@@ -595,6 +595,55 @@ impl Known {
         self.blocked(Some(upstream), reason, problem).await
     }
 
+    /// Makes sure that the call is counted by this gateway, and looks again on the view that says so.
+    async fn counted(
+        &mut self,
+        mut live: Live,
+        upstream: &Upstream,
+    ) -> Result<(Live, Vec<LinkInForce>), Problem> {
+        let links = self.links(&live, upstream).await?;
+        let scope = OrgScope::Only(self.token.org);
+        let counted = Counted::of(live.task(), self.token.instance, &links);
+        let newer = match HomeFinder::settle(&self.inner, &self.view, scope, &counted).await {
+            Ok(None) => return Ok((live, links)),
+            Ok(Some(newer)) => newer,
+            Err(NotHere::Elsewhere) => {
+                let (reason, problem) = (Reason::CountedElsewhere, counted_elsewhere());
+                return Err(self.blocked(Some(upstream), reason, problem).await);
+            }
+            Err(NotHere::Unknown) => {
+                let (reason, status) = (Reason::StateUnavailable, StatusCode::SERVICE_UNAVAILABLE);
+                let problem = refused_by(reason, status);
+                return Err(self.blocked(Some(upstream), reason, problem).await);
+            }
+        };
+        self.view = newer;
+        live = match alive(&self.view.world, &self.token, (self.inner.clock)()) {
+            Ok(live) => live,
+            Err(reason) => return Err(self.blocked(Some(upstream), reason, invalid_token()).await),
+        };
+        let links = self.links(&live, upstream).await?;
+        // A contract that was replaced meanwhile may count something else.
+        let again = Counted::of(live.task(), self.token.instance, &links);
+        if again.whose(&self.view.world, scope, self.inner.settings.log) == Whose::Ours {
+            return Ok((live, links));
+        }
+        let (reason, status) = (Reason::StateUnavailable, StatusCode::SERVICE_UNAVAILABLE);
+        Err(self
+            .blocked(Some(upstream), reason, refused_by(reason, status))
+            .await)
+    }
+
+    async fn links(&self, live: &Live, upstream: &Upstream) -> Result<Vec<LinkInForce>, Problem> {
+        match self.inner.judge.links(&self.view.world, live) {
+            Ok(links) => Ok(links),
+            Err(NotJudged::NoContract) => {
+                let problem = refused_by(Reason::NoContract, StatusCode::FORBIDDEN);
+                Err(self.blocked(Some(upstream), Reason::NoContract, problem).await)
+            }
+        }
+    }
+
     /// Records a refusal that no contract was asked for, and answers it.
     pub(crate) async fn blocked(
         &self,
@@ -695,6 +744,16 @@ pub(crate) fn refused_by(reason: Reason, status: StatusCode) -> Problem {
         problem.retry_after_secs = Some(1);
     }
     problem
+}
+
+fn counted_elsewhere() -> Problem {
+    Problem::new(
+        StatusCode::MISDIRECTED_REQUEST,
+        Reason::CountedElsewhere.caller_code(),
+        Reason::CountedElsewhere.caller_sentence(),
+        "one gateway alone counts the calls of a task, a process and an agent, and knows what was read",
+        "call through the gateway that served the first call; if it is gone, have the task opened anew",
+    )
 }
 
 fn not_recorded(error: &store::CommitError) -> Problem {

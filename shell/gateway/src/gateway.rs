@@ -1,6 +1,7 @@
 //! The gateway as one value: its state, and the task that keeps it in step with the World.
 
 use crate::authenticate::Doorkeeper;
+use crate::home_finder::HomeFinder;
 use crate::inject::Injectors;
 use crate::judge::Judge;
 use crate::live::{Calls, Cut};
@@ -30,6 +31,8 @@ const TICK_MILLIS: u64 = 50;
 const SWEEP_TICKS: u32 = 20;
 /// Idle counters are forgotten this often, in ticks.
 const FORGET_TICKS: u32 = 1200;
+/// How often it is looked whether the counts are written down, in ticks.
+const KEEP_TICKS: u32 = 20;
 
 /// Why a gateway does not start.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -53,6 +56,7 @@ pub(crate) struct Inner {
     pub(crate) doorkeeper: Doorkeeper,
     pub(crate) judge: Judge,
     pub(crate) injectors: Injectors,
+    pub(crate) homes: HomeFinder,
     pub(crate) journal: Arc<Store>,
     pub(crate) approvals: Arc<dyn Approvals>,
     pub(crate) names: NameKeys,
@@ -111,6 +115,14 @@ impl Inner {
         self.revision.send_replace(revision);
     }
 
+    /// Writes down what was counted, so that the next start need not read the whole journal.
+    fn keep_ledger(&self) {
+        let world = self.view.load().world.clone();
+        if let Err(error) = self.journal.keep_ledger(&world, (self.clock)()) {
+            tracing::warn!(%error, "the counts could not be written down: the next start takes longer");
+        }
+    }
+
     fn close(&self) {
         if !self.closed.swap(true, Ordering::AcqRel) {
             tracing::error!("nobody keeps the World current: every route is closed and every call is cut");
@@ -137,6 +149,7 @@ impl Gateway {
             journal,
             secrets,
             approvals,
+            homes,
             names,
             upstream_tls,
             clock,
@@ -171,6 +184,7 @@ impl Gateway {
             doorkeeper: Doorkeeper::default(),
             judge: Judge::default(),
             injectors: Injectors::new(secrets, Duration::from_millis(settings.upstream_timeout_ms)),
+            homes: HomeFinder::new(homes),
             journal,
             approvals,
             names,
@@ -194,13 +208,7 @@ impl Gateway {
 
     /// Takes in what the journal's entries say was taken and seen: after a restart, before serving.
     pub fn recover(&self) -> Result<(), store::ledger::RecoverError> {
-        let Inner {
-            judge,
-            journal,
-            clock,
-            ..
-        } = &*self.inner;
-        judge.ledger.recover(journal.log(), clock())
+        self.inner.judge.ledger.recover(&self.inner.journal)
     }
 
     /// Its counters.
@@ -249,7 +257,11 @@ async fn keep(inner: Arc<Inner>, mut worlds: watch::Receiver<Arc<World>>, feed: 
                     inner.closed.store(false, Ordering::Release);
                 }
                 if count % FORGET_TICKS == 0 {
-                    inner.judge.ledger.forget_idle((inner.clock)());
+                    inner.judge.ledger.forget(&inner.view.load().world, (inner.clock)());
+                }
+                if count % KEEP_TICKS == 0 && inner.journal.is_ledger_due() {
+                    let inner = inner.clone();
+                    tokio::task::spawn_blocking(move || inner.keep_ledger());
                 }
             }
         }

@@ -5,7 +5,7 @@ use broker::approve::{Bound, Found, bind, find};
 use broker::chain::LinkInForce;
 use broker::enforce::{Call, CallPermit, Live, arguments, enforce};
 use broker::upstream::{Mapped, Upstream};
-use broker::world::{Agent, ContractRecord};
+use broker::world::ContractRecord;
 use broker::{Draw, Fresh, Outcome};
 use credential::AccessTokenClaims;
 use credential::dpop::{Caller, CallerKind};
@@ -56,14 +56,13 @@ pub(crate) enum NotJudged {
 }
 
 impl Judge {
-    /// An agent with the contract that it acts under.
-    fn link(&self, world: &World, agent: &Arc<Agent>) -> Option<LinkInForce> {
-        let record = world.contract(OrgScope::Only(agent.org), &agent.contract)?;
-        Some(LinkInForce {
-            agent: agent.clone(),
-            record: record.clone(),
-            compiled: self.compiled(record)?,
-        })
+    /// The agents of a chain with the contracts that they act under.
+    pub(crate) fn links(&self, world: &World, live: &Live) -> Result<Vec<LinkInForce>, NotJudged> {
+        let compiled = |record: &Arc<ContractRecord>| self.compiled(record).ok_or(NotJudged::NoContract);
+        let agents = live.agents().iter();
+        agents
+            .map(|agent| LinkInForce::of(world, agent, compiled).unwrap_or(Err(NotJudged::NoContract)))
+            .collect()
     }
 
     fn compiled(&self, record: &ContractRecord) -> Option<Arc<Compiled>> {
@@ -91,19 +90,15 @@ impl Judge {
         &self,
         world: &World,
         live: &Live,
+        links: &[LinkInForce],
         fresh: Fresh,
         received: &Received<'_>,
         draw: &mut Draw<'_>,
-    ) -> Result<Decided, NotJudged> {
+    ) -> Decided {
         let token = received.token;
-        let links: Vec<LinkInForce> = live
-            .agents()
-            .iter()
-            .map(|agent| self.link(world, agent).ok_or(NotJudged::NoContract))
-            .collect::<Result<_, _>>()?;
         let reservation = arguments(received.mapped, |arguments| {
             self.ledger.gather(&Request {
-                links: &links,
+                links,
                 task: live.task(),
                 instance: token.instance,
                 audience: &received.upstream.audience,
@@ -123,7 +118,7 @@ impl Judge {
             method: received.method,
             path: received.path,
             caller: received.caller.map(recorded),
-            links: &links,
+            links,
             gathered: reservation.gathered(),
         };
         let found = match received.content {
@@ -155,11 +150,11 @@ impl Judge {
             }
             Outcome::Refused(_) | Outcome::Granted(_) => None,
         };
-        Ok(Decided {
+        Decided {
             outcome,
             reservation,
             bound,
-        })
+        }
     }
 }
 

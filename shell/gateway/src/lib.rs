@@ -1,7 +1,7 @@
 //! The gateway: where agents' requests become upstream requests, with a credential that no agent ever holds.
 //!
 //! One request, top to bottom (`call`): *authenticate* the token and the proof of its key (`authenticate`), find the
-//! upstream and the action (`address`, `broker::upstream`), *decide* (`judge`, over `broker::enforce`), *record* in the
+//! upstream and the action (`address`, `broker::upstream`), make sure that the call is counted here (`home_finder`), *decide* (`judge`, over `broker::enforce`), *record* in the
 //! gateway's own journal, then inject and forward (`inject`, `connect`), and stream the answer back, scrubbed and cut
 //! the moment its token is revoked (`answer`, `live`). Facts come from a `World` that somebody else keeps current;
 //! when nobody does, every route closes.
@@ -19,6 +19,7 @@ mod connect;
 mod destination;
 mod fields;
 mod gateway;
+mod home_finder;
 mod inject;
 mod judge;
 mod live;
@@ -38,7 +39,7 @@ pub use gateway::{Gateway, StartError};
 pub use live::Cut;
 pub use metrics::Metrics;
 pub use parts::{
-    ApprovalError, Approvals, Clock, FeedHealth, GatewayParts, HEARTBEAT_MILLIS_MAX, NameKeys, NobodyToAsk,
-    Random, SecretError, Secrets, Settings, WaitingApproval,
+    ApprovalError, Approvals, Clock, FeedHealth, GatewayParts, HEARTBEAT_MILLIS_MAX, Homes, LocalHomes,
+    NameKeys, NoHome, NobodyToAsk, Random, SecretError, Secrets, Settings, WaitingApproval,
 };
 pub use problem::Problem;

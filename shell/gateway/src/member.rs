@@ -1,16 +1,19 @@
 //! A gateway as a member: its World, health and secrets come from its server over `tabard.sync.v1`.
 
-use crate::parts::{ApprovalError, Approvals, FeedHealth, SecretError, Secrets, WaitingApproval};
+use crate::parts::{
+    ApprovalError, Approvals, FeedHealth, Homes, NoHome, SecretError, Secrets, WaitingApproval,
+};
 use broker::approve::Ask;
+use broker::home::Counted;
 use broker::world::approval::State;
 use futures_util::future::BoxFuture;
-use identity::{ApprovalId, Digest, Secret, UnixTime, UpstreamId};
+use identity::{ApprovalId, Digest, Revision, Secret, UnixTime, UpstreamId};
 use std::collections::HashMap;
 use std::sync::Arc;
 use sync::proto::sync_client::SyncClient;
 use sync::proto::{
-    AskApprovalRequest, Refused, SpendApprovalRequest, UpstreamSecretRequest, ask_approval_reply,
-    spend_approval_reply, upstream_secret_reply,
+    AskApprovalRequest, ClaimHomeRequest, Refused, SpendApprovalRequest, UpstreamSecretRequest,
+    ask_approval_reply, spend_approval_reply, upstream_secret_reply,
 };
 use sync::{Link, Replica};
 use tokio::sync::{Mutex, watch};
@@ -75,6 +78,61 @@ impl Secrets for ServerSecrets {
         version: u64,
     ) -> BoxFuture<'_, Result<Arc<Secret<String>>, SecretError>> {
         Box::pin(self.ask(upstream, version))
+    }
+}
+
+/// Homes, asked for on a connection that is kept until it breaks.
+#[derive(Debug)]
+pub struct ServerHomes {
+    link: Link,
+    client: Mutex<Option<SyncClient<Channel>>>,
+}
+
+impl ServerHomes {
+    /// Over a link that has joined as a gateway.
+    pub fn new(link: Link) -> Self {
+        Self {
+            link,
+            client: Mutex::default(),
+        }
+    }
+
+    async fn client(&self) -> Result<SyncClient<Channel>, NoHome> {
+        let mut kept = self.client.lock().await;
+        if let Some(client) = kept.as_ref() {
+            return Ok(client.clone());
+        }
+        let client = self.link.client().await.map_err(|error| {
+            tracing::warn!(%error, "the server cannot be asked for a home");
+            NoHome
+        })?;
+        *kept = Some(client.clone());
+        Ok(client)
+    }
+
+    async fn ask(&self, request: ClaimHomeRequest) -> Result<Revision, NoHome> {
+        // Once more on a new connection: the old one may have shown an SVID that has expired since.
+        for _ in 0..2 {
+            match self.client().await?.claim_home(request.clone()).await {
+                Ok(reply) => return Ok(Revision(reply.into_inner().revision)),
+                Err(status) => {
+                    tracing::warn!(%status, "the server gave no home");
+                    self.client.lock().await.take();
+                }
+            }
+        }
+        Err(NoHome)
+    }
+}
+
+impl Homes for ServerHomes {
+    fn claim(&self, wanted: Counted) -> BoxFuture<'_, Result<Revision, NoHome>> {
+        let request = ClaimHomeRequest {
+            task_id: wanted.task.to_string(),
+            instance_id: wanted.instance.to_string(),
+            agent_ids: wanted.agents.iter().map(ToString::to_string).collect(),
+        };
+        Box::pin(self.ask(request))
     }
 }
 

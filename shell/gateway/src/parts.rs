@@ -1,12 +1,13 @@
 //! What a gateway is made of: everything it is given, and its limits.
 
 use audit::event::CommitmentKey;
-use broker::World;
 use broker::approve::Ask;
+use broker::home::Counted;
 use broker::world::approval::State;
+use broker::{Change, World};
 use credential::NonceKey;
 use futures_util::future::BoxFuture;
-use identity::{ApprovalId, Digest, LogId, OrgId, Secret, UnixTime, UpstreamId};
+use identity::{ApprovalId, Digest, LogId, OrgId, OrgScope, Revision, Secret, UnixTime, UpstreamId};
 use std::sync::Arc;
 use std::time::Duration;
 use store::Store;
@@ -43,6 +44,50 @@ pub trait Secrets: Send + Sync {
         upstream: UpstreamId,
         version: u64,
     ) -> BoxFuture<'_, Result<Arc<Secret<String>>, SecretError>>;
+}
+
+/// What a call is counted on has no home, and none can be asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the server does not say where the call is counted")]
+pub struct NoHome;
+
+/// Who says which gateway counts what.
+pub trait Homes: Send + Sync {
+    /// Asks to count the calls of `wanted`, as far as nobody does. Where that is the World says, at the revision given
+    /// back or later.
+    fn claim(&self, wanted: Counted) -> BoxFuture<'_, Result<Revision, NoHome>>;
+}
+
+/// Homes for a gateway whose World is this process's own: whatever has none gets this one.
+#[derive(Debug)]
+pub struct LocalHomes {
+    /// The World that the gateway follows.
+    pub worlds: watch::Sender<Arc<World>>,
+    /// The number of the gateway's log.
+    pub log: LogId,
+}
+
+impl Homes for LocalHomes {
+    fn claim(&self, wanted: Counted) -> BoxFuture<'_, Result<Revision, NoHome>> {
+        let mut settled = Err(NoHome);
+        self.worlds.send_if_modified(|world| {
+            let Some(task) = world.task(OrgScope::Every, wanted.task) else {
+                return false;
+            };
+            let left = wanted.keys().filter_map(|of| world.home(OrgScope::Every, of));
+            let homed = Change::Homed {
+                org: task.org,
+                log: self.log,
+                since: left.map(|home| home.since).max().unwrap_or_default(),
+                of: wanted.keys().collect(),
+            };
+            let next = world.apply(&[homed], world.revision().next());
+            settled = Ok(next.revision());
+            *world = Arc::new(next);
+            true
+        });
+        Box::pin(std::future::ready(settled))
+    }
 }
 
 /// An approval as whoever waits for it sees it.
@@ -171,6 +216,8 @@ pub struct GatewayParts {
     pub secrets: Arc<dyn Secrets>,
     /// Whoever asks humans.
     pub approvals: Arc<dyn Approvals>,
+    /// Where calls are counted.
+    pub homes: Arc<dyn Homes>,
     /// Commitment keys.
     pub names: NameKeys,
     /// TLS towards upstreams: roots and, if any, a client certificate.

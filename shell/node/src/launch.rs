@@ -24,7 +24,7 @@ mod supervise;
 
 pub use environment::{Environment, NEVER_PASSED};
 pub use helper::helper_main;
-pub use launcher::{Helper, Launcher, Places};
+pub use launcher::{Helper, LAUNCH_SOCKET, Launcher, Places};
 pub use measure::{
     MeasureError, MeasuredRoot, Measurement, Separation, TREE_BYTES_MAX, TREE_DEPTH_MAX, TREE_FILES_MAX,
     executable_digest, measure,

@@ -14,6 +14,7 @@ use identity::{OrgScope, SpiffeIdError, UnixTime};
 use std::sync::Arc;
 use std::time::Duration;
 use store::CommitError;
+use store::ledger::RecoverError;
 use tokio::time::{MissedTickBehavior, interval_at};
 
 /// How often the own certificate is replaced: half of its life of an hour.
@@ -28,6 +29,8 @@ const COUNT_EVERY: Duration = Duration::from_secs(1);
 const FORGET_EVERY: Duration = Duration::from_mins(5);
 /// How often requests that nobody decided in time are looked for. They are over before: this only writes it down.
 const EXPIRE_EVERY: Duration = Duration::from_secs(30);
+/// How often it is looked whether the counts are written down.
+const KEEP_EVERY: Duration = Duration::from_secs(1);
 /// How often the intermediate's age is looked at.
 const ROTATE_EVERY: Duration = Duration::from_hours(1);
 
@@ -46,6 +49,9 @@ pub enum ChoreError {
     /// No randomness.
     #[error(transparent)]
     Entropy(#[from] NoEntropy),
+    /// The counts could not be written down.
+    #[error(transparent)]
+    Ledger(#[from] RecoverError),
     /// The server has no SPIFFE ID.
     #[error("the server's own SPIFFE ID is malformed: {0}")]
     SpiffeId(#[from] SpiffeIdError),
@@ -85,6 +91,7 @@ pub(crate) async fn run(installation: Arc<Installation>, own: Arc<OwnCertificate
         each(COUNT_EVERY, &installation, Counting),
         each(FORGET_EVERY, &installation, Forgetting),
         each(EXPIRE_EVERY, &installation, Expiring),
+        each(KEEP_EVERY, &installation, KeepingLedger),
         each(ROTATE_EVERY, &installation, Rotating),
     );
 }
@@ -171,11 +178,12 @@ struct Forgetting;
 impl Chore for Forgetting {
     const NAME: &'static str = "forgetting";
     async fn turn(&mut self, installation: &Installation, now: UnixTime) -> Result<(), ChoreError> {
-        installation.ledger.forget_idle(now);
         let world = installation.store.world();
+        installation.ledger.forget(&world, now);
         let due = world
             .revocations(OrgScope::Every)
             .any(|(_, revoked)| revoked.forget_at <= now)
+            || world.has_claims_over(now)
             || world
                 .tasks(OrgScope::Every)
                 .any(|task| task.expires_at.plus_secs(TASK_MEMORY_SECS) <= now)
@@ -203,6 +211,22 @@ impl Chore for Expiring {
             drop(installation.store.commit(plan).await?);
         }
         Ok(())
+    }
+}
+
+/// Writes down what was counted, so that the next start need not read the whole log.
+struct KeepingLedger;
+
+impl Chore for KeepingLedger {
+    const NAME: &'static str = "keeping the counts";
+    async fn turn(&mut self, installation: &Installation, now: UnixTime) -> Result<(), ChoreError> {
+        if !installation.store.is_ledger_due() || !installation.has_budgets() {
+            return Ok(());
+        }
+        let store = installation.store.clone();
+        let kept = tokio::task::spawn_blocking(move || store.keep_ledger(&store.world(), now));
+        // One that panicked is begun anew at the next turn.
+        Ok(kept.await.unwrap_or(Ok(()))?)
     }
 }
 

@@ -16,7 +16,7 @@ use arc_swap::ArcSwap;
 use audit::event::CommitmentKey;
 use broker::Draw;
 use credential::dpop::RequestTarget;
-use identity::{LogId, OrgId, UnixTime};
+use identity::{LogId, OrgId, OrgScope, UnixTime};
 use std::sync::Arc;
 use store::Store;
 use store::ledger::Ledger;
@@ -131,6 +131,13 @@ impl Installation {
             keys,
             secrets,
         })
+    }
+
+    /// Whether any contract has budgets: without one nothing is counted here.
+    pub(crate) fn has_budgets(&self) -> bool {
+        let world = self.store.world();
+        let mut contracts = world.contracts(OrgScope::Every);
+        contracts.any(|contract| contract.source.contains("budgets"))
     }
 
     /// The public keys of the World as it is now.

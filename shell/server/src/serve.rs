@@ -17,7 +17,7 @@ use crate::{approval, discovery, health, log, members, token};
 use axum::Router;
 use broker::inventory::Bootstrap;
 use broker::world::MemberRole;
-use identity::{LogId, OrgScope};
+use identity::LogId;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use store::ledger::RecoverError;
@@ -90,16 +90,10 @@ pub enum StartError {
     RootPem(std::io::Error),
 }
 
-/// Counts what was issued lately, if a contract has budgets at all: reading the log takes its time.
+/// Counts what was issued, if a contract has budgets at all: reading the log takes its time.
 fn recover(installation: &Installation) -> Result<(), RecoverError> {
-    let world = installation.store.world();
-    let counts = world
-        .contracts(OrgScope::Every)
-        .any(|contract| contract.source.contains("budgets"));
-    if counts {
-        installation
-            .ledger
-            .recover(installation.store.log(), installation.clock.now())?;
+    if installation.has_budgets() {
+        installation.ledger.recover(&installation.store)?;
     }
     Ok(())
 }

@@ -51,7 +51,7 @@ impl Directory {
             root: root.to_path_buf(),
             _lock: lock,
         };
-        for below in [it.log(), it.snapshots()] {
+        for below in [it.log(), it.snapshots(), it.ledgers()] {
             make(&below).map_err(failed("create", &below))?;
         }
         sync_directory(root).map_err(failed("fsync", root))?;
@@ -70,6 +70,9 @@ impl Directory {
     }
     pub(crate) fn snapshots(&self) -> PathBuf {
         self.root.join("world")
+    }
+    pub(crate) fn ledgers(&self) -> PathBuf {
+        self.root.join("ledger")
     }
 }
 

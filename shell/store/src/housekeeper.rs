@@ -31,8 +31,8 @@ pub(crate) fn run(chores: &mpsc::Receiver<Chore>, directory: &Path, key: &LogKey
             continue;
         };
         // Without it the next start takes longer; nothing else depends on it.
-        match snapshot::write(directory, &world, key) {
-            Ok(()) => tracing::debug!(revision = %world.revision(), "snapshot of the World written"),
+        match snapshot::write(directory, &*world, key) {
+            Ok(_) => tracing::debug!(revision = %world.revision(), "snapshot of the World written"),
             Err(error) => tracing::warn!(%error, "no snapshot of the World could be written"),
         }
     }

@@ -1,40 +1,23 @@
 //! The Ledger in shards, one lock each, never held across an await: counts, labels and steps of the requests that this
 //! process decides.
 
-use crate::error::ReadError;
-use crate::log::LogReader;
-use audit::Entry;
+mod recovery;
+mod snapshot;
+
+pub use recovery::RecoverError;
+pub(crate) use snapshot::Snapshots;
+
+use broker::World;
 use broker::chain::LinkInForce;
 use broker::ledger::{Gathered, LedgerShard, Seen, Taken, TrailKey, WindowKey};
-use broker::world::{TASK_MEMORY_SECS, Task};
-use identity::{Audience, InstanceId, Name, UnixTime};
-use memchr::memmem;
+use broker::world::Task;
+use identity::{AgentId, Audience, InstanceId, Name, OrgScope, TaskId, UnixTime};
 use policy::contract::RateScope;
 use policy::{ArgValue, Counted, Counter, DataLabels, domains_of};
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 const SHARDS: usize = 16;
-/// Tasks end within a day; what is older belongs to none that is open.
-const TRAIL_SECS: u64 = 24 * 3600 + TASK_MEMORY_SECS;
-
-/// Entries read at once while recovering.
-const CHUNK: u64 = 1024;
-
-/// Why counts and labels could not be taken from the log.
-#[derive(Debug, thiserror::Error)]
-pub enum RecoverError {
-    /// The log cannot be read.
-    #[error(transparent)]
-    Read(#[from] ReadError),
-    /// It holds something that is no entry.
-    #[error("an entry cannot be read: {0}")]
-    Entry(#[from] audit::event::ParseError),
-    /// It holds counts or labels of another form.
-    #[error("an entry's counts cannot be read: {0}")]
-    Detail(#[from] serde_json::Error),
-}
-
 /// The Ledger of this process.
 #[derive(Debug, Default)]
 pub struct Ledger([Mutex<LedgerShard>; SHARDS]);
@@ -93,7 +76,7 @@ impl Ledger {
             .unwrap_or(zero)
     }
     fn with<T>(&self, of: u128, act: impl FnOnce(&mut LedgerShard) -> T) -> T {
-        act(&mut self.shard(of).lock().unwrap_or_else(PoisonError::into_inner))
+        act(&mut lock(self.shard(of)))
     }
 
     /// Gathers what is known, and takes what the request takes before the decision is made, so that two racing
@@ -126,6 +109,14 @@ impl Ledger {
                     RateScope::Task => root.0,
                     RateScope::Instance => instance.0,
                 };
+                // A window that reaches back behind what is known here: its count is unknown, and refuses.
+                if counter.id.scope == RateScope::Agent
+                    && !counter.id.is_of_exchange()
+                    && link.counted_since.plus_secs(counter.id.per_secs) > request.now
+                    && link.counted_since > UnixTime::default()
+                {
+                    continue;
+                }
                 let Some(key) = WindowKey::new(of, &counter.id) else {
                     continue;
                 };
@@ -218,6 +209,11 @@ impl Ledger {
             .unwrap_or_default()
     }
 
+    #[cfg(test)]
+    pub(crate) fn peek(&self, key: WindowKey, now: UnixTime) -> u64 {
+        self.with(key.of, |shard| shard.peek(key, now))
+    }
+
     /// Takes in what a permitted call sees and does: before it is forwarded, and after a restart.
     pub fn see(&self, seen: &Seen) {
         for key in &seen.of {
@@ -235,64 +231,26 @@ impl Ledger {
         }
     }
 
-    /// Forgets windows in which nothing happens any more, and trails of tasks long over.
-    pub fn forget_idle(&self, now: UnixTime) {
+    /// Forgets windows in which nothing happens any more, and what is of tasks and instances that `world` has
+    /// forgotten. A World that was never founded has not been heard of yet: it says nothing.
+    pub fn forget(&self, world: &World, now: UnixTime) {
+        if world.founding().is_none() {
+            return;
+        }
+        let known = |of: u128| {
+            let every = OrgScope::Every;
+            world.task(every, TaskId::from_u128(of)).is_some()
+                || world.instance(every, InstanceId::from_u128(of)).is_some()
+                || world.agent(every, AgentId::from_u128(of)).is_some()
+        };
         for shard in &self.0 {
-            shard
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .forget_idle(now, now.minus_secs(TRAIL_SECS));
+            lock(shard).forget(now, known);
         }
     }
+}
 
-    /// Counts what an entry says was taken: after a restart.
-    pub fn replay(&self, taken: &Taken) {
-        self.with(taken.key.of, |shard| shard.replay(taken));
-    }
-
-    /// Takes in what the entries of `log` say was taken and seen, as far back as a task can reach: after a restart,
-    /// before the first request. An entry that cannot be read is an error: a count that is lost would be a right won.
-    pub fn recover(&self, log: &LogReader, now: UnixTime) -> Result<(), RecoverError> {
-        let since = now.minus_secs(TRAIL_SECS);
-        let mut from = log.size();
-        while from > 0 {
-            let chunk = from.saturating_sub(CHUNK);
-            let oldest = log.entries(chunk..chunk + 1)?;
-            from = chunk;
-            let Some(oldest) = oldest.first() else { break };
-            if Entry::parse(oldest)?.event.at < since {
-                break;
-            }
-        }
-        while from < log.size() {
-            let to = log.size().min(from + CHUNK);
-            for bytes in log.entries(from..to)? {
-                if memmem::find(&bytes, b"\"taken\"").is_some() || memmem::find(&bytes, b"\"seen\"").is_some()
-                {
-                    self.replay_detail(&Entry::parse(&bytes)?.event.detail)?;
-                }
-            }
-            from = to;
-        }
-        Ok(())
-    }
-
-    /// Takes in what the detail of an entry says was taken and seen.
-    pub fn replay_detail(
-        &self,
-        detail: &BTreeMap<String, serde_json::Value>,
-    ) -> Result<(), serde_json::Error> {
-        use serde::Deserialize as _;
-        if let Some(taken) = detail.get("taken") {
-            for taken in Vec::<Taken>::deserialize(taken)? {
-                self.replay(&taken);
-            }
-        }
-        if let Some(seen) = detail.get("seen") {
-            self.see(&Seen::deserialize(seen)?);
-        }
-        Ok(())
-    }
+fn lock(shard: &Mutex<LedgerShard>) -> MutexGuard<'_, LedgerShard> {
+    shard.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Reservation {

@@ -8,6 +8,7 @@
 //! root/store.db      the unsealed tail of the log, every Change, signed batches, spent keys
 //! root/log/          sealed bundles, tiles, checkpoint: any static server can serve it
 //! root/world/        snapshots of the World, signed
+//! root/ledger/       snapshots of the Ledger, signed
 //! root/index.db      finds entries; may be deleted
 //! root/lock          one process at a time
 //! ```

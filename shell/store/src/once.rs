@@ -61,7 +61,7 @@ impl OnceKeys {
     }
 
     /// Forgets keys that have been worthless for a while at `now`, and raises the floor.
-    pub(crate) fn forget(&mut self, now: UnixTime) -> Vec<OnceKey> {
+    pub(crate) fn forget(&mut self, now: UnixTime) -> Vec<Spent> {
         let mut forgotten = Vec::new();
         while let Some(Reverse((until, key))) = self.by_end.peek().copied()
             && until.plus_secs(GRACE_SECS) < now
@@ -70,7 +70,7 @@ impl OnceKeys {
             self.by_end.pop();
             self.live.remove(&key);
             self.floor = self.floor.max(until);
-            forgotten.push(key);
+            forgotten.push(Spent { key, until });
         }
         forgotten
     }
@@ -118,7 +118,7 @@ mod tests {
         keys.spend(spent(1, 60));
         keys.spend(spent(2, 6_000));
         assert_eq!(keys.forget(NOW.plus_secs(119)), []);
-        assert_eq!(keys.forget(NOW.plus_secs(121)), [spent(1, 60).key]);
+        assert_eq!(keys.forget(NOW.plus_secs(121)), [spent(1, 60)]);
         assert_eq!(keys.check(&spent(1, 60)), Err(NotSpendable::Spent));
         assert_eq!(keys.check(&spent(3, 61)), Ok(()));
         let again = OnceKeys::new(vec![spent(2, 6_000)], keys.floor());

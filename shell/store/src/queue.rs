@@ -2,6 +2,7 @@
 
 use crate::backend::{ChangeRow, Sealed};
 use crate::error::CommitError;
+use crate::index::Facets;
 use crate::recorded::Receipt;
 use crate::staleness::gives_authority;
 use audit::{Draft, Event};
@@ -31,6 +32,8 @@ pub(crate) struct Job {
     /// The Changes as they are kept; the revision is the writer's to fill in.
     pub(crate) row: Option<ChangeRow>,
     pub(crate) draft: Draft,
+    /// What the index keeps of it; `None` where an id is stamped at the commit.
+    pub(crate) facets: Option<Facets>,
     pub(crate) org: Option<OrgId>,
     pub(crate) at: UnixTime,
     pub(crate) gives_authority: bool,
@@ -67,6 +70,7 @@ impl Job {
             org: event.org,
             at: event.at,
             gives_authority: gives_authority(&event, &changes),
+            facets: event.minted.is_none().then(|| Facets::of(&event)),
             draft: event.encode().map_err(unrecordable)?,
             changes: changes.into(),
             waiting,

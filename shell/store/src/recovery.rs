@@ -167,7 +167,7 @@ fn world(
     key: &LogKey,
     newest: Revision,
 ) -> Result<(World, Revision), OpenError> {
-    let mut world = snapshot::newest(&directory.snapshots(), key);
+    let mut world: World = snapshot::newest(&directory.snapshots(), key).unwrap_or_default();
     let snapshot_at = world.revision();
     if snapshot_at > newest {
         let witness = "a signed snapshot of the World".to_owned();

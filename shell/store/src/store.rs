@@ -7,7 +7,8 @@ use crate::feed::{Delta, FEED_COMMITS, Feed, FeedError};
 use crate::health::{Health, Poison};
 use crate::history::{Chain, History};
 use crate::housekeeper;
-use crate::index::{Index, Indexer};
+use crate::index::{Fresh, Index, Indexer};
+use crate::ledger::Snapshots as LedgerSnapshots;
 use crate::log::{ExportError, Head, LogFiles, LogReader, SealedTo, Sealer, export};
 use crate::log_key::LogKey;
 use crate::queue::{Job, Message, QUEUE_PLANS_MAX};
@@ -26,6 +27,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, mpsc as chores};
 use std::thread::{Builder, JoinHandle};
+use std::time::Duration;
 use tokio::sync::{broadcast, mpsc, oneshot};
 
 /// An open store. Share it in an `Arc`; when the last one goes it writes what is left and closes, which can take
@@ -40,6 +42,7 @@ pub struct Store {
     history: Arc<History>,
     reader: Arc<LogReader>,
     index: Arc<Index>,
+    ledgers: LedgerSnapshots,
     poison: Poison,
     published: Arc<AtomicU64>,
     sealed: Arc<AtomicU64>,
@@ -101,7 +104,8 @@ impl Store {
         let reader_of_index =
             LogReader::new(recovered.backend.reader()?, files, head.clone(), sealed.clone());
         let reader = Arc::new(recovered.reader);
-        let (index, indexer) = Index::open(&directory.index(), reader.clone())?;
+        let fresh = Arc::<Fresh>::default();
+        let (index, indexer) = Index::open(&directory.index(), reader.clone(), fresh.clone())?;
         let writer = Writer {
             backend: Box::new(recovered.backend),
             ground: recovered.ground,
@@ -111,12 +115,14 @@ impl Store {
             world: world.clone(),
             head: head.clone(),
             feed: feed.clone(),
+            fresh,
             poison: poison.clone(),
             chores: todo,
             sealed: sealed.clone(),
             dropped: recovered.dropped,
             snapshot_at: recovered.snapshot_at,
             since_forgetting: (0, 0),
+            pace: Duration::ZERO,
             now: UnixTime::default(),
         };
 
@@ -169,6 +175,7 @@ impl Store {
         Ok(Self {
             world,
             head,
+            ledgers: LedgerSnapshots::new(directory.ledgers(), log_key.clone()),
             key: log_key,
             queue: Some(queue),
             feed,
@@ -271,6 +278,10 @@ impl Store {
     /// Finds entries by agent, task, kind, reason, decision and time.
     pub fn index(&self) -> &Arc<Index> {
         &self.index
+    }
+
+    pub(crate) const fn ledgers(&self) -> &LedgerSnapshots {
+        &self.ledgers
     }
 
     /// The directory of tiles, bundles and checkpoint, as any static server can serve it.

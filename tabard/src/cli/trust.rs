@@ -1,11 +1,12 @@
-//! `tabard trust`: issuers outside that say who a user is. They give nobody a right.
+//! `tabard trust`: issuers outside that say who a user is. They give nobody a right but in words that the org gave a
+//! meaning.
 
 use super::agent::applied;
 use super::page::{Page, items, text};
 use super::{Exit, Failure, Place, document};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum TrustCommand {
@@ -38,13 +39,19 @@ pub(super) struct Add {
     /// Its public keys, downloaded from its jwks_uri (JSON)
     #[arg(long)]
     keys: PathBuf,
+    /// What a claim of its tokens is worth (JSON): {"claim": "/scope", "values": {"VALUE": [{"agents": […], "services": […], "actions": […], "tenants": […]}]}}
+    #[arg(long, value_name = "FILE")]
+    rights: Option<PathBuf>,
 }
 
 pub(super) fn run(command: &TrustCommand, at: &Place, page: &Page) -> Result<Exit, Failure> {
     match command {
         TrustCommand::Add(add) => {
             let (_, keys) = document(&add.keys)?;
-            let body = json!({"issuer": add.issuer, "audience": add.audience, "keys": keys});
+            let rights = add.rights.as_deref().map(table).transpose()?;
+            let body = json!({
+                "issuer": add.issuer, "audience": add.audience, "keys": keys, "rights": rights,
+            });
             applied(
                 "trusted issuer",
                 &at.admin.post("/v1/trust-sources", &body)?,
@@ -58,10 +65,16 @@ pub(super) fn run(command: &TrustCommand, at: &Place, page: &Page) -> Result<Exi
             } else {
                 let row = |it: &Value| {
                     let kids: Vec<&str> = items(it, "kids").iter().filter_map(Value::as_str).collect();
-                    vec![text(it, "issuer"), text(it, "audience"), kids.join(",")]
+                    let claim = it.pointer("/rights/claim").and_then(Value::as_str);
+                    vec![
+                        text(it, "issuer"),
+                        text(it, "audience"),
+                        kids.join(","),
+                        claim.unwrap_or("-").to_owned(),
+                    ]
                 };
                 let rows: Vec<_> = all.as_array().into_iter().flatten().map(row).collect();
-                page.table(&["issuer", "audience", "keys"], &rows);
+                page.table(&["issuer", "audience", "keys", "rights by"], &rows);
             }
         }
         TrustCommand::Consent { issuer, required } => {
@@ -80,4 +93,14 @@ pub(super) fn run(command: &TrustCommand, at: &Place, page: &Page) -> Result<Exi
         }
     }
     Ok(Exit::Done)
+}
+
+/// What the values of a claim are worth, from a file.
+fn table(path: &Path) -> Result<Value, Failure> {
+    let (name, text) = document(path)?;
+    serde_json::from_str(&text).map_err(|error| {
+        Failure::new("DOCUMENT_INVALID", format!("{name} is not JSON"))
+            .because(error.to_string())
+            .fix("Write the claim as a JSON Pointer, and for each of its values a list of rights.")
+    })
 }

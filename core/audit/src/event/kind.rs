@@ -94,6 +94,8 @@ kinds! {
     GrantAdded = "grant.added",
     /// Such a grant was taken back.
     GrantRemoved = "grant.removed",
+    /// A gateway asked to count the calls of a task, a process or agents.
+    HomeClaimed = "home.claimed",
     /// A process was known but not given an identity.
     IdentityRefused = "identity.refused",
     /// A one-time link by which a principal enrols a way in was created.
@@ -186,6 +188,8 @@ kinds! {
     UpstreamPublished = "upstream.published",
     /// An upstream was removed.
     UpstreamRemoved = "upstream.removed",
+    /// An issuer's token said something of a user that is worth a right, or was until then.
+    UserClaimed = "user.claimed",
     /// A user may do nothing through agents any more.
     UserRemoved = "user.removed",
     /// What a user may do through agents was set.

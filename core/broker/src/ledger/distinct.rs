@@ -13,7 +13,7 @@ const NAMES_MAX: usize = 10_000;
 pub(super) struct Distinct {
     names: BTreeMap<Box<str>, u64>,
     #[serde(default)]
-    at: UnixTime,
+    pub(super) at: UnixTime,
 }
 
 impl Distinct {
@@ -46,11 +46,8 @@ impl Distinct {
             self.names.remove(name);
         }
     }
-    pub(super) fn is_live(&mut self, per_secs: u32, now: UnixTime, before: UnixTime) -> bool {
-        if per_secs == 0 {
-            self.at >= before
-        } else {
-            self.count(per_secs, now) > 0
-        }
+    /// Whether anything in it still counts. What has no length of time counts for as long as what it is of.
+    pub(super) fn is_live(&mut self, per_secs: u32, now: UnixTime) -> bool {
+        per_secs == 0 || self.count(per_secs, now) > 0
     }
 }

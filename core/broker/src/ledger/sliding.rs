@@ -13,7 +13,7 @@ pub(super) struct Sliding {
     newest_slice: u64,
     slices: [u64; SLICES],
     #[serde(default)]
-    at: UnixTime,
+    pub(super) at: UnixTime,
 }
 
 /// The number of the slice that `at` lies in.
@@ -54,12 +54,9 @@ impl Sliding {
             *sum = sum.saturating_sub(amount);
         }
     }
-    pub(super) fn is_live(&mut self, per_secs: u32, now: UnixTime, before: UnixTime) -> bool {
-        if per_secs == 0 {
-            self.at >= before
-        } else {
-            self.total(per_secs, now) > 0
-        }
+    /// Whether anything in it still counts. What has no length of time counts for as long as what it is of.
+    pub(super) fn is_live(&mut self, per_secs: u32, now: UnixTime) -> bool {
+        per_secs == 0 || self.total(per_secs, now) > 0
     }
     /// Forgets slices that left the window. A clock that goes back forgets nothing.
     fn turn(&mut self, slice: u64) {

@@ -152,17 +152,72 @@ fn a_trail_only_grows_but_by_a_humans_word() {
 }
 
 #[test]
-fn trails_of_tasks_long_over_are_forgotten() {
+fn what_is_of_an_open_task_is_never_outwaited() {
     let mut shard = LedgerShard::default();
+    let whole = WindowKey { per_secs: 0, ..KEY };
+    let month = WindowKey {
+        per_secs: 30 * 86_400,
+        ..KEY
+    };
+    for key in [KEY, whole, month] {
+        let (_, _) = shard.take(key, 3, NOW);
+    }
+    let (_, _) = shard.add(WindowKey { what: 9, ..whole }, &["crm"], NOW);
+    let seen = Seen {
+        at: NOW,
+        ..Seen::default()
+    };
+    shard.see(TrailKey(7), &seen);
+    // Nothing happens for weeks, but the task is open.
+    for day in 1..25 {
+        shard.forget(NOW.plus_secs(day * 86_400), |of| of == 7);
+    }
+    let later = NOW.plus_secs(25 * 86_400);
+    assert_eq!((shard.peek(whole, later), shard.peek(month, later)), (3, 3));
+    assert_eq!(shard.add(WindowKey { what: 9, ..whole }, &[], later).0, 1);
+    assert!(shard.trail(TrailKey(7)).is_some());
+    // A window ends by its own length.
+    assert_eq!(shard.windows.len(), 2);
+}
+
+#[test]
+fn what_nobody_knows_any_more_is_forgotten_after_the_last_credential() {
+    let mut shard = LedgerShard::default();
+    let whole = WindowKey { per_secs: 0, ..KEY };
+    let (_, _) = shard.take(whole, 3, NOW);
+    let seen = Seen {
+        at: NOW,
+        ..Seen::default()
+    };
+    shard.see(TrailKey(7), &seen);
+    let over = NOW.plus_secs(10 * 86_400);
+    shard.forget(over, |_| true);
+    shard.forget(over.plus_secs(FORGET_AFTER_SECS), |_| false);
+    assert!(shard.trail(TrailKey(7)).is_some() && shard.peek(whole, over) == 3);
+    shard.forget(over.plus_secs(FORGET_AFTER_SECS + 1), |_| false);
+    assert!(shard.trail(TrailKey(7)).is_none() && shard.windows.is_empty());
+}
+
+#[test]
+fn a_shard_is_the_same_after_it_was_written_down() {
+    let mut shard = LedgerShard::default();
+    let (_, _) = shard.take(KEY, 3, NOW);
+    let (_, _) = shard.add(WindowKey { what: 9, ..KEY }, &["crm", "mail"], NOW);
+    let mut labels = Labels::NONE;
+    labels.readers = Readers::Only(["ann".to_owned()].into());
     shard.see(
-        TrailKey(1),
+        TrailKey(u128::MAX),
         &Seen {
+            labels,
+            steps: vec![("reader".parse().unwrap(), "mail.read".parse().unwrap())],
+            suspends: true,
             at: NOW,
             ..Seen::default()
         },
     );
-    shard.forget_idle(NOW.plus_secs(10), NOW);
-    assert!(shard.trail(TrailKey(1)).is_some());
-    shard.forget_idle(NOW.plus_secs(10), NOW.plus_secs(1));
-    assert!(shard.trail(TrailKey(1)).is_none());
+    let text = serde_json::to_vec(&shard).unwrap();
+    let mut read: LedgerShard = serde_json::from_slice(&text).unwrap();
+    assert_eq!(read.trails, shard.trails);
+    assert_eq!(read.distinct, shard.distinct);
+    assert_eq!((read.peek(KEY, NOW), read.windows.len()), (3, 1));
 }

@@ -77,6 +77,10 @@ pub struct LaunchSpec {
     pub agent: AgentId,
     /// Its org.
     pub org: OrgId,
+    /// The contract version that it was registered with: this code is reviewed for this contract, and launched under no
+    /// other.
+    #[serde(default)]
+    pub contract: Digest,
     /// Uids that may ask for the launch.
     pub launchers: Vec<u32>,
     /// Admitted command lines.

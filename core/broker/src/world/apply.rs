@@ -2,7 +2,7 @@
 //! left alone, because the decision to commit it was made on a World where it was there.
 
 use super::{Approval, Change, Founding, Principal, Revoked, World};
-use identity::{ApprovalId, Name, OrgScope, Revision, UnixTime};
+use identity::{AgentId, ApprovalId, InstanceId, Name, OrgId, OrgScope, Revision, TaskId, UnixTime};
 use std::sync::Arc;
 
 impl World {
@@ -51,11 +51,13 @@ impl World {
         part.approvals.retain(|_, approval| approval.org == org);
         let approvals = part.approvals.clone();
         keep(&mut part.requests, |_, id| approvals.contains_key(id));
+        part.homes.retain(|_, home| home.org == org);
         keep(&mut part.directories, |(of, _), _| *of == org);
         keep(&mut part.users, |(of, _, _), _| *of == org);
         keep(&mut part.consents, |(of, _, _), _| *of == org);
         keep(&mut part.consent_asked, |(of, _), ()| *of == org);
         keep(&mut part.trust_sources, |(of, _), _| *of == org);
+        keep(&mut part.claimed, |(of, _, _), _| *of == org);
         keep(&mut part.revocations, |_, revoked| {
             revoked.org.is_none_or(|of| of == org)
         });
@@ -237,11 +239,27 @@ impl World {
                     self.consent_asked.remove(&(org, issuer));
                 }
             }
+            Change::UserClaimed(claimed) => {
+                let key = (claimed.org, claimed.issuer.clone(), claimed.subject.clone());
+                // The newer word stays, whichever was shown first.
+                match self.claimed.get(&key) {
+                    Some(known) if known.said_at > claimed.said_at => {}
+                    _ => {
+                        self.claimed.insert(key, Arc::new(claimed));
+                    }
+                }
+            }
             Change::TrustSourceSet(source) => {
                 let key = (source.org, source.issuer.clone());
+                let claim = |source: &super::TrustSource| source.rights.as_ref().map(|it| it.claim.clone());
+                // The words of one claim are not those of another.
+                if self.trust_sources.get(&key).map(|known| claim(known)) != Some(claim(&source)) {
+                    self.forget_claims(source.org, &source.issuer);
+                }
                 self.trust_sources.insert(key, Arc::new(source));
             }
             Change::TrustSourceRemoved { org, issuer } => {
+                self.forget_claims(org, &issuer);
                 self.trust_sources.remove(&(org, issuer));
             }
             Change::InstanceOpened(instance) => {
@@ -249,6 +267,22 @@ impl World {
             }
             Change::InstanceClosed { instance, .. } => {
                 self.instances.remove(&instance);
+            }
+            Change::Homed { org, log, of, since } => {
+                for key in of {
+                    if self.homes.get(&key).is_none_or(|home| home.log.is_none()) {
+                        let log = Some(log);
+                        self.homes.insert(key, super::Home { org, log, since });
+                    }
+                }
+            }
+            Change::HomeLeft { org, log, of, since } => {
+                for key in of {
+                    if self.homes.get(&key).is_some_and(|home| home.log == Some(log)) {
+                        let log = None;
+                        self.homes.insert(key, super::Home { org, log, since });
+                    }
+                }
             }
             Change::Revoked(revocation) => {
                 let revoked = Revoked {
@@ -262,8 +296,16 @@ impl World {
                 keep(&mut self.revocations, |_, revoked| revoked.forget_at > until);
                 keep(&mut self.sessions, |_, session| session.expires_at > until);
                 keep(&mut self.invites, |_, invite| invite.expires_at > until);
+                keep(&mut self.claimed, |_, claimed| claimed.forget_at > until);
                 self.tasks
                     .retain(|_, task| task.expires_at.plus_secs(super::TASK_MEMORY_SECS) > until);
+                let (tasks, instances, agents) =
+                    (self.tasks.clone(), self.instances.clone(), self.agents.clone());
+                self.homes.retain(|of, _| {
+                    tasks.contains_key(&TaskId::from_u128(of.0))
+                        || instances.contains_key(&InstanceId::from_u128(of.0))
+                        || agents.contains_key(&AgentId::from_u128(of.0))
+                });
                 self.forget_approvals(until);
             }
             Change::KeyPublished(key) => {
@@ -342,6 +384,12 @@ impl World {
             alter(&mut altered);
             self.set_principal(altered);
         }
+    }
+}
+
+impl World {
+    fn forget_claims(&mut self, org: OrgId, issuer: &str) {
+        keep(&mut self.claimed, |(of, by, _), _| *of != org || by != issuer);
     }
 }
 

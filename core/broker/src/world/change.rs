@@ -6,14 +6,15 @@
 
 use super::approval::{Ended, Vote};
 use super::{
-    Account, Agent, AgentState, Approval, Consent, ContractRecord, Directory, Group, Instance, Invite,
-    JoinToken, LaunchSpec, NodeRecord, Org, Passkey, Principal, PublicKey, Registration, Revocation, Session,
-    Task, TrustSource, User,
+    Account, Agent, AgentState, Approval, Claimed, Consent, ContractRecord, Directory, Group, Instance,
+    Invite, JoinToken, LaunchSpec, NodeRecord, Org, Passkey, Principal, PublicKey, Registration, Revocation,
+    Session, Task, TrustSource, User,
 };
+use crate::ledger::TrailKey;
 use crate::upstream::Upstream;
 use identity::{
-    AgentId, ApprovalId, Digest, InstanceId, Name, NodeId, OrgId, OrgScope, Revision, SessionId, TaskId,
-    TrustDomain, UnixTime, UpstreamId,
+    AgentId, ApprovalId, Digest, InstanceId, LogId, Name, NodeId, OrgId, OrgScope, Revision, SessionId,
+    TaskId, TrustDomain, UnixTime, UpstreamId,
 };
 use serde::{Deserialize, Serialize};
 
@@ -190,6 +191,8 @@ pub enum Change {
         /// Whether they do.
         asked: bool,
     },
+    /// What an issuer's token says of a user, in words that the org gave a meaning.
+    UserClaimed(Claimed),
     /// An issuer of users' tokens and its keys.
     TrustSourceSet(TrustSource),
     /// The opposite.
@@ -207,6 +210,28 @@ pub enum Change {
         instance: InstanceId,
         /// Its org.
         org: OrgId,
+    },
+    /// A gateway counts the calls of these from here on, as far as nobody does: who asks first has it.
+    Homed {
+        /// Their org.
+        org: OrgId,
+        /// The number of the gateway's own log.
+        log: LogId,
+        /// Task trees, instances and agents.
+        of: Vec<TrailKey>,
+        /// What was counted before then is not known at the gateway; 0 for the first time.
+        since: UnixTime,
+    },
+    /// A gateway counts no calls of these any more.
+    HomeLeft {
+        /// Their org.
+        org: OrgId,
+        /// The number of the gateway's own log.
+        log: LogId,
+        /// Agents: tasks and processes end with their home.
+        of: Vec<TrailKey>,
+        /// From when on another gateway may.
+        since: UnixTime,
     },
     /// Refuse everything of one kind and value that was decided before this Change.
     Revoked(Revocation),
@@ -282,6 +307,9 @@ impl Change {
             | Self::TaskOpened(_)
             | Self::TaskDeclassified { .. }
             | Self::InstanceOpened(_)
+            | Self::Homed { .. }
+            | Self::HomeLeft { .. }
+            | Self::UserClaimed(_)
             | Self::RevocationsForgotten { .. }
             | Self::KeyPublished(_)
             | Self::JoinTokenCreated(_)
@@ -312,10 +340,13 @@ impl Change {
             | Self::UserRemoved { org, .. }
             | Self::ConsentRequired { org, .. }
             | Self::TrustSourceRemoved { org, .. }
+            | Self::Homed { org, .. }
+            | Self::HomeLeft { org, .. }
             | Self::InstanceClosed { org, .. } => Some(*org),
             Self::DirectorySet(directory) => Some(directory.org),
             Self::UserSet(user) => Some(user.org),
             Self::ConsentSet(consent) => Some(consent.org),
+            Self::UserClaimed(claimed) => Some(claimed.org),
             Self::TrustSourceSet(source) => Some(source.org),
             Self::Revoked(revocation) => revocation.org,
             Self::Founded { .. }
@@ -413,9 +444,12 @@ impl Change {
             | Self::UserRemoved { .. }
             | Self::ConsentSet(_)
             | Self::ConsentRequired { .. }
+            | Self::UserClaimed(_)
             | Self::TrustSourceSet(_)
             | Self::TrustSourceRemoved { .. }
             | Self::InstanceClosed { .. }
+            | Self::Homed { .. }
+            | Self::HomeLeft { .. }
             | Self::Revoked(_)
             | Self::RevocationsForgotten { .. }
             | Self::KeyPublished(_)

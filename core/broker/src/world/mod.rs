@@ -7,9 +7,11 @@ mod agent;
 mod apply;
 pub mod approval;
 mod change;
+mod claimed;
 mod consent;
 mod contract;
 pub mod directory;
+mod home;
 mod key;
 mod member;
 mod org;
@@ -22,22 +24,25 @@ mod user;
 pub use agent::{Agent, AgentState, ArgvRule, Instance, LaunchSpec, MeasuredRoot, Registration, VisiblePath};
 pub use approval::{Approval, Group};
 pub use change::Change;
+pub use claimed::Claimed;
 pub use consent::{Consent, Given, Said};
 pub use contract::ContractRecord;
 pub use directory::Directory;
+pub use home::Home;
 pub use key::{KeyClass, PublicKey};
 pub use member::{JoinToken, MemberRole, NodeRecord};
 pub use org::{Org, Principal, Role};
 pub use revocation::{Revocation, Target};
 pub use session::{Account, Invite, Passkey, Session, Surface, WayIn};
 pub use task::{Opener, OpenerKind, Task};
-pub use trust::TrustSource;
+pub use trust::{ClaimRights, TrustSource};
 pub use user::{User, UserRight};
 
+use crate::ledger::TrailKey;
 use crate::upstream::Upstream;
 use identity::{
-    AgentId, ApprovalId, Digest, IdHasher, InstanceId, Name, NodeId, OrgId, OrgScope, Revision, SpiffeId,
-    TaskId, Thumbprint, TrustDomain, UnixTime, UpstreamId,
+    AgentId, ApprovalId, Digest, IdHasher, InstanceId, LogId, Name, NodeId, OrgId, OrgScope, Revision,
+    SpiffeId, TaskId, Thumbprint, TrustDomain, UnixTime, UpstreamId,
 };
 use imbl::shared_ptr::DefaultSharedPtr;
 use serde::{Deserialize, Serialize};
@@ -85,7 +90,9 @@ pub struct World {
     consents: Ordered<(OrgId, String, String), Arc<Consent>>,
     // Issuers whose users are asked themselves.
     consent_asked: Ordered<(OrgId, String), ()>,
+    claimed: Ordered<(OrgId, String, String), Arc<Claimed>>,
     instances: IdMap<InstanceId, Arc<Instance>>,
+    homes: IdMap<TrailKey, Home>,
     revocations: Ordered<Target, Revoked>,
     keys: Ordered<String, Arc<PublicKey>>,
     join_tokens: Ordered<Digest, Arc<JoinToken>>,
@@ -238,6 +245,15 @@ impl World {
             asked: self.consent_asked.contains_key(&(org, issuer.to_owned())),
         }
     }
+    /// What an issuer's newest token said of a user.
+    pub fn claimed(&self, scope: OrgScope, org: OrgId, issuer: &str, subject: &str) -> Option<&Arc<Claimed>> {
+        let key = (org, issuer.to_owned(), subject.to_owned());
+        scope.holds(org).then(|| self.claimed.get(&key)).flatten()
+    }
+    /// Whether anything that a token said can be forgotten.
+    pub fn has_claims_over(&self, until: UnixTime) -> bool {
+        self.claimed.values().any(|claimed| claimed.forget_at <= until)
+    }
     /// The issuer of users' tokens that the org trusts under this name.
     pub fn trust_source(&self, scope: OrgScope, org: OrgId, issuer: &str) -> Option<&Arc<TrustSource>> {
         let key = (org, issuer.to_owned());
@@ -370,6 +386,17 @@ impl World {
         self.instances
             .values()
             .filter(move |instance| scope.holds(instance.org))
+    }
+
+    /// Where calls of that task tree, instance or agent are counted; `None` as long as there was none.
+    pub fn home(&self, scope: OrgScope, of: TrailKey) -> Option<Home> {
+        self.homes.get(&of).copied().filter(|home| scope.holds(home.org))
+    }
+    /// Everything that is at home at the gateway with that log.
+    pub fn at_home(&self, log: LogId) -> impl Iterator<Item = (TrailKey, &Home)> {
+        let there = move |home: &Home| home.log == Some(log);
+        let all = self.homes.iter().map(|(of, home)| (*of, home));
+        all.filter(move |(_, home)| there(home))
     }
 
     /// The revocation that hits any of `targets` for something decided at `rev`, with the target it names.

@@ -45,11 +45,19 @@ impl User {
         now: UnixTime,
     ) -> bool {
         now < self.expires_at
-            && self.rights.iter().any(|right| {
-                right.agents.contains(agent)
-                    && right.services.contains(service)
-                    && right.actions.contains(action)
-                    && tenant.is_none_or(|tenant| right.tenants.contains(tenant))
-            })
+            && self
+                .rights
+                .iter()
+                .any(|right| right.covers(agent, service, action, tenant))
+    }
+}
+
+impl UserRight {
+    /// Whether that is what may be done.
+    pub fn covers(&self, agent: &Name, service: &Audience, action: &Name, tenant: Option<&Name>) -> bool {
+        self.agents.contains(agent)
+            && self.services.contains(service)
+            && self.actions.contains(action)
+            && tenant.is_none_or(|tenant| self.tenants.contains(tenant))
     }
 }

@@ -3,7 +3,7 @@
 
 use super::*;
 use crate::contract::tests::{bless, write};
-use crate::{ChainLink, Verdict, decide, decide_chain};
+use crate::{ChainLink, Evaluations, Verdict, decide, decide_chain};
 use std::fmt::Write as _;
 
 const EXPECTED: &str = include_str!("../../../../testdata/decisions.txt");
@@ -243,7 +243,7 @@ fn chain<'c>(
         })
         .collect();
     let (actor, before) = links.split_last().unwrap();
-    let verdict = decide_chain(before, *actor, NOW);
+    let verdict = decide_chain(before, *actor, NOW, &mut Evaluations::default());
     let codes = |verdict: &Verdict| -> Vec<&'static str> {
         verdict
             .reasons()

@@ -1,6 +1,7 @@
 //! What holds for every contract and every fact.
 
 use super::*;
+use crate::decide::decide_among;
 use crate::limit::Limit;
 use crate::{Verdict, decide};
 use proptest::prelude::*;
@@ -253,6 +254,20 @@ proptest! {
                     assert_eq!(again, decide(contract, facts, case.now()), "{case:?}");
                 }
             });
+        }
+    }
+
+    /// What an exchange keeps of one action's evaluation is not taken for another's that a policy tells apart.
+    #[test]
+    fn evaluated_among_others_is_evaluated_alone(shape in shapes(), other in shapes(), cases in proptest::collection::vec(cases(), 24)) {
+        let contracts = [shape.compiled(), other.compiled()];
+        let mut known = crate::Evaluations::default();
+        for case in cases {
+            for (action, contract) in (0..ACTIONS.len()).flat_map(|action| contracts.iter().map(move |it| (action, it))) {
+                let case = Case { action, ..case.clone() };
+                let among = case.with(None, |facts| decide_among(contract, facts, case.now(), &mut known));
+                prop_assert_eq!(among, case.verdict(contract), "{:?}", case);
+            }
         }
     }
 

@@ -493,6 +493,7 @@ fn a_chain_is_allowed_only_if_every_link_is() {
                 facts: actor,
             },
             NOW,
+            &mut crate::Evaluations::default(),
         )
     };
     let both = chain(&before, &actor);

@@ -67,6 +67,7 @@ async fn furnished() -> Fixture {
         issuer: IDP.into(),
         audience: "tabard".into(),
         keys: "{\"keys\":[]}".into(),
+        rights: None,
     }));
     fixture.change(ann(&fixture, &["demo-0", "demo-1"]));
     contract(&fixture, 2, "delegation: {may_delegate_to: [demo-1]}\n");

@@ -30,7 +30,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 use store::Store;
 use tabard_gateway::{
-    Approvals, FeedHealth, Gateway, GatewayParts, NobodyToAsk, SecretError, Secrets, Settings,
+    Approvals, FeedHealth, Gateway, GatewayParts, LocalHomes, NobodyToAsk, SecretError, Secrets, Settings,
 };
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -211,8 +211,50 @@ pub(crate) struct Fixture {
     pub(crate) org: OrgId,
     pub(crate) contract: Digest,
     issuer_key: Key,
+    invoices: UpstreamId,
+    tls: Arc<rustls::ClientConfig>,
     stop: Option<oneshot::Sender<()>>,
     counter: AtomicU64,
+    _directory: tempfile::TempDir,
+}
+
+/// Everything a gateway is given.
+fn parts(
+    settings: Settings,
+    worlds: &watch::Sender<Arc<World>>,
+    feed: watch::Receiver<FeedHealth>,
+    journal: Arc<Store>,
+    invoices: UpstreamId,
+    upstream_tls: Arc<rustls::ClientConfig>,
+    approvals: Arc<dyn Approvals>,
+) -> GatewayParts {
+    let names = Arc::new(CommitmentKey::new(Secret::new([9; 32])));
+    GatewayParts {
+        homes: Arc::new(LocalHomes {
+            worlds: worlds.clone(),
+            log: settings.log,
+        }),
+        settings,
+        worlds: worlds.subscribe(),
+        feed,
+        journal,
+        secrets: Arc::new(Fixed(invoices)),
+        approvals,
+        names: Arc::new(move |_| names.clone()),
+        upstream_tls,
+        clock: Arc::new(now),
+        random: Arc::new(|| {
+            let mut seed = [0; 32];
+            aws_lc_rs::rand::fill(&mut seed).unwrap();
+            seed
+        }),
+    }
+}
+
+/// One more gateway that follows the World of a [`Fixture`], with a journal of its own.
+pub(crate) struct Another {
+    pub(crate) address: SocketAddr,
+    pub(crate) journal: Arc<Store>,
     _directory: tempfile::TempDir,
 }
 
@@ -356,7 +398,7 @@ impl Fixture {
             }));
         }
         let world = World::default().apply(&changes, rev);
-        let (worlds, world_of) = watch::channel(Arc::new(world));
+        let (worlds, _) = watch::channel(Arc::new(world));
         let desk = Arc::new(Desk::new(worlds.clone()));
         let approvals: Arc<dyn Approvals> = if humans {
             desk.clone()
@@ -381,24 +423,17 @@ impl Fixture {
             .unwrap()
             .with_root_certificates(roots)
             .with_no_client_auth();
-        let names = Arc::new(CommitmentKey::new(Secret::new([9; 32])));
+        let tls = Arc::new(tls);
         let gateway = Arc::new(
-            Gateway::new(GatewayParts {
+            Gateway::new(parts(
                 settings,
-                worlds: world_of,
-                feed: feed_of,
-                journal: journal.clone(),
-                secrets: Arc::new(Fixed(invoices)),
+                &worlds,
+                feed_of,
+                journal.clone(),
+                invoices,
+                tls.clone(),
                 approvals,
-                names: Arc::new(move |_| names.clone()),
-                upstream_tls: Arc::new(tls),
-                clock: Arc::new(now),
-                random: Arc::new(|| {
-                    let mut seed = [0; 32];
-                    aws_lc_rs::rand::fill(&mut seed).unwrap();
-                    seed
-                }),
-            })
+            ))
             .unwrap(),
         );
         let (stop, stopped) = oneshot::channel();
@@ -423,6 +458,8 @@ impl Fixture {
             org,
             contract: hash,
             issuer_key,
+            invoices,
+            tls,
             stop: Some(stop),
             counter: AtomicU64::new(1),
             _directory: directory,
@@ -432,6 +469,34 @@ impl Fixture {
     pub(crate) fn agent(&self) -> &Actor1 {
         let [agent, ..] = &self.agents;
         agent
+    }
+
+    /// Starts one more gateway, with the log `log`.
+    pub(crate) async fn another(&self, log: LogId) -> Another {
+        let directory = tempfile::tempdir().unwrap();
+        let signer = Arc::new(LogKey(Ed25519KeyPair::from_seed_unchecked(&[8; 32]).unwrap()));
+        let settings = store::Settings::new(directory.path().join("journal"), log, signer);
+        let journal = Arc::new(Store::open(&settings).unwrap());
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let settings = Settings::new(ISSUER, vec![format!("http://{address}")], log);
+        let (feed, tls) = (self.feed.subscribe(), self.tls.clone());
+        let gateway = Gateway::new(parts(
+            settings,
+            &self.worlds,
+            feed,
+            journal.clone(),
+            self.invoices,
+            tls,
+            self.desk.clone(),
+        ))
+        .unwrap();
+        tokio::spawn(async move { gateway.serve(listener, None, std::future::pending()).await });
+        Another {
+            address,
+            journal,
+            _directory: directory,
+        }
     }
 
     /// An access token of `agent` for `audience`.
@@ -595,8 +660,12 @@ impl Fixture {
 
     /// Sends bytes, and reads until the gateway closes the connection.
     pub(crate) async fn raw(&self, bytes: &str) -> Answer {
-        self.talk(TcpStream::connect(self.address).await.unwrap(), bytes)
-            .await
+        self.raw_at(self.address, bytes).await
+    }
+
+    /// The same at another gateway.
+    pub(crate) async fn raw_at(&self, gateway: SocketAddr, bytes: &str) -> Answer {
+        self.talk(TcpStream::connect(gateway).await.unwrap(), bytes).await
     }
 
     /// The same over a connection that is there.

@@ -15,6 +15,7 @@ mod delegation;
 mod desk;
 mod fixture;
 mod forwarding;
+mod homes;
 mod leaks;
 mod refused;
 mod revocation;

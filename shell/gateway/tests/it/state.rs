@@ -7,6 +7,7 @@ use broker::world::{AgentState, Change, Task, TrustSource, User, UserRight};
 use credential::{AccessTokenClaims, Binding};
 use identity::{Actor, ActorChain, ActorKind, Name, OrgScope, Revision, TaskId};
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
 
 const CONTRACT: &str = "
 apiVersion: tabard/v1
@@ -71,7 +72,7 @@ routes:
     sink: {clearance: secret, readers: [], consequential: true, destinations: [to]}
 ";
 
-async fn office() -> Fixture {
+pub(crate) async fn office() -> Fixture {
     Fixture::with(Wish {
         contract: CONTRACT,
         definition: OFFICE,
@@ -81,7 +82,7 @@ async fn office() -> Fixture {
 }
 
 /// What a token of `agent` says that covers all of the contract.
-fn claims(fixture: &Fixture, agent: &Actor1, audience: &str) -> AccessTokenClaims {
+pub(crate) fn claims(fixture: &Fixture, agent: &Actor1, audience: &str) -> AccessTokenClaims {
     let binding = Binding::Key(agent.key.public.thumbprint());
     let mut claims = fixture.claims(agent, audience, Revision(1), binding);
     let actions = ["mail.read", "ledger.read", "mail.send", "pay", "deliver"];
@@ -94,8 +95,20 @@ fn name(text: &str) -> Name {
 }
 
 /// One call of `agent` with those claims.
-async fn call(
+pub(crate) async fn call(
     fixture: &Fixture,
+    agent: &Actor1,
+    claims: &AccessTokenClaims,
+    line: &str,
+    body: &str,
+) -> Answer {
+    call_at(fixture, fixture.address, agent, claims, line, body).await
+}
+
+/// The same at another gateway.
+pub(crate) async fn call_at(
+    fixture: &Fixture,
+    gateway: SocketAddr,
     agent: &Actor1,
     claims: &AccessTokenClaims,
     line: &str,
@@ -103,7 +116,7 @@ async fn call(
 ) -> Answer {
     let (method, path) = line.split_once(' ').unwrap();
     let token = fixture.sign(claims);
-    let url = format!("http://{}{path}", fixture.address);
+    let url = format!("http://{gateway}{path}");
     let credentials = fixture.credentials_with(agent, &token, method, &url);
     let body_lines = if body.is_empty() {
         String::new()
@@ -114,10 +127,9 @@ async fn call(
         )
     };
     let request = format!(
-        "{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n{credentials}{body_lines}\r\n{body}",
-        fixture.address
+        "{method} {path} HTTP/1.1\r\nHost: {gateway}\r\nConnection: close\r\n{credentials}{body_lines}\r\n{body}",
     );
-    fixture.raw(&request).await
+    fixture.raw_at(gateway, &request).await
 }
 
 /// The same as the first agent, in its own task.
@@ -131,10 +143,10 @@ async fn own(fixture: &Fixture, line: &str, body: &str) -> Answer {
     call(fixture, agent, &claims(fixture, agent, audience), line, body).await
 }
 
-const READ: &str = "GET /invoices/mail/1";
-const SEND: &str = "POST /invoices/mail";
-const PAY: &str = "POST /invoices/pay";
-const TO_BOB: &str = r#"{"to": "bob@corp.example"}"#;
+pub(crate) const READ: &str = "GET /invoices/mail/1";
+pub(crate) const SEND: &str = "POST /invoices/mail";
+pub(crate) const PAY: &str = "POST /invoices/pay";
+pub(crate) const TO_BOB: &str = r#"{"to": "bob@corp.example"}"#;
 
 /// The task of `agent` as it is, with one change.
 fn task(fixture: &Fixture, id: TaskId, change: impl FnOnce(&mut Task)) {
@@ -330,16 +342,9 @@ async fn what_entries_say_is_enough_to_go_on_after_a_crash() {
         own(&fixture, PAY, r#"{"to": "DE12", "amount": 90}"#).await.code(),
         "TAINTED_SINK"
     );
-    let details: Vec<_> = fixture
-        .journal(2)
-        .await
-        .into_iter()
-        .map(|entry| entry.event.detail)
-        .collect();
+    drop(fixture.journal(2).await);
     let recovered = std::sync::Arc::new(store::ledger::Ledger::default());
-    for detail in &details {
-        recovered.replay_detail(detail).unwrap();
-    }
+    recovered.recover(&fixture.journal).unwrap();
     let world = fixture.worlds.borrow().clone();
     let task = world.task(OrgScope::Every, fixture.agent().task).unwrap();
     let reservation = recovered.gather(&store::ledger::Request {
@@ -364,10 +369,9 @@ async fn a_crash_does_not_lower_what_was_read_since_a_human_did() {
         org: fixture.org,
     });
     assert_eq!(own(&fixture, READ, "").await.status(), 200);
+    drop(fixture.journal(4).await);
     let recovered = std::sync::Arc::new(store::ledger::Ledger::default());
-    for entry in fixture.journal(4).await {
-        recovered.replay_detail(&entry.event.detail).unwrap();
-    }
+    recovered.recover(&fixture.journal).unwrap();
     let world = fixture.worlds.borrow().clone();
     let reservation = recovered.gather(&store::ledger::Request {
         links: &[],
@@ -413,6 +417,7 @@ async fn every_party_of_a_chain_is_judged_at_every_call() {
         issuer: "https://login.test".into(),
         audience: "tabard".into(),
         keys: r#"{"keys":[]}"#.into(),
+        rights: None,
     }));
     // A user of whom nobody knows anything.
     assert_eq!(read(Some("ann")).await.status(), 401);

@@ -51,6 +51,8 @@ impl Default for Helper {
 pub struct Places {
     /// The Workload API socket.
     pub workload_socket: PathBuf,
+    /// The launch socket.
+    pub launch_socket: PathBuf,
     /// A directory of ours that every launcher may enter (0711 or wider): the runs' HTTP sockets lie in it.
     pub runs: PathBuf,
     /// What no isolated run may see, whatever a spec lists: data directories, keys, our other sockets.
@@ -88,6 +90,8 @@ const HIDDEN: [&str; 10] = [
 ];
 /// Port of the HTTP listener on an isolated run's own loopback, where nothing else can listen before it.
 const INSIDE_PORT: u16 = 7480;
+/// The variable that tells an isolated run where it launches others, if its contract lets it.
+pub const LAUNCH_SOCKET: &str = "TABARD_LAUNCH_SOCKET";
 /// Where an isolated run finds its sockets.
 const INSIDE: &str = "/run/tabard";
 /// How long the command line may take to send its request, and a supervisor to do its part.
@@ -113,6 +117,10 @@ enum NoLaunch {
     CommandLine(Name),
     #[error("a process inside a run may not launch {0}")]
     InsideARun(Name),
+    #[error(
+        "an isolated run may launch {0} only by a spec with a command line and a working directory of its own"
+    )]
+    Unpinned(Name),
     #[error("this node agent runs as uid {own} and can not start processes of uid {uid}")]
     Uid { own: u32, uid: u32 },
     #[error("{0} is no directory that the run can start in")]
@@ -184,6 +192,10 @@ impl NoLaunch {
                 ("TABARD-LAUNCH-011", "see the node agent's log")
             }
             Self::Server(_) => ("TABARD-LAUNCH-012", "see `tabard status`"),
+            Self::Unpinned(_) => (
+                "TABARD-LAUNCH-013",
+                "give its launch spec `argv` and `cwd`: what an isolated run says of paths is not what this host sees",
+            ),
         }
     }
 }
@@ -337,11 +349,9 @@ impl<A: Authority, C: Calls> Launcher<A, C> {
         if launch.version != 1 {
             return Err(NoLaunch::Version(launch.version));
         }
-        let launcher_run = match self.runs.place_of(&peer.process) {
+        let launcher = match self.runs.place_of(&peer.process) {
             Place::Outside => None,
-            Place::Agent(run) | Place::Child(run) if run.may_launch.contains(&launch.agent) => {
-                Some(run.opened.run)
-            }
+            Place::Agent(run) | Place::Child(run) if run.may_launch.contains(&launch.agent) => Some(run),
             Place::Agent(_) | Place::Child(_) | Place::Inside => {
                 return Err(NoLaunch::InsideARun(launch.agent));
             }
@@ -361,7 +371,16 @@ impl<A: Authority, C: Calls> Launcher<A, C> {
         if own != 0 && own != peer.uid {
             return Err(NoLaunch::Uid { own, uid: peer.uid });
         }
-        let isolate = launch.isolate || spec.isolation == Isolation::Required;
+        // Nothing leaves its isolation by launching: what comes of it is isolated too, runs what its own spec says, and
+        // sees the directory that its own spec says. Paths that an isolated run names may be others on this host.
+        let from_inside = launcher
+            .as_ref()
+            .is_some_and(|run| run.separation != Separation::None);
+        if from_inside && (!spec.argv.is_pinned() || spec.cwd.is_none()) {
+            return Err(NoLaunch::Unpinned(launch.agent));
+        }
+        let launcher_run = launcher.map(|run| run.opened.run);
+        let isolate = launch.isolate || spec.isolation == Isolation::Required || from_inside;
         let cwd = spec.cwd.clone().unwrap_or(launch.cwd);
         if !cwd.is_absolute() || !cwd.is_dir() {
             return Err(NoLaunch::Directory(cwd));
@@ -412,6 +431,8 @@ impl<A: Authority, C: Calls> Launcher<A, C> {
         } else {
             Some(TcpListener::bind("127.0.0.1:0").await?)
         };
+        let launch = (prepared.isolate && !prepared.spec.may_launch.is_empty())
+            .then(|| Path::new(INSIDE).join("launch.sock"));
         let (workload, http, port) = match &tcp {
             Some(tcp) => (
                 self.places.workload_socket.clone(),
@@ -437,7 +458,7 @@ impl<A: Authority, C: Calls> Launcher<A, C> {
                 offered,
                 &user.home,
                 &user.name,
-                ours(&workload, &http, port),
+                ours(&workload, &http, launch.as_deref(), port),
             )
             .lines(),
             cwd: prepared.cwd.clone(),
@@ -596,10 +617,13 @@ impl<A: Authority, C: Calls> Launcher<A, C> {
             }
         }
         let inside = Path::new(INSIDE);
-        let sockets = vec![
+        let mut sockets = vec![
             (real(&self.places.workload_socket), inside.join("workload.sock")),
             (real(http), inside.join("http.sock")),
         ];
+        if !prepared.spec.may_launch.is_empty() {
+            sockets.push((real(&self.places.launch_socket), inside.join("launch.sock")));
+        }
         Ok(Separate {
             hide,
             binds,
@@ -804,7 +828,7 @@ async fn expect(link: &mut AsyncLink, wanted: impl Fn(&Report) -> bool) -> Resul
 }
 
 /// Variables of ours. `NO_PROXY` keeps a run's own loopback servers reachable.
-fn ours(workload: &Path, http: &Path, port: u16) -> Vec<(&'static str, String)> {
+fn ours(workload: &Path, http: &Path, launch: Option<&Path>, port: u16) -> Vec<(&'static str, String)> {
     let proxy = format!("http://127.0.0.1:{port}");
     let mut all = vec![
         ("SPIFFE_ENDPOINT_SOCKET", format!("unix://{}", workload.display())),
@@ -813,6 +837,8 @@ fn ours(workload: &Path, http: &Path, port: u16) -> Vec<(&'static str, String)> 
         ("no_proxy", "localhost,127.0.0.1,::1".to_owned()),
         ("NODE_USE_ENV_PROXY", "1".to_owned()),
     ];
+    // Its home, with the contexts of the command line, is not there.
+    all.extend(launch.map(|socket| (LAUNCH_SOCKET, socket.display().to_string())));
     all.extend(["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy"].map(|name| (name, proxy.clone())));
     all
 }

@@ -86,6 +86,7 @@ impl Host {
         open(&data.join("key"), 0o644);
         let places = Places {
             workload_socket: dir.path().join("workload.sock"),
+            launch_socket: dir.path().join("launch.sock"),
             runs: dir.path().join("runs"),
             secret: vec![data.clone()],
         };
@@ -95,7 +96,7 @@ impl Host {
         std::fs::copy(env!("CARGO_BIN_EXE_launch-helper"), &helper).unwrap();
         let server = TestServer::new(specs);
         let runs = Arc::new(Runs::default());
-        let launch = dir.path().join("launch.sock");
+        let launch = places.launch_socket.clone();
         let launcher = Arc::new(Launcher {
             authority: server.clone(),
             calls: Arc::new(Echo),

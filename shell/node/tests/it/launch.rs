@@ -336,6 +336,49 @@ async fn a_run_can_not_launch_another_run_not_even_from_a_daemon() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_isolated_run_launches_only_what_is_listed_pinned_and_isolated_as_well() {
+    let mut first = spec("first", Argv::Free);
+    first.may_launch = vec!["second".parse().unwrap(), "free".parse().unwrap()];
+    // Says whether it sees what only the host has.
+    let look = [
+        "/bin/sh",
+        "-c",
+        "echo launched; ls /proc | grep -c '^[0-9]'; ls /var/tmp | wc -l",
+    ];
+    let second = spec("second", Argv::Exact(look.map(str::to_owned).to_vec()));
+    let ask = |agent: &str| {
+        format!(
+            "import json, os, socket, struct; b = json.dumps({{'ask': 'launch', 'version': 1, 'agent': {agent:?}, 'argv': {look:?}, 'cwd': '/', 'env': [], 'isolate': False, 'quiet': True}}).encode(); s = socket.socket(socket.AF_UNIX); s.connect(os.environ['TABARD_LAUNCH_SOCKET']); socket.send_fds(s, [struct.pack('>I', len(b)) + b], [0, 1, 2]); print(s.makefile('rb').read().decode(errors='replace'), flush=True)",
+        )
+    };
+    let host = Host::start(vec![
+        first,
+        second,
+        spec("free", Argv::Free),
+        spec("other", Argv::Free),
+    ]);
+    let run = async |agent: &str, asked: &str| {
+        let options = ["quiet", "isolate"];
+        host.run(me(), agent, &options, &refs(&python(&ask(asked)))).await
+    };
+    let launched = run("first", "second").await;
+    let said = out(&launched);
+    assert!(said.contains("launched"), "{said}{}", err(&launched));
+    let numbers: Vec<u32> = said.lines().filter_map(|line| line.trim().parse().ok()).collect();
+    let [processes, files] = numbers.as_slice() else {
+        panic!("{said}")
+    };
+    assert!(*processes < 10 && *files == 0, "it sees its host: {said}");
+    // A command line that the run chooses, and an agent that is not listed.
+    assert!(out(&run("first", "free").await).contains("TABARD-LAUNCH-013"));
+    assert!(out(&run("first", "other").await).contains("TABARD-LAUNCH-003"));
+    // Who may launch nothing sees no launch socket.
+    let none = run("other", "second").await;
+    assert!(err(&none).contains("TABARD_LAUNCH_SOCKET") && !out(&none).contains("launched"));
+    host.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn nobody_is_left_when_a_run_has_ended() {
     let host = Host::start(vec![spec("demo", Argv::Free)]);
     let script = "setsid sleep 300 & (setsid sleep 301 &) ; echo $! ; exit 0";

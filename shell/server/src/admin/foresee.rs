@@ -194,15 +194,11 @@ pub(super) async fn show_who_can(
 
 /// An agent with the contract that it acts under.
 pub(super) fn in_force(plane: &Plane, world: &World, agent: &Arc<Agent>) -> Result<LinkInForce, Refused> {
-    let record = world
-        .contract(OrgScope::Only(agent.org), &agent.contract)
-        .ok_or_else(|| Refused::not_found("contract", &agent.contract.to_string()))?;
-    let compiled = plane.installation.contracts.compiled(record);
-    Ok(LinkInForce {
-        agent: agent.clone(),
-        record: record.clone(),
-        compiled: compiled.map_err(|error| Refused::unavailable(&error.to_string()))?,
+    LinkInForce::of(world, agent, |record| {
+        plane.installation.contracts.compiled(record)
     })
+    .ok_or_else(|| Refused::not_found("contract", &agent.contract.to_string()))?
+    .map_err(|error| Refused::unavailable(&error.to_string()))
 }
 
 /// Every agent in reach. One whose contract cannot be evaluated fails the answer: leaving it out would be a lie.

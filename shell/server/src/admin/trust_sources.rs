@@ -5,13 +5,15 @@ use super::agents::Applied;
 use super::body::Strict;
 use super::caller::Caller;
 use super::refused::Refused;
+use super::users::Right;
 use crate::settle::settle;
 use axum::Json;
 use axum::extract::State;
 use broker::trust::{remove_source, set_source};
-use broker::world::TrustSource;
+use broker::world::{ClaimRights, TrustSource, UserRight};
 use credential::Jwks;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// An issuer, and its keys as they were downloaded.
@@ -21,6 +23,27 @@ pub(super) struct Wanted {
     issuer: String,
     audience: String,
     keys: String,
+    #[serde(default)]
+    rights: Option<WantedRights>,
+}
+
+/// What a claim of its tokens is worth.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WantedRights {
+    claim: String,
+    values: BTreeMap<String, Vec<Right>>,
+}
+
+impl From<WantedRights> for ClaimRights {
+    fn from(wanted: WantedRights) -> Self {
+        let worth = |rights: Vec<Right>| rights.into_iter().map(UserRight::from).collect();
+        let values = wanted.values.into_iter();
+        Self {
+            claim: wanted.claim,
+            values: values.map(|(value, rights)| (value, worth(rights))).collect(),
+        }
+    }
 }
 
 /// Which issuer.
@@ -36,6 +59,8 @@ pub(super) struct SourceView {
     issuer: String,
     audience: String,
     kids: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rights: Option<ClaimRights>,
 }
 
 pub(super) async fn list(
@@ -53,6 +78,7 @@ pub(super) async fn list(
                 jwks.keys.into_iter().map(kid).collect()
             })
             .unwrap_or_default(),
+        rights: source.rights.clone(),
     };
     Ok(Json(world.trust_sources(caller.scope()).map(view).collect()))
 }
@@ -69,6 +95,7 @@ pub(super) async fn add(
         issuer: wanted.issuer,
         audience: wanted.audience,
         keys: wanted.keys,
+        rights: wanted.rights.map(ClaimRights::from),
     };
     let recorded = settle(installation, Some(org), |world, draw| {
         set_source(world, &caller.who, source.clone(), draw)

@@ -31,12 +31,23 @@ pub(super) struct Wanted {
 /// One thing that they may do.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Right {
+pub(super) struct Right {
     agents: BTreeSet<Name>,
     services: BTreeSet<identity::Audience>,
     actions: BTreeSet<Name>,
     #[serde(default)]
     tenants: BTreeSet<Name>,
+}
+
+impl From<Right> for UserRight {
+    fn from(right: Right) -> Self {
+        Self {
+            agents: right.agents,
+            services: right.services,
+            actions: right.actions,
+            tenants: right.tenants,
+        }
+    }
 }
 
 /// Which user.
@@ -77,18 +88,12 @@ pub(super) async fn set(
 ) -> Result<Json<Applied>, Refused> {
     let installation = &plane.installation;
     let org = caller.org(&installation.store.world())?;
-    let rights = wanted.rights.into_iter().map(|right| UserRight {
-        agents: right.agents,
-        services: right.services,
-        actions: right.actions,
-        tenants: right.tenants,
-    });
     let user = User {
         org,
         issuer: wanted.issuer,
         subject: wanted.subject,
         groups: wanted.groups,
-        rights: rights.collect(),
+        rights: wanted.rights.into_iter().map(UserRight::from).collect(),
         expires_at: installation.clock.now().plus_secs(wanted.ttl_secs),
     };
     let recorded = settle(installation, Some(org), |world, draw| {

@@ -3,6 +3,7 @@
 
 mod approval;
 mod follow;
+mod home;
 mod join;
 mod member;
 mod refused;
@@ -150,6 +151,15 @@ impl SyncApi for Service {
     ) -> Result<Response<proto::SpendApprovalReply>, Status> {
         let gateway = member::gateway(&self.installation, &request).await?;
         approval::spend(&self.installation, &gateway, request.get_ref())
+            .await
+            .map(Response::new)
+    }
+    async fn claim_home(
+        &self,
+        request: Request<proto::ClaimHomeRequest>,
+    ) -> Result<Response<proto::ClaimHomeReply>, Status> {
+        let gateway = member::gateway(&self.installation, &request).await?;
+        home::claim(&self.installation, &gateway, request.get_ref())
             .await
             .map(Response::new)
     }

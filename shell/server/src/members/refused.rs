@@ -69,7 +69,7 @@ pub(super) async fn overreach(
     };
     let text = format!("{} ({})", refused.message, refused.decision_id);
     match what {
-        Overreach::Upstream => Status::not_found(text),
+        Overreach::Upstream | Overreach::Home => Status::not_found(text),
         Overreach::Role | Overreach::Run | Overreach::Decision => Status::permission_denied(text),
     }
 }

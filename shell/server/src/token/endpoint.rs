@@ -18,7 +18,7 @@ use broker::exchange::{Acting, Ask, exchange, refuse_subject};
 use broker::identify::Identified;
 use broker::ledger::Gathered;
 use broker::permit::{Grant, Permit};
-use broker::{Outcome, Plan, Refusal, World, identify};
+use broker::{Outcome, Plan, Refusal, World, claims, identify};
 use credential::form::{FORM_BYTES_MAX, Form};
 use credential::{ExchangeFormError, JwtSvidClaims, Verified};
 use http::{HeaderMap, Request, header};
@@ -145,6 +145,14 @@ pub(super) async fn decide(
                 Err(not) => return Err(refuse(installation, svid, not.reason, Some(&not.why), now).await),
             },
         };
+        if let Behalf::User(user) = &behalf {
+            let source = installation.draw_source(Some(agent.org), now)?;
+            if let Some(plan) = claims::heard(&world, user, &mut source.draw()) {
+                // What the user may do is part of the World that the decision is made on: look at everything anew.
+                drop(installation.store.commit(plan).await?);
+                continue;
+            }
+        }
         let chain = match chain_of(&world, &behalf, &agent.spiffe_id) {
             Ok(chain) => chain,
             Err(reason) => return Err(refuse(installation, svid, reason, None, now).await),
@@ -207,14 +215,9 @@ fn links(
     parties: &Parties,
 ) -> Result<Vec<LinkInForce>, NotIssued> {
     let each = parties.agents.iter().map(|agent| {
-        let record = world
-            .contract(OrgScope::Only(agent.org), &agent.contract)
-            .ok_or(NotIssued::NoContract)?;
-        Ok(LinkInForce {
-            agent: agent.clone(),
-            record: record.clone(),
-            compiled: installation.contracts.compiled(record)?,
-        })
+        LinkInForce::of(world, agent, |record| installation.contracts.compiled(record))
+            .ok_or(NotIssued::NoContract)?
+            .map_err(NotIssued::from)
     });
     each.collect()
 }

@@ -226,6 +226,104 @@ async fn a_user_has_no_right_that_nobody_set() {
     refusal(&place, &answer, "invalid_request", "USER_NOT_ENTITLED");
 }
 
+/// A token of the issuer for a user whom the org has not heard of.
+fn bobs(place: &Place, idp: &Idp, change: impl FnOnce(&mut Value)) -> String {
+    let claims = Idp::claims(place, |it| {
+        it["sub"] = json!("bob");
+        change(it);
+    });
+    idp.key.jws(r#"{"alg":"ES256","typ":"JWT"}"#, &claims)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_claim_is_worth_what_the_org_says_and_no_more() {
+    let (place, idp) = furnished().await;
+    idp.means(&place, "/realm/roles", "clerk", &["planner"]).await;
+    let planner = launch(&place, "planner").await;
+    let exchange =
+        async |user: &str, more: &str| ask(&place, &planner, (user, "id_token"), "invoices", more).await;
+    let read = "&scope=invoices.read";
+    // Words that the org gave no meaning, the right word in another claim, and one that only begins like it.
+    for roles in [
+        json!({"realm": {"roles": ["admin", "clerks", "cle", "CLERK"]}}),
+        json!({"roles": ["clerk"], "scope": "clerk"}),
+        json!({"realm": {"roles": [["clerk"], {"clerk": true}]}}),
+        json!({"realm/roles": "clerk"}),
+    ] {
+        let user = bobs(&place, &idp, |it| {
+            for (name, value) in roles.as_object().unwrap() {
+                it[name] = value.clone();
+            }
+        });
+        refusal(
+            &place,
+            &exchange(&user, read).await,
+            "invalid_request",
+            "USER_NOT_ENTITLED",
+        );
+    }
+    let clerk = |it: &mut Value| it["realm"] = json!({"roles": ["x", "clerk"]});
+    let user = bobs(&place, &idp, clerk);
+    let issued = token(&exchange(&user, read).await);
+    // Not through another agent, and no other action.
+    let thief = launch(&place, "thief").await;
+    let answer = ask(&place, &thief, (&user, "id_token"), "invoices", read).await;
+    refusal(&place, &answer, "invalid_request", "USER_NOT_ENTITLED");
+    let other = exchange(&user, "&scope=invoices.list").await;
+    refusal(&place, &other, "invalid_request", "USER_NOT_ENTITLED");
+    // The record says what was said, and of whom only a commitment.
+    let entries = place.entries();
+    let said: Vec<_> = entries.iter().filter(|it| it.contains("user.claimed")).collect();
+    assert_eq!(said.len(), 1, "once, however often it was shown");
+    assert!(
+        said[0].contains("clerk") && !said[0].contains("bob"),
+        "{}",
+        said[0]
+    );
+    // What a word means may change, and does for tokens that are out.
+    idp.means(&place, "/realm/roles", "auditor", &["planner"]).await;
+    let issued = claims(&place, &issued, "invoices");
+    assert_eq!(alive(&place, &issued), Err(Reason::UserNotEntitled));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_users_older_token_does_not_bring_back_what_a_newer_one_took() {
+    let (place, idp) = furnished().await;
+    idp.means(&place, "/scope", "clerk", &["planner"]).await;
+    let planner = launch(&place, "planner").await;
+    let now = place.now().secs();
+    let said = |at: u64, scope: &str| {
+        let scope = scope.to_owned();
+        bobs(&place, &idp, |it| {
+            it["iat"] = json!(at);
+            it["scope"] = json!(scope);
+        })
+    };
+    let (older, newer) = (said(now - 60, "openid clerk"), said(now - 30, "openid"));
+    let exchange = async |user: &str| {
+        let read = "&scope=invoices.read";
+        ask(&place, &planner, (user, "id_token"), "invoices", read).await
+    };
+    let issued = token(&exchange(&older).await);
+    refusal(
+        &place,
+        &exchange(&newer).await,
+        "invalid_request",
+        "USER_NOT_ENTITLED",
+    );
+    // For what is out as well, and for the older token itself.
+    let issued = claims(&place, &issued, "invoices");
+    assert_eq!(alive(&place, &issued), Err(Reason::UserNotEntitled));
+    refusal(
+        &place,
+        &exchange(&older).await,
+        "invalid_request",
+        "USER_NOT_ENTITLED",
+    );
+    let again = said(now, "clerk");
+    token(&exchange(&again).await);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_user_may_ends_for_tokens_that_are_out_too() {
     let (place, idp) = furnished().await;

@@ -5,21 +5,22 @@ use crate::place::{Place, UID};
 use crate::test_key::TestKey;
 use broker::attest::LaunchEvidence;
 use broker::inventory::create_join_token;
+use broker::ledger::TrailKey;
 use broker::world::{JoinToken, MemberRole};
-use identity::{DecisionId, Digest, LogId, OrgId, OrgScope, RunId};
+use identity::{AgentId, DecisionId, Digest, LogId, OrgId, OrgScope, Revision, RunId};
 use rustls::pki_types::CertificateDer;
 use std::collections::HashMap;
 use sync::proto::{
-    CloseRunRequest, CountRefusalsRequest, IssueJwtSvidRequest, IssueX509SvidRequest, OpenRunRequest,
-    RecordRefusalRequest, RefusalsOfSource, Refused, UpstreamSecretRequest, issue_jwt_svid_reply,
-    issue_x509_svid_reply, open_run_reply,
+    ClaimHomeRequest, CloseRunRequest, CountRefusalsRequest, IssueJwtSvidRequest, IssueX509SvidRequest,
+    OpenRunRequest, RecordRefusalRequest, RefusalsOfSource, Refused, UpstreamSecretRequest,
+    issue_jwt_svid_reply, issue_x509_svid_reply, open_run_reply,
 };
 use sync::{Link, Pinned};
 use tonic::Code;
 
 /// A member of `role` for one org, joined over the wire with a join token.
 pub(crate) async fn member(place: &Place, role: MemberRole, org: Option<OrgId>) -> Link {
-    let secret = format!("join-secret-{role:?}-{org:?}");
+    let secret = format!("join-secret-{role:?}-{org:?}-{}", crate::instance::jti());
     let token = JoinToken {
         digest: Digest::from_bytes(credential::sha256(secret.as_bytes())),
         role,
@@ -253,6 +254,86 @@ async fn an_upstreams_secret_is_for_gateways_of_its_org() {
         .unwrap_err();
     assert_eq!(status.code(), Code::PermissionDenied);
     entry(&place, &["node.refused", "MEMBER_ROLE", &decision(&status)]);
+}
+
+/// Asks for a home of what `of` and its agent are counted on.
+async fn claim(link: &Link, of: &Instance, agent: AgentId) -> Result<Revision, tonic::Status> {
+    let request = ClaimHomeRequest {
+        task_id: of.task.to_string(),
+        instance_id: of.id.to_string(),
+        agent_ids: vec![agent.to_string()],
+    };
+    let reply = link.client().await.unwrap().claim_home(request).await?;
+    Ok(Revision(reply.into_inner().revision))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_home_is_for_gateways_of_its_org_and_the_first_that_asks() {
+    let place = Place::new().await;
+    let other = place.second_org().await;
+    let instance = Instance::launch(&place).await;
+    let every = OrgScope::Every;
+    let world = || place.installation().store.world();
+    let agent = world().instance(every, instance.id).unwrap().agent;
+    let node = member(&place, MemberRole::Node, Some(place.org)).await;
+    let status = claim(&node, &instance, agent).await.unwrap_err();
+    assert_eq!(status.code(), Code::PermissionDenied);
+    entry(&place, &["node.refused", "MEMBER_ROLE", &decision(&status)]);
+    let foreign = member(&place, MemberRole::Gateway, Some(other)).await;
+    let status = claim(&foreign, &instance, agent).await.unwrap_err();
+    assert_eq!(status.code(), Code::NotFound);
+    entry(&place, &["node.refused", "MEMBER_HOME", &decision(&status)]);
+
+    let keys = [instance.task.as_u128(), instance.id.as_u128(), agent.as_u128()].map(TrailKey);
+    let homes = || keys.map(|of| world().home(every, of).map(|home| home.log));
+    assert_eq!(homes(), [None, None, None]);
+    let first = member(&place, MemberRole::Gateway, Some(place.org)).await;
+    let second = member(&place, MemberRole::Gateway, None).await;
+    let log = |link: &Link| Some(link.identity().unwrap().log);
+    // What does not exist finds none, and takes nothing along.
+    let (one, two) = tokio::join!(
+        claim(&first, &instance, agent),
+        claim(&second, &instance, AgentId::from_u128(7))
+    );
+    let revision = one.unwrap().max(two.unwrap());
+    assert!(world().revision() >= revision);
+    let [task, process, of_agent] = homes();
+    assert!(task == process && (task == Some(log(&first)) || task == Some(log(&second))));
+    assert_eq!(of_agent, Some(log(&first)));
+    // Asking again changes nothing.
+    let before = homes();
+    claim(&second, &instance, agent).await.unwrap();
+    assert_eq!(homes(), before);
+
+    // Its gateway is removed: a task goes with it, an agent is free to go once it decides nothing any more.
+    let (home, heir) = if task == Some(log(&first)) {
+        (&first, &second)
+    } else {
+        (&second, &first)
+    };
+    for gone in [home, heir] {
+        let record = world().node(gone.identity().unwrap().id).unwrap().clone();
+        let source = place.draw();
+        let removed = broker::member::remove(&world(), &place.admin(), &record, "", &mut source.draw());
+        drop(place.grant(removed).await);
+    }
+    assert!(!world().is_task_open(every, instance.task, place.now()));
+    let [task, process, of_agent] = homes();
+    assert_eq!((task, process, of_agent), (before[0], before[1], Some(None)));
+    let since = world().home(every, keys[2]).unwrap().since;
+    assert!(
+        since > place.now().plus_secs(3),
+        "longer than a gateway that hears nobody decides"
+    );
+    let again = Instance::launch(&place).await;
+    let third = member(&place, MemberRole::Gateway, Some(place.org)).await;
+    claim(&third, &again, agent).await.unwrap();
+    let home_of_agent = || world().home(every, keys[2]).unwrap();
+    assert_eq!(home_of_agent().log, None, "too early");
+    place.pass(6);
+    claim(&third, &again, agent).await.unwrap();
+    assert_eq!(home_of_agent().log, log(&third));
+    assert_eq!(home_of_agent().since, since, "what was counted before is unknown");
 }
 
 #[tokio::test(flavor = "multi_thread")]

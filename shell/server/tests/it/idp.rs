@@ -2,7 +2,7 @@
 
 use crate::place::Place;
 use crate::test_key::TestKey;
-use broker::world::{TrustSource, User, UserRight};
+use broker::world::{ClaimRights, TrustSource, User, UserRight};
 use broker::{trust, user};
 use credential::Jwk;
 use identity::OrgId;
@@ -23,6 +23,7 @@ impl Idp {
             issuer: IDP.into(),
             audience: "tabard".into(),
             keys: format!("{{\"keys\":[{}]}}", Jwk::bare(key.public.clone()).to_json()),
+            rights: None,
         };
         let draw = place.draw();
         let world = place.installation().store.world();
@@ -31,20 +32,42 @@ impl Idp {
         Self { key }
     }
 
-    /// Ann, who may read invoices of acme-eu through these agents for an hour.
-    pub(crate) async fn ann_through(place: &Place, agents: &[&str]) {
-        let right = UserRight {
+    /// The same, and a claim of its tokens is worth the right to read invoices of acme-eu through these agents.
+    pub(crate) async fn means(&self, place: &Place, claim: &str, value: &str, agents: &[&str]) {
+        let values = [(value.to_owned(), vec![Self::reading_through(agents)])];
+        let source = TrustSource {
+            org: place.org,
+            issuer: IDP.into(),
+            audience: "tabard".into(),
+            keys: format!("{{\"keys\":[{}]}}", Jwk::bare(self.key.public.clone()).to_json()),
+            rights: Some(ClaimRights {
+                claim: claim.into(),
+                values: values.into(),
+            }),
+        };
+        let draw = place.draw();
+        let world = place.installation().store.world();
+        let set = trust::set_source(&world, &place.admin(), source, &mut draw.draw());
+        drop(place.grant(set).await);
+    }
+
+    fn reading_through(agents: &[&str]) -> UserRight {
+        UserRight {
             agents: agents.iter().map(|name| name.parse().unwrap()).collect(),
             services: ["invoices".parse().unwrap()].into(),
             actions: ["invoices.read".parse().unwrap()].into(),
             tenants: ["acme-eu".parse().unwrap()].into(),
-        };
+        }
+    }
+
+    /// Ann, who may read invoices of acme-eu through these agents for an hour.
+    pub(crate) async fn ann_through(place: &Place, agents: &[&str]) {
         let ann = User {
             org: place.org,
             issuer: IDP.into(),
             subject: ANN.into(),
             groups: ["office".parse().unwrap()].into(),
-            rights: vec![right],
+            rights: vec![Self::reading_through(agents)],
             expires_at: place.now().plus_secs(3600),
         };
         let draw = place.draw();

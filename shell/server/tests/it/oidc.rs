@@ -88,6 +88,7 @@ impl Setting {
     async fn trust(&self) {
         let place = &self.town.place;
         let source = TrustSource {
+            rights: None,
             org: place.org,
             issuer: self.op.issuer.clone(),
             audience: "tabard".into(),

@@ -108,6 +108,7 @@ async fn spend_again(place: &Place, instance: &Instance, svid: &str, proof: &str
             agent,
             record,
             compiled,
+            counted_since: identity::UnixTime::default(),
         }],
         gathered: &broker::ledger::Gathered::default(),
     };

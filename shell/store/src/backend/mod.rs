@@ -113,7 +113,7 @@ pub(crate) struct Tidy {
     /// Batches without Changes go that hold only entries between this index and `below`.
     pub(crate) from: u64,
     /// Keys that expired.
-    pub(crate) forgotten: Vec<OnceKey>,
+    pub(crate) forgotten: Vec<Spent>,
     /// No key that dies at or before this instant is remembered any more.
     pub(crate) once_floor: UnixTime,
 }

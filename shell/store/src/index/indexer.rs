@@ -1,5 +1,6 @@
 //! The thread that brings the index behind the log.
 
+use super::fresh::Fresh;
 use super::query::Facets;
 use super::table::Table;
 use crate::error::ReadError;
@@ -16,11 +17,16 @@ const PAUSE: Duration = Duration::from_millis(100);
 pub(crate) struct Indexer {
     table: Table,
     indexed: Arc<AtomicU64>,
+    fresh: Arc<Fresh>,
 }
 
 impl Indexer {
-    pub(super) const fn new(table: Table, indexed: Arc<AtomicU64>) -> Self {
-        Self { table, indexed }
+    pub(super) const fn new(table: Table, indexed: Arc<AtomicU64>, fresh: Arc<Fresh>) -> Self {
+        Self {
+            table,
+            indexed,
+            fresh,
+        }
     }
 
     /// Until `stop`. The index is a convenience: when it fails, searches read the log instead.
@@ -43,17 +49,19 @@ impl Indexer {
     /// Indexes the next entries; says whether there were any.
     fn advance(&mut self, log: &LogReader) -> Result<bool, ReadError> {
         let first = self.indexed.load(Ordering::Acquire);
-        let entries = log.entries(first..u64::MAX)?;
-        if entries.is_empty() {
+        let mut facets = self.fresh.take(first);
+        if facets.is_empty() {
+            let entries = log.entries(first..u64::MAX)?;
+            let read = (first..)
+                .zip(&entries)
+                .map(|(index, entry)| Facets::read(index, entry));
+            facets = read.collect::<Result<_, _>>()?;
+        }
+        if facets.is_empty() {
             return Ok(false);
         }
-        let facets: Result<Vec<_>, _> = (first..)
-            .zip(&entries)
-            .map(|(index, entry)| Facets::of(index, entry))
-            .collect();
-        self.table.add(first, &facets?)?;
-        self.indexed
-            .store(first + entries.len() as u64, Ordering::Release);
+        self.table.add(first, &facets)?;
+        self.indexed.store(first + facets.len() as u64, Ordering::Release);
         Ok(true)
     }
 }

@@ -4,16 +4,18 @@
 //! log does not: delete `index.db` and it is built again. What it has not reached yet is searched entry by entry, so
 //! a decision is found the moment it is durable.
 
+mod fresh;
 mod indexer;
 mod query;
 mod table;
 
+pub(crate) use fresh::Fresh;
 pub(crate) use indexer::Indexer;
+pub(crate) use query::Facets;
 pub use query::{Found, Query};
 
 use crate::error::{OpenError, ReadError};
 use crate::log::LogReader;
-use query::Facets;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -29,10 +31,14 @@ pub struct Index {
 
 impl Index {
     /// Opens the index of `log`; one that is damaged or of another format is thrown away.
-    pub(crate) fn open(path: &Path, log: Arc<LogReader>) -> Result<(Self, Indexer), OpenError> {
+    pub(crate) fn open(
+        path: &Path,
+        log: Arc<LogReader>,
+        fresh: Arc<Fresh>,
+    ) -> Result<(Self, Indexer), OpenError> {
         let (table, writer) = Table::open(path, log.size())?;
         let indexed = Arc::new(AtomicU64::new(writer.next()?));
-        let indexer = Indexer::new(writer, indexed.clone());
+        let indexer = Indexer::new(writer, indexed.clone(), fresh);
         Ok((
             Self {
                 table: Mutex::new(table),
@@ -85,7 +91,7 @@ impl Index {
                 });
             }
             for entry in entries {
-                if query.admits(&Facets::of(at, &entry)?) {
+                if query.admits(&Facets::read(at, &entry)?) {
                     found.push(Found { index: at, entry });
                 }
                 at += 1;

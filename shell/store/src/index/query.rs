@@ -1,7 +1,7 @@
 //! What can be asked of the index, and what is known of each entry to answer it.
 
 use crate::error::ReadError;
-use audit::EventKind;
+use audit::{Event, EventKind};
 use identity::{AgentId, DecisionId, OrgId, OrgScope, TaskId, UnixTime};
 use serde::Deserialize;
 
@@ -80,8 +80,8 @@ pub struct Found {
 }
 
 /// What the index knows of an entry.
-#[derive(Debug)]
-pub(super) struct Facets {
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Facets {
     pub(super) at: UnixTime,
     pub(super) kind: EventKind,
     pub(super) org: Option<OrgId>,
@@ -120,8 +120,22 @@ struct Decision {
 }
 
 impl Facets {
+    /// What an entry of this event will say, if no id in it is still to be stamped.
+    pub(crate) fn of(event: &Event) -> Self {
+        let decision = event.decision.as_ref();
+        Self {
+            at: event.at,
+            kind: event.kind.clone(),
+            org: event.org,
+            agent: event.who.as_ref().and_then(|who| who.agent),
+            task: event.why.as_ref().and_then(|why| why.task),
+            decision: decision.map(|decision| decision.id),
+            reasons: decision.map_or_else(Vec::new, |decision| decision.reasons.clone()),
+        }
+    }
+
     /// Reads an entry without checking that it is canonical: the writer made it so, and the tree holds it to that.
-    pub(super) fn of(index: u64, entry: &[u8]) -> Result<Self, ReadError> {
+    pub(crate) fn read(index: u64, entry: &[u8]) -> Result<Self, ReadError> {
         let event: Indexed = serde_json::from_slice(entry).map_err(|error| ReadError::Entry {
             index,
             why: error.to_string(),
@@ -138,5 +152,36 @@ impl Facets {
             decision,
             reasons,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use audit::event::{Decision, Ruling, Who, Why};
+    use identity::{EventId, LogId, Revision};
+
+    #[test]
+    fn what_is_kept_of_an_event_is_what_is_read_of_its_entry() {
+        let now = UnixTime::from_millis(1_795_428_000_123);
+        let id = EventId::random(now, LogId(3), 1);
+        let bare = Event::new(id, now, EventKind::TokenDenied, Revision(4));
+        let mut full = bare.clone();
+        full.org = Some(OrgId::mint(now, LogId(3), 2).at(Revision(1)));
+        full.who = Some(Who {
+            agent: Some(AgentId::mint(now, LogId(3), 3).at(Revision(2))),
+            ..Who::default()
+        });
+        full.why = Some(Why {
+            task: Some(TaskId::mint(now, LogId(3), 4).at(Revision(3))),
+            ..Why::default()
+        });
+        let mut decision = Decision::new(DecisionId::random(now, LogId(3), 5), Ruling::Deny);
+        decision.reasons = vec!["ACTION_NOT_GRANTED".into(), "RATE_LIMITED".into()];
+        full.decision = Some(decision);
+        for event in [bare, full] {
+            let entry = event.encode().unwrap();
+            assert_eq!(Facets::of(&event), Facets::read(7, entry.as_slice()).unwrap());
+        }
     }
 }

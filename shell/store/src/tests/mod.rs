@@ -8,6 +8,7 @@ mod crash;
 mod disk;
 mod feed;
 mod index;
+mod ledger;
 mod log;
 mod mirror;
 mod reopen;

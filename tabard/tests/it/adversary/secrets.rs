@@ -102,12 +102,18 @@ fn echo(mut peer: TcpStream, seen: &Mutex<Vec<u8>>) -> std::io::Result<()> {
     peer.write_all(&body)
 }
 
+/// A page of memory, on x86-64 and on the arm64 kernels of Debian.
+const PAGE_BYTES: usize = 4096;
+/// A page is in memory, or swapped out: the two highest bits of its entry (proc_pid_pagemap(5)).
+const USED: u64 = 0b11 << 62;
+
 /// What a process can be made to tell: its environment, its command line, and all memory that it could have written to.
 /// `None` if it may not be looked into, or is gone.
 fn inside(pid: u32) -> Option<Vec<u8>> {
     let of = |name: &str| format!("/proc/{pid}/{name}");
     let maps = std::fs::read_to_string(of("maps")).ok()?;
     let memory = std::fs::File::open(of("mem")).ok()?;
+    let pages = std::fs::File::open(of("pagemap")).ok()?;
     let mut all = [
         std::fs::read(of("environ")).ok()?,
         std::fs::read(of("cmdline")).ok()?,
@@ -123,10 +129,22 @@ fn inside(pid: u32) -> Option<Vec<u8>> {
         }
         let (from, to) = range.split_once('-').unwrap();
         let [from, to] = [from, to].map(|end| u64::from_str_radix(end, 16).unwrap());
-        let mut region = vec![0; usize::try_from(to - from).unwrap()];
-        // Guard pages and pages that went away meanwhile cannot be read.
-        if memory.read_exact_at(&mut region, from).is_ok() {
-            all.extend_from_slice(&region);
+        // An allocator maps far more than it uses: what no page stands behind holds nothing.
+        let count = usize::try_from(to - from).unwrap() / PAGE_BYTES;
+        let mut entries = vec![0; count * 8];
+        if pages
+            .read_exact_at(&mut entries, from / PAGE_BYTES as u64 * 8)
+            .is_err()
+        {
+            entries.fill(u8::MAX);
+        }
+        for (page, entry) in (from..to).step_by(PAGE_BYTES).zip(entries.chunks_exact(8)) {
+            let mut bytes = [0; PAGE_BYTES];
+            let used = u64::from_le_bytes(entry.try_into().unwrap()) & USED != 0;
+            // Guard pages and pages that went away meanwhile cannot be read.
+            if used && memory.read_exact_at(&mut bytes, page).is_ok() {
+                all.extend_from_slice(&bytes);
+            }
         }
     }
     Some(all)

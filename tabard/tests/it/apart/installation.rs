@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 
 /// How long a state may take to show in `tabard status`.
 const SHOWN: Duration = Duration::from_secs(15);
+/// The window of the agent's rate.
+pub(crate) const WINDOW_SECS: u64 = 8;
 
 pub(crate) struct Apart {
     pub(crate) home: Home,
@@ -45,8 +47,11 @@ impl Apart {
         );
         let founding = ["server", "--config", &new.at("server.toml"), "--found", "acme"];
         new.start_server(&[&founding[..], &["--write-context", "apart"]].concat());
+        // What a removed gateway counted is unknown for as long as this.
         let contract = include_str!("../../../demo/demo-billing.yaml");
-        new.write("contract.yaml", contract);
+        let contract = contract.replace("{per: 1m,", &format!("{{per: {WINDOW_SECS}s,"));
+        assert!(contract.contains(&format!("per: {WINDOW_SECS}s")));
+        new.write("contract.yaml", &contract);
         let upstream = include_str!("../../../demo/invoices.yaml");
         let port = upstream::start().port().to_string();
         new.write(
@@ -97,8 +102,12 @@ impl Apart {
 
     /// One more gateway, at an address of its own.
     pub(crate) fn gateway_elsewhere(&self, name: &str, more: &[&str]) -> Process {
-        let listen = free().to_string();
-        let url = format!("https://{listen}");
+        self.gateway_at(name, free(), more)
+    }
+
+    /// The same at that address.
+    pub(crate) fn gateway_at(&self, name: &str, address: SocketAddr, more: &[&str]) -> Process {
+        let (listen, url) = (address.to_string(), format!("https://{address}"));
         self.member(
             name,
             &["gateway", "--listen", &listen, "--public-url", &url],
@@ -184,6 +193,26 @@ impl Apart {
     /// `tabard run --as demo-billing -- sh -c SCRIPT`.
     pub(crate) fn run(&self, script: &str) -> Ended {
         self.tabard(&["run", "--as", "demo-billing", "--", "sh", "-c", script])
+    }
+
+    /// Calls until the service answers again, after the gateway that counted the agent's calls was removed: how long that
+    /// took, and what was answered before.
+    pub(crate) fn answers_again(&self) -> (Duration, Vec<String>) {
+        let (begun, mut before) = (Instant::now(), Vec::new());
+        loop {
+            let ended = self.run("curl -s http://invoices.demo/v1/invoices");
+            if ended.out == upstream::ANSWER {
+                return (begun.elapsed(), before);
+            }
+            assert!(
+                begun.elapsed() < Duration::from_secs(40),
+                "{}\n{}",
+                ended.out,
+                ended.err
+            );
+            before.push(ended.out);
+            std::thread::sleep(Duration::from_millis(500));
+        }
     }
 
     /// The id of the only member of that role.

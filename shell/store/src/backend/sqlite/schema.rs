@@ -4,10 +4,11 @@ use super::BackendError;
 use rusqlite::{Connection, OptionalExtension as _};
 
 /// The format this version writes. Raise it with a new step in [`STEPS`].
-pub(super) const FORMAT: u32 = 1;
+pub(super) const FORMAT: u32 = 2;
 
 /// Step `n` brings format `n` to `n + 1`.
-const STEPS: &[&str] = &["
+const STEPS: &[&str] = &[
+    "
     CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID, STRICT;
     CREATE TABLE entries (idx INTEGER PRIMARY KEY, body BLOB NOT NULL) STRICT;
     CREATE TABLE changes (revision INTEGER PRIMARY KEY, body BLOB NOT NULL) STRICT;
@@ -20,7 +21,18 @@ const STEPS: &[&str] = &["
     CREATE TABLE once (
         kind INTEGER NOT NULL, key BLOB NOT NULL, until INTEGER NOT NULL, PRIMARY KEY (kind, key)
     ) WITHOUT ROWID, STRICT;
-"];
+",
+    // By their end, not by their value: keys are digests, so each would be written to a page of its own, and a page is
+    // what a commit writes. Whether one was spent is known in memory (`once.rs`), and that is filled from here.
+    "
+    ALTER TABLE once RENAME TO once_by_key;
+    CREATE TABLE once (
+        until INTEGER NOT NULL, kind INTEGER NOT NULL, key BLOB NOT NULL, PRIMARY KEY (until, kind, key)
+    ) WITHOUT ROWID, STRICT;
+    INSERT INTO once (until, kind, key) SELECT until, kind, key FROM once_by_key;
+    DROP TABLE once_by_key;
+",
+];
 
 /// Brings the schema to [`FORMAT`].
 pub(super) fn ready(connection: &Connection) -> Result<(), BackendError> {

@@ -2,7 +2,7 @@
 
 use super::rows::Reader;
 use super::{Sqlite, to_sql};
-use crate::backend::{Backend, BackendError, Group, Rows, Tidy};
+use crate::backend::{Backend, BackendError, Group, Rows, Spent, Tidy};
 
 impl Backend for Sqlite {
     fn commit(&mut self, group: &Group) -> Result<(), BackendError> {
@@ -20,9 +20,7 @@ impl Backend for Sqlite {
             let mut insert =
                 transaction.prepare_cached("INSERT INTO once (kind, key, until) VALUES (?1, ?2, ?3)")?;
             for spent in &group.spent {
-                // A time beyond the signed range is "never"; it must not make a commit fail.
-                let until = i64::try_from(spent.until.millis()).unwrap_or(i64::MAX);
-                insert.execute((spent.key.kind, spent.key.key.as_slice(), until))?;
+                insert.execute((spent.key.kind, spent.key.key.as_slice(), end(spent)))?;
             }
             let batch = &group.batch;
             transaction
@@ -53,10 +51,10 @@ impl Backend for Sqlite {
             }
             if !tidy.forgotten.is_empty() {
                 set.execute(("once_floor", tidy.once_floor.millis().to_be_bytes().as_slice()))?;
-                let mut delete =
-                    transaction.prepare_cached("DELETE FROM once WHERE kind = ?1 AND key = ?2")?;
-                for key in &tidy.forgotten {
-                    delete.execute((key.kind, key.key.as_slice()))?;
+                let mut delete = transaction
+                    .prepare_cached("DELETE FROM once WHERE until = ?1 AND kind = ?2 AND key = ?3")?;
+                for spent in &tidy.forgotten {
+                    delete.execute((end(spent), spent.key.kind, spent.key.key.as_slice()))?;
                 }
             }
             let (from, below) = (to_sql(tidy.from, "entry")?, to_sql(tidy.below, "entry")?);
@@ -89,4 +87,9 @@ impl Backend for Sqlite {
     fn reader(&self) -> Result<Box<dyn Rows>, BackendError> {
         Ok(Box::new(Reader::open(&self.path)?))
     }
+}
+
+/// When a key dies. A time beyond the signed range is "never"; it must not make a commit fail.
+fn end(spent: &Spent) -> i64 {
+    i64::try_from(spent.until.millis()).unwrap_or(i64::MAX)
 }
