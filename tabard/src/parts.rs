@@ -126,6 +126,7 @@ pub(crate) async fn start_gateway(
         feed: gateway::member::feed_health(&replica),
         journal: journal.clone(),
         secrets: Arc::new(gateway::member::ServerSecrets::new(link.clone())),
+        approvals: Arc::new(gateway::member::ServerApprovals::new(link.clone())),
         homes: Arc::new(gateway::member::ServerHomes::new(link.clone())),
         names: options.names,
         upstream_tls: options.upstream_tls,

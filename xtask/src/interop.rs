@@ -51,7 +51,14 @@ fn rust_client(project: &Project, live: &Live) -> Result<(), String> {
     succeed(&mut run, "tabard-interop")
 }
 
-/// A client of the agent's side runs as the demo agent does: `tabard run` gives it its identity.
+/// The agent that a script runs as: it says so in a line `agent: NAME`.
+fn agent_of(script: &Path) -> String {
+    let text = std::fs::read_to_string(script).unwrap_or_default();
+    let named = text.lines().find_map(|line| line.strip_prefix("agent: "));
+    named.unwrap_or("demo-billing").to_owned()
+}
+
+/// A client of the agent's side runs as a demo agent does: `tabard run` gives it its identity.
 fn client(project: &Project, live: &Live, as_agent: bool, script: &Path) -> Result<Ended, String> {
     let python = outside::python(project);
     if !python.is_file() {
@@ -59,7 +66,7 @@ fn client(project: &Project, live: &Live, as_agent: bool, script: &Path) -> Resu
     }
     let mut command = if as_agent {
         let mut run = live.command(Path::new("tabard"));
-        run.args(["run", "--as", "demo-billing", "--"]).arg(python);
+        run.args(["run", "--as", &agent_of(script), "--"]).arg(python);
         run
     } else {
         live.command(&python)

@@ -17,7 +17,7 @@ use broker::world::Directory;
 use broker::{Change, World};
 use credential::dpop::RequestTarget;
 use futures_util::future::BoxFuture;
-use gateway::{FeedHealth, Gateway, GatewayParts, SecretError, Secrets, Settings};
+use gateway::{FeedHealth, Gateway, GatewayParts, NobodyToAsk, SecretError, Secrets, Settings};
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Bytes, Incoming};
@@ -135,6 +135,7 @@ impl Setting {
             feed: feed_of,
             journal,
             secrets: Arc::new(NoSecrets),
+            approvals: Arc::new(NobodyToAsk),
             homes: Arc::new(gateway::LocalHomes {
                 worlds: worlds.clone(),
                 log: LOG,

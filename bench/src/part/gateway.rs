@@ -22,7 +22,7 @@ use credential::{
     TokenClass, sha256,
 };
 use futures_util::future::BoxFuture;
-use gateway::{FeedHealth, Gateway, GatewayParts, SecretError, Secrets, Settings};
+use gateway::{FeedHealth, Gateway, GatewayParts, NobodyToAsk, SecretError, Secrets, Settings};
 use identity::{
     Actor, ActorChain, ActorKind, AgentId, Assurance, DecisionId, Digest, FamilyId, InstanceId, LogId,
     NodeId, OrgId, Revision, RunId, Secret, TaskId, Thumbprint, TokenId, UnixTime, UpstreamId,
@@ -288,6 +288,7 @@ pub(super) async fn run(mut orders: Orders) -> Result<(), Fault> {
         feed: feed_of,
         journal,
         secrets: Arc::new(OneSecret),
+        approvals: Arc::new(NobodyToAsk),
         homes: Arc::new(gateway::LocalHomes {
             worlds: worlds.clone(),
             log: LOG,

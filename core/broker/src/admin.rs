@@ -280,3 +280,15 @@ impl Administrator {
         }
     }
 }
+
+#[cfg(test)]
+impl Administrator {
+    /// A principal who is there like that.
+    pub(crate) fn with_presence(principal: Principal, presence: Presence) -> Self {
+        Self {
+            principal: Arc::new(principal),
+            presence,
+            came_by: None,
+        }
+    }
+}

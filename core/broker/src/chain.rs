@@ -8,7 +8,7 @@ use crate::ledger::{Gathered, TrailKey};
 use crate::world::directory::holds;
 use crate::world::{Agent, Claimed, ContractRecord, Said, Task, TrustSource, User, UserRight, World};
 use audit::event::{Commitment, CommitmentKey};
-use identity::{Actor, ActorChain, ActorKind, Audience, Name, OrgScope, SpiffeId, UnixTime};
+use identity::{Actor, ActorChain, ActorKind, Audience, Digest, Name, OrgScope, SpiffeId, UnixTime};
 use policy::contract::TrustedFrom;
 use policy::{
     ChainLink, ChainVerdict, Compiled, Evaluations, Exception, Facts, FlowFacts, Link, Reason, UserFacts,
@@ -188,11 +188,21 @@ pub(crate) struct Asked<'a> {
     pub(crate) audience: &'a Audience,
     pub(crate) tenant: Option<&'a Name>,
     pub(crate) destinations: &'a [&'a str],
+    /// The escalations that a human approved exactly this request by, each with its contract.
+    pub(crate) approvals: &'a [(Digest, Name)],
     pub(crate) now: UnixTime,
     pub(crate) names: &'a CommitmentKey,
 }
 
-impl Asked<'_> {
+impl<'a> Asked<'a> {
+    /// The same with these approvals.
+    pub(crate) const fn with<'b>(&self, approvals: &'b [(Digest, Name)]) -> Asked<'b>
+    where
+        'a: 'b,
+    {
+        Asked { approvals, ..*self }
+    }
+
     /// Decides along the chain. `base` is what the current actor is judged on, but for what the chain and the Ledger
     /// add; `rows` gets its facts as they were looked at, and those of the others as far as they differ, where the verdict
     /// is one whose facts are kept; `known` is what the same request came to so far.
@@ -214,6 +224,7 @@ impl Asked<'_> {
             audience,
             tenant,
             destinations,
+            approvals,
             now,
             names,
         } = *self;
@@ -238,6 +249,14 @@ impl Asked<'_> {
             .done
             .iter()
             .map(|(step, times)| (step.clone(), *times))
+            .collect();
+        // An approval is by a contract's own escalation: those of another that are called alike are others.
+        let approved: Vec<Vec<Name>> = links
+            .iter()
+            .map(|link| {
+                let own = approvals.iter().filter(|(of, _)| *of == link.record.hash);
+                own.map(|(_, name)| name.clone()).collect()
+            })
             .collect();
         let first = usize::from(parties.depth).saturating_sub(links.len());
         let mut all = Vec::with_capacity(links.len());
@@ -277,6 +296,7 @@ impl Asked<'_> {
                 } else {
                     base.caller
                 },
+                approvals: approved.get(place).map_or(&[][..], Vec::as_slice),
                 reviewed_at: link.record.published_at,
                 ..base.clone()
             });

@@ -10,20 +10,22 @@ mod standing;
 pub use evaluate::{Evaluated, evaluate, refuse};
 pub use standing::{Standing, StandingOf, standing};
 
+use crate::approve::{Approved, Found};
 use crate::chain::{Asked, LinkInForce, Parties, parties};
 use crate::draw::Draw;
 use crate::facts;
 use crate::ledger::{Gathered, Seen};
-use crate::plan::{Outcome, Plan};
+use crate::plan::{OnceKind, Outcome, Plan, Precondition};
 use crate::refusal::{Cause, Refusal};
 use crate::replay::Fresh;
 use crate::task::who;
-use crate::upstream::{ArgumentValue, Mapped, Upstream};
+use crate::upstream::{ArgumentValue, Mapped, Upstream, Version};
 use crate::world::{Agent, Target, Task, World};
 use audit::event::{Decision, Outcome as CallOutcome, Ruling, Status, What, Who, Why};
 use audit::{Event, EventKind};
 use credential::AccessTokenClaims;
-use identity::{Audience, DecisionId, EntryRef, Name, OrgScope, UpstreamId};
+use identity::{ApprovalId, Audience, DecisionId, Digest, EntryRef, Name, OrgScope, UpstreamId};
+use policy::contract::ContractHash;
 use policy::{
     ArgValue, ChainVerdict, Denial, Evaluations, Facts, FlowFacts, Reason, ResourceFacts, Stage, Verdict,
     WorkflowFacts,
@@ -51,6 +53,20 @@ pub struct Call<'a> {
     pub links: &'a [LinkInForce],
     /// What was gathered from the Ledger, and taken from it: the entry carries it.
     pub gathered: &'a Gathered,
+    /// What stands for exactly this request among the approvals of its task.
+    pub found: &'a Found,
+}
+
+impl Call<'_> {
+    /// The approval that the token was issued for: then it is good for what that approved and nothing else.
+    pub fn token_approval(&self) -> Option<ApprovalId> {
+        self.standing.approval()
+    }
+    /// The tenant that the gateway will confine the request to, where the service takes it from a header.
+    pub(crate) fn confined_to<'t>(&self, task: &'t Task) -> Option<&'t Name> {
+        let confines = self.upstream.tenant_header.is_some();
+        confines.then_some(task.tenant.as_ref()).flatten()
+    }
 }
 
 /// A request may go upstream with the upstream's own credential, once this is recorded. Made only by [`enforce`].
@@ -62,12 +78,17 @@ pub struct CallPermit {
     tenant: Option<Name>,
     shadowed: bool,
     seen: Seen,
+    approved: Option<Approved>,
 }
 
 impl CallPermit {
     /// What the call adds to the trail of its task and its instance: raised before anything is forwarded.
     pub const fn seen(&self) -> &Seen {
         &self.seen
+    }
+    /// The approval that it rests on. It has to be spent before the request leaves.
+    pub const fn approved(&self) -> Option<&Approved> {
+        self.approved.as_ref()
     }
     /// The decision.
     pub const fn decision(&self) -> DecisionId {
@@ -238,12 +259,7 @@ fn judged(
     if call.gathered.suspended {
         return blocked_for(Reason::BudgetExhausted, draw);
     }
-    let confined = call
-        .upstream
-        .tenant_header
-        .is_some()
-        .then(|| task.tenant.as_ref())
-        .flatten();
+    let confined = call.confined_to(task);
     let tenant = call.mapped.tenant.as_ref().or(confined);
     let scope = call.standing.scope(&call.mapped.action);
     let caller = match &call.caller {
@@ -291,12 +307,40 @@ fn judged(
         audience: &call.upstream.audience,
         tenant,
         destinations: &destinations,
+        approvals: &[],
         now,
         names: draw.names(),
     };
     let mut rows = Vec::new();
-    let ChainVerdict { links, verdict } =
-        asked.decide(&facts, |_| true, &mut rows, &mut Evaluations::default());
+    let alone = asked.decide(&facts, |_| true, &mut rows, &mut Evaluations::default());
+    // Decided again with what was approved, and not used up where it is not needed.
+    let (ChainVerdict { links, verdict }, approved) = match call.found {
+        Found::Good(approved) if !alone.verdict.is_allowed() => {
+            let asked = asked.with(approved.escalations());
+            let again = asked.decide(&facts, |_| true, &mut rows, &mut Evaluations::default());
+            let rests = again.verdict.is_allowed().then(|| approved.clone());
+            (again, rests)
+        }
+        // A token that was issued for one approved request is good for that one, once.
+        Found::Good(approved) if call.token_approval().is_some() => (alone, Some(approved.clone())),
+        Found::Good(_) | Found::Nothing | Found::Waiting(_) | Found::Dead(..) => (alone, None),
+    };
+    // Whatever does not rest on what such a token is for, it is not for.
+    let verdict = match call.token_approval() {
+        Some(id) if verdict.is_allowed() && approved.is_none() => {
+            let contract = call.links.last().map(|link| link.compiled.hash());
+            let reason = match call.found {
+                Found::Dead(_, reason) => *reason,
+                Found::Nothing | Found::Waiting(_) | Found::Good(_) => Reason::ApprovalOutOfScope,
+            };
+            Verdict::Deny(only_for_approved(contract, id, reason))
+        }
+        Some(_) | None => verdict,
+    };
+    let needs = match &verdict {
+        Verdict::Deny(denial) => needs(&asked, &facts, denial),
+        Verdict::Allow(_) => Vec::new(),
+    };
     let mut event = draw.event(kind_of(EventKind::GatewayCall, call.asked_by), world.revision());
     describe(&mut event, agent, call);
     event.chain = facts::links(call.standing.chain, &links, draw.names());
@@ -346,14 +390,15 @@ fn judged(
                 tenant: confined.cloned(),
                 shadowed: allowed.would_deny().is_some(),
                 seen,
+                approved,
             };
             event.decision = Some(decision);
-            Outcome::Granted(Plan::new(world.revision(), event, permit))
+            Outcome::Granted(resting_on_approval(world, event, permit))
         }
         Verdict::Deny(denial) => {
             denied_takes(&mut event, call.gathered, now);
             event.kind = kind_of(EventKind::GatewayBlocked, call.asked_by);
-            Outcome::Refused(blocked(world, event, decision, denial))
+            Outcome::Refused(blocked(world, event, decision, denial, needs, call))
         }
     }
 }
@@ -370,6 +415,54 @@ pub fn recorded_caller(caller: &credential::dpop::Caller) -> audit::event::Calle
     out.argv = Some(caller.argv_digest);
     out.pid = Some(caller.pid);
     out
+}
+
+/// The plan of a permit. One that rests on an approval names it, and spends its key in this log as well: a gateway alone
+/// never uses one twice, whatever its server says.
+fn resting_on_approval(world: &World, mut event: Event, permit: CallPermit) -> Plan<CallPermit> {
+    let Some(approved) = permit.approved.clone() else {
+        return Plan::new(world.revision(), event, permit);
+    };
+    event.why.get_or_insert_default().approval = Some(approved.id());
+    Plan::new(world.revision(), event, permit).expecting(Precondition::Unused {
+        kind: OnceKind::Approval,
+        key: Approved::key(approved.id()),
+        until: approved.good_until(),
+    })
+}
+
+/// Whose approval would let a refused call pass: the fewest escalations of the chain's contracts with which it is decided
+/// otherwise. None where no approval helps.
+fn needs(asked: &Asked<'_>, facts: &Facts<'_>, denial: &Denial) -> Vec<(Digest, Name)> {
+    if !denial.reasons.iter().all(|detail| detail.reason.is_approvable()) {
+        return Vec::new();
+    }
+    let mut needed: Vec<(Digest, Name)> = Vec::new();
+    for link in asked.links {
+        let terms = link.compiled.contract().terms();
+        for escalation in terms.escalations_for(asked.action) {
+            needed.push((link.record.hash, escalation.clone()));
+        }
+    }
+    let passes = |with: &[(Digest, Name)]| {
+        let (mut rows, mut known) = (Vec::new(), Evaluations::default());
+        let judged = asked.with(with).decide(facts, |_| false, &mut rows, &mut known);
+        judged.verdict.is_allowed()
+    };
+    if needed.is_empty() || !passes(&needed) {
+        return Vec::new();
+    }
+    let mut place = 0;
+    while place < needed.len() && needed.len() > 1 {
+        let mut fewer = needed.clone();
+        fewer.remove(place);
+        if passes(&fewer) {
+            needed = fewer;
+        } else {
+            place += 1;
+        }
+    }
+    needed
 }
 
 /// The steps of each agent's declared graph that the call is.
@@ -539,6 +632,28 @@ pub fn outcome(
     Plan::new(world.revision(), event, ())
 }
 
+/// The refusal of a request that its token, which is for one approved request, is not for.
+fn only_for_approved(contract: Option<ContractHash>, id: ApprovalId, reason: Reason) -> Denial {
+    Denial {
+        contract: contract.unwrap_or(ContractHash(Digest::from_bytes([0; 32]))),
+        reasons: vec![dead(id, reason)],
+        policies: Vec::new(),
+        nearest: None,
+    }
+}
+
+/// Why a request whose approval is worth nothing is refused.
+fn dead(id: ApprovalId, reason: Reason) -> policy::ReasonDetail {
+    policy::ReasonDetail {
+        reason,
+        grant: None,
+        line: 1,
+        limit: "an approval of exactly this request that nobody used".to_owned(),
+        actual: id.to_string(),
+        fix: "leave the approval's id out to ask anew, unless a human said no".to_owned(),
+    }
+}
+
 fn describe(event: &mut Event, agent: &Agent, call: &Call<'_>) {
     let standing = &call.standing;
     event.org = Some(agent.org);
@@ -568,10 +683,47 @@ fn describe(event: &mut Event, agent: &Agent, call: &Call<'_>) {
     });
 }
 
-fn blocked(world: &World, mut event: Event, mut decision: Decision, denial: Denial) -> Plan<Refusal> {
-    decision.outcome = Ruling::Deny;
+fn blocked(
+    world: &World,
+    mut event: Event,
+    mut decision: Decision,
+    mut denial: Denial,
+    mut needs: Vec<(Digest, Name)>,
+    call: &Call<'_>,
+) -> Plan<Refusal> {
+    decision.outcome = if needs.is_empty() {
+        Ruling::Deny
+    } else {
+        Ruling::StepUp
+    };
     facts::denied(&mut decision, &denial);
-    let refusal = Refusal::new(decision.id, Cause::Denied(Box::new(denial)));
+    if !needs.is_empty() {
+        let approvals: Vec<String> = needs.iter().map(|(_, name)| name.to_string()).collect();
+        event.detail.insert("approvable_by".into(), approvals.into());
+    }
+    match call.found {
+        // What was approved before was not enough, or is not any more: humans can be asked anew.
+        Found::Nothing | Found::Good(_) => {}
+        Found::Waiting(approval) => {
+            event.why.get_or_insert_default().approval = Some(approval.id);
+        }
+        Found::Dead(id, reason) if !needs.is_empty() || denial.has(*reason) => {
+            event.why.get_or_insert_default().approval = Some(*id);
+            decision.outcome = Ruling::Deny;
+            needs.clear();
+            denial.reasons = vec![dead(*id, *reason)];
+            facts::limit(&mut decision, *reason, &format!("{id} is not good for this"));
+        }
+        Found::Dead(..) => {}
+    }
+    // A yes to whatever stands there at that time would be a yes to anything.
+    if !needs.is_empty() && call.mapped.version == Version::Missing {
+        needs.clear();
+        decision.outcome = Ruling::Deny;
+        let text = "the request names the version of what it acts upon, or nobody can approve it";
+        facts::limit(&mut decision, Reason::NeedsApproval, text);
+    }
+    let refusal = Refusal::new(decision.id, Cause::Denied(Box::new(denial))).approvable(needs);
     decision.reasons = refusal.codes();
     event.decision = Some(decision);
     Plan::new(world.revision(), event, refusal)

@@ -16,11 +16,12 @@ use crate::plan::{OnceKind, Outcome, Plan, Precondition};
 use crate::refusal::{Cause, Refusal};
 use crate::replay::Fresh;
 use crate::task::who;
+use crate::world::approval::State;
 use crate::world::{Task, World};
 use audit::event::{CredentialClass, Decision, Ruling, What, Who, Why};
 use audit::{Event, EventKind};
 use credential::{AccessTokenClaims, AgentTask, Binding, Constraints, EntryPlace, Verified};
-use identity::{ActorChain, Audience, Name, OrgScope, TaskId, Thumbprint, TokenId, UnixTime};
+use identity::{ActorChain, ApprovalId, Audience, Name, OrgScope, TaskId, Thumbprint, TokenId, UnixTime};
 use policy::{
     Allowed, ChainVerdict, Denial, Evaluations, Facts, FlowFacts, Reason, Stage, Verdict, WorkflowFacts,
 };
@@ -43,6 +44,8 @@ pub struct Ask {
     pub tenant: Option<Name>,
     /// The purpose; has to be the contract's, if given.
     pub purpose: Option<Name>,
+    /// The approval that the credential shall be good for, and for nothing else.
+    pub approval: Option<ApprovalId>,
     /// The key that the credential is bound to.
     pub binding: Binding,
     /// Latest end that the caller's own credentials allow.
@@ -195,6 +198,11 @@ fn judge(
     {
         return Judged::at(Some(task), "purpose", Reason::OutsidePurpose);
     }
+    if let Some(approval) = ask.approval
+        && let Err(reason) = approved(world, approval, subject, &task, now)
+    {
+        return Judged::at(Some(task), "approval", reason);
+    }
     let to = receiver(world, &subject.agent, &ask.audience);
     let known = to.is_some()
         || world
@@ -250,6 +258,27 @@ fn excepted<'a>(
         .filter(move |exception| exception.is_open(now));
     open.map(policy::Exception::terms)
         .filter(move |terms| terms.audience == *audience)
+}
+
+/// Whether a credential may be issued for what that approval approved: it is this agent's, for this task, and good now.
+/// It is not spent by that: the call spends it.
+fn approved(
+    world: &World,
+    id: ApprovalId,
+    subject: &Identified,
+    task: &Task,
+    now: UnixTime,
+) -> Result<(), Reason> {
+    let known = world.approval(OrgScope::Only(task.org), id);
+    let own = known.filter(|known| known.agent == subject.agent.id && known.task == task.id);
+    match own.map(|known| known.state(now)) {
+        None => Err(Reason::ApprovalOutOfScope),
+        Some(State::Approved) => Ok(()),
+        Some(State::Pending) => Err(Reason::NeedsApproval),
+        Some(State::Denied) => Err(Reason::ApprovalDenied),
+        Some(State::Used) => Err(Reason::ApprovalUsed),
+        Some(State::Expired | State::Withdrawn) => Err(Reason::ApprovalExpired),
+    }
 }
 
 /// Where an action would be done: at the audience; with a token that is handed on, at any service that grants it.
@@ -331,6 +360,7 @@ fn decide_all(
                     audience,
                     tenant: task.tenant.as_ref(),
                     destinations: &[],
+                    approvals: &[],
                     now,
                     names: draw.names(),
                 };
@@ -466,6 +496,7 @@ fn grant(
         .min()
         .unwrap_or(UnixTime::MAX);
     let own = acting.links.last();
+    let approval = ask.approval;
     let purpose = own.map(|link| link.compiled.contract().terms().purpose.id.clone());
     let tenant = task.as_ref().and_then(|task| task.tenant.clone());
     let detail = AgentTask {
@@ -479,7 +510,7 @@ fn grant(
         workflow: None,
         step: None,
         constraints: Constraints::default(),
-        approval: None,
+        approval: ask.approval,
     };
     let claims = AccessTokenClaims {
         issuer,
@@ -528,6 +559,7 @@ fn grant(
         what.action = Some(join(allowed.iter().map(|(action, _)| action.as_str())));
     }
     if let Some(why) = &mut event.why {
+        why.approval = approval;
         why.business_action = allowed
             .first()
             .and_then(|(_, allowed)| allowed.business_action().map(str::to_owned));

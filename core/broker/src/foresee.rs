@@ -238,6 +238,7 @@ pub fn foresee(world: &World, link: &LinkInForce, supposed: &Supposed, now: Unix
             audience: &supposed.audience,
             tenant: tenant.as_ref(),
             destinations: &destinations,
+            approvals: &[],
             now,
             names: &names,
         };

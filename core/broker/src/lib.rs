@@ -5,6 +5,7 @@
 //! [`Fresh`], [`Permit`](permit::Permit) and the rest. It has no clock, no random source, no socket and no file.
 
 pub mod admin;
+pub mod approve;
 pub mod attest;
 pub mod behalf;
 pub mod chain;

@@ -43,6 +43,8 @@ pub enum OnceKind {
     Invite = 7,
     /// The secret of a session.
     Session = 8,
+    /// What one human says about one request, by (approval, principal).
+    Vote = 9,
 }
 
 /// One commit of one use case.

@@ -3,7 +3,7 @@
 //! The record gets everything; the caller gets a fixed sentence, a code and the decision id.
 
 use crate::identify::{Rule, WhyNot};
-use identity::DecisionId;
+use identity::{DecisionId, Digest, Name};
 use policy::{Denial, Reason};
 
 /// Something was asked for and refused.
@@ -11,6 +11,7 @@ use policy::{Denial, Reason};
 pub struct Refusal {
     decision: DecisionId,
     cause: Cause,
+    needs: Vec<(Digest, Name)>,
 }
 
 /// Why. One variant for each thing that a protocol has to tell apart.
@@ -49,7 +50,20 @@ pub enum Cause {
 
 impl Refusal {
     pub(crate) const fn new(decision: DecisionId, cause: Cause) -> Self {
-        Self { decision, cause }
+        Self {
+            decision,
+            cause,
+            needs: Vec::new(),
+        }
+    }
+    /// The same, of something that humans can let pass.
+    pub(crate) fn approvable(mut self, needs: Vec<(Digest, Name)>) -> Self {
+        self.needs = needs;
+        self
+    }
+    /// The escalations whose approval would have let it pass, each with its contract; empty where none would.
+    pub fn needs(&self) -> &[(Digest, Name)] {
+        &self.needs
     }
     /// The decision's id: in the entry, in the answer, in `tabard explain`.
     pub const fn decision(&self) -> DecisionId {

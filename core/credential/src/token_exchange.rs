@@ -149,6 +149,11 @@ impl TokenExchangeForm {
         if form.one("grant_type") != Some(TOKEN_EXCHANGE) {
             return Err(ExchangeFormError::OtherGrant);
         }
+        Self::whatever_grant(form)
+    }
+
+    /// Reads the same parameters of a request of another kind that names its parties alike.
+    pub fn whatever_grant(form: &Form) -> Result<Self, ExchangeFormError> {
         let actor_type_alone = form.one("actor_token").is_none() && form.one("actor_token_type").is_some();
         if actor_type_alone {
             return Err(ExchangeFormError::ActorTypeAlone);

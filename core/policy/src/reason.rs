@@ -237,6 +237,21 @@ impl Reason {
     pub const fn caller_sentence(self) -> &'static str {
         self.sentence()
     }
+    /// Whether a human may be able to let pass what is refused for this reason, where the contract names who: only a
+    /// decision made again with the approval tells. What is refused for any other reason stays refused whatever
+    /// anybody approved.
+    pub const fn is_approvable(self) -> bool {
+        matches!(
+            self,
+            Self::NeedsApproval
+                | Self::TaintedSink
+                // The trifecta; two actions that may not meet in one task stay apart.
+                | Self::ToxicCombination
+                | Self::OffWorkflow
+                // As far as the other party's own reasons are.
+                | Self::ChainLinkDenied
+        )
+    }
     /// Whether a contract in shadow mode only reports this reason. Never waived: who is asking (a child process included), other tenants' data,
     /// flow rules, the end of a task or contract, what a credential covers, the chain, a human's decision, and our own
     /// failures.

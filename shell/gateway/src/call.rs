@@ -5,13 +5,14 @@
 
 use crate::address::{Address, Whom, undeclared};
 use crate::answer::{AnswerBody, Passing};
+use crate::approval::{Sent, Wish};
 use crate::authenticate::{Authenticated, DPOP_NONCE, Presented, invalid_token};
 use crate::destination::Destination;
 use crate::fields::{self, Fields};
 use crate::gateway::Inner;
 use crate::home_finder::{HomeFinder, NotHere};
 use crate::inject::{Injected, OnBehalf, header_of};
-use crate::judge::{NotJudged, Received};
+use crate::judge::{Decided, NotJudged, Received, Sought};
 use crate::live::{Cut, Place};
 use crate::outcome::Ending;
 use crate::outgoing::OutgoingBody;
@@ -38,6 +39,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use store::Recorded;
+use store::ledger::Reservation;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, timeout};
 
@@ -132,9 +134,39 @@ async fn judged(
         }
     };
     let (live, links) = known.counted(live, upstream).await?;
-    let permit = known
-        .permitted(upstream, &mapped, (&live, &links), fresh, caller.as_ref())
-        .await?;
+    let wish = Wish::of(&known.token, &head.headers)?;
+    // An approval is good for the very bytes: where one may stand, they are read before the decision.
+    let (body, content) = if wish.id.is_some() || known.view.world.asked_in(live.task().id) {
+        let body = body.whole(inner).await?;
+        let content = known.content(upstream, &head.headers, &body);
+        (body, Some(content))
+    } else {
+        (body, None)
+    };
+    let sought = Sought {
+        content,
+        named: wish.id,
+    };
+    let decided = known.decided(upstream, &mapped, (&live, &links), fresh, caller.as_ref(), sought);
+    let Decided {
+        outcome,
+        reservation,
+        bound,
+    } = decided;
+    let permit = match outcome {
+        Outcome::Granted(plan) => known.recorded_permit(upstream, plan, reservation).await?,
+        Outcome::Refused(plan) => {
+            let Some(bound) = bound else {
+                return Err(known.recorded_refusal(plan).await);
+            };
+            let sent = Sent {
+                headers: &head.headers,
+                body,
+                content,
+            };
+            return Err(known.asks(plan, bound, sent, upstream, wish).await);
+        }
+    };
     let decision = permit.get().decision();
     let mut ending = Ending::new(inner.clone(), known.token.clone(), permit.entry(), decision);
     if is_delivery {
@@ -416,12 +448,30 @@ fn outgoing_headers(headers: HeaderMap, upstream: &Upstream, permit: &CallPermit
 }
 
 /// A request's body after the decision.
-enum Body {
+pub(crate) enum Body {
     Whole(Bytes),
     Streamed(Incoming),
 }
 
 impl Body {
+    /// All of it, read now.
+    pub(crate) async fn whole(self, inner: &Inner) -> Result<Self, Problem> {
+        match self {
+            Self::Whole(bytes) => Ok(Self::Whole(bytes)),
+            Self::Streamed(incoming) => match collected(inner, incoming).await {
+                Ok(bytes) => Ok(Self::Whole(bytes)),
+                Err(NotRead::Problem(problem)) => Err(problem),
+                Err(NotRead::NotMapped(_)) => Err(long_body()),
+            },
+        }
+    }
+    /// What was read of it.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Whole(bytes) => bytes,
+            Self::Streamed(_) => &[],
+        }
+    }
     /// The same bytes once more, where they are known.
     fn again(&self) -> Option<Bytes> {
         match self {
@@ -452,7 +502,8 @@ impl From<NotMapped> for NotRead {
 }
 
 impl Known {
-    /// Decides and records; what comes back buys the upstream's credential. `standing` is as [`Known::counted`] gives it.
+    /// Decides and records, where nobody can be asked; what comes back buys the upstream's credential. `standing` is as
+    /// [`Known::counted`] gives it.
     pub(crate) async fn permitted(
         &self,
         upstream: &Upstream,
@@ -461,40 +512,63 @@ impl Known {
         fresh: Fresh,
         caller: Option<&Caller>,
     ) -> Result<Recorded<CallPermit>, Problem> {
-        let (inner, (live, links)) = (&self.inner, standing);
+        let decided = self.decided(upstream, mapped, standing, fresh, caller, Sought::default());
+        match decided.outcome {
+            Outcome::Refused(plan) => Err(self.recorded_refusal(plan).await),
+            Outcome::Granted(plan) => self.recorded_permit(upstream, plan, decided.reservation).await,
+        }
+    }
+
+    fn decided(
+        &self,
+        upstream: &Upstream,
+        mapped: &Mapped,
+        (live, links): (&Live, &[LinkInForce]),
+        fresh: Fresh,
+        caller: Option<&Caller>,
+        sought: Sought,
+    ) -> Decided {
+        let inner = &self.inner;
         let names = (inner.names)(self.token.org);
-        let (outcome, reservation) = {
-            let received = Received {
-                token: &self.token,
-                upstream,
-                mapped,
-                method: self.method.as_str(),
-                path: self.address.path(),
-                caller,
-                asked_by: self.service.as_ref().map(Service::name),
-            };
-            inner.judge.decide(
-                &self.view.world,
-                live,
-                links,
-                fresh,
-                &received,
-                &mut inner.draw(&names),
-            )
+        let received = Received {
+            token: &self.token,
+            upstream,
+            mapped,
+            method: self.method.as_str(),
+            path: self.address.path(),
+            caller,
+            asked_by: self.service.as_ref().map(Service::name),
+            sought,
         };
-        let permit = match outcome {
-            Outcome::Refused(plan) => return Err(self.recorded_refusal(plan).await),
-            Outcome::Granted(plan) => {
-                let began = Instant::now();
-                let permit = inner
-                    .journal
-                    .commit(plan)
-                    .await
-                    .map_err(|error| not_recorded(&error))?;
-                inner.metrics.recorded(began.elapsed().as_secs_f64());
-                permit
-            }
-        };
+        inner.judge.decide(
+            &self.view.world,
+            live,
+            links,
+            fresh,
+            &received,
+            &mut inner.draw(&names),
+        )
+    }
+
+    async fn recorded_permit(
+        &self,
+        upstream: &Upstream,
+        plan: broker::Plan<CallPermit>,
+        reservation: Reservation,
+    ) -> Result<Recorded<CallPermit>, Problem> {
+        let inner = &self.inner;
+        // Decided with an approval: it is used up for all gateways before anything is written here or sent.
+        if let Some(approved) = plan.proof().approved().cloned() {
+            self.spend(upstream, &approved).await?;
+            inner.judge.ledger.see(plan.proof().seen());
+        }
+        let began = Instant::now();
+        let permit = inner
+            .journal
+            .commit(plan)
+            .await
+            .map_err(|error| not_recorded(&error))?;
+        inner.metrics.recorded(began.elapsed().as_secs_f64());
         reservation.keep();
         inner.metrics.permitted();
         Ok(permit)
@@ -541,16 +615,7 @@ impl Known {
             };
             return Ok((mapped, body));
         }
-        let limit = Duration::from_millis(self.inner.settings.body_timeout_ms);
-        let collected = timeout(limit, Limited::new(incoming, BODY_BYTES_MAX).collect());
-        let bytes = match collected.await {
-            Ok(Ok(body)) => body.to_bytes(),
-            Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
-                return Err(NotMapped::Body(BodyError::TooLong).into());
-            }
-            Ok(Err(_)) => return Err(NotRead::Problem(broken_body())),
-            Err(_) => return Err(NotRead::Problem(slow_body())),
-        };
+        let bytes = collected(&self.inner, incoming).await?;
         let mapped = of_body(found, headers, &bytes)?;
         Ok((mapped, Body::Whole(bytes)))
     }
@@ -660,7 +725,7 @@ impl Known {
         }
     }
 
-    async fn recorded_refusal(&self, plan: broker::Plan<Refusal>) -> Problem {
+    pub(crate) async fn recorded_refusal(&self, plan: broker::Plan<Refusal>) -> Problem {
         let recorded = match self.inner.journal.commit(plan).await {
             Ok(recorded) => recorded,
             Err(error) => return not_recorded(&error),
@@ -676,6 +741,19 @@ pub(crate) fn of_body(found: Found<'_>, headers: &HeaderMap, body: &[u8]) -> Res
         return Err(NotMapped::Body(BodyError::Malformed));
     }
     found.map(&Fields(headers), body)
+}
+
+/// A whole body, of bearable size and in bearable time.
+async fn collected(inner: &Inner, incoming: Incoming) -> Result<Bytes, NotRead> {
+    let limit = Duration::from_millis(inner.settings.body_timeout_ms);
+    match timeout(limit, Limited::new(incoming, BODY_BYTES_MAX).collect()).await {
+        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
+            Err(NotMapped::Body(BodyError::TooLong).into())
+        }
+        Ok(Err(_)) => Err(NotRead::Problem(broken_body())),
+        Err(_) => Err(NotRead::Problem(slow_body())),
+    }
 }
 
 fn is_plain_json(headers: &HeaderMap) -> bool {
@@ -708,7 +786,7 @@ fn denied(code: &str, sentence: &str) -> Problem {
     problem
 }
 
-fn refused_by(reason: Reason, status: StatusCode) -> Problem {
+pub(crate) fn refused_by(reason: Reason, status: StatusCode) -> Problem {
     let fix = match reason.remedy() {
         policy::Remedy::Retry => "try again later, or after a new exchange or attestation",
         policy::Remedy::Request => {
@@ -751,6 +829,17 @@ fn not_recorded(error: &store::CommitError) -> Problem {
 pub(crate) fn feed_lost() -> Problem {
     let why = "a revocation may be on its way that this gateway has not heard of";
     Problem::unavailable("FEED_LOST", "The gateway has lost its server.", why)
+}
+
+fn long_body() -> Problem {
+    let mut problem = Problem::bad_request(
+        "BODY_TOO_LONG",
+        "The request's body is longer than 1048576 bytes.",
+        "what a human approves is read in full",
+        "send a shorter body",
+    );
+    problem.status = StatusCode::PAYLOAD_TOO_LARGE;
+    problem
 }
 
 fn broken_body() -> Problem {

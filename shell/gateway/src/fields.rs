@@ -14,7 +14,7 @@ pub(crate) const FIELDS_MAX: usize = 100;
 
 /// Fields that end at this gateway: hop-by-hop (RFC 9110 section 7.6.1), Tabard's own, other authority than ours
 /// (cookies), what rewrites method, host or path behind our back, and what claims where a request comes from.
-const NEVER_FORWARDED: [&str; 27] = [
+const NEVER_FORWARDED: [&str; 29] = [
     "accept-encoding",
     "authorization",
     "connection",
@@ -30,6 +30,8 @@ const NEVER_FORWARDED: [&str; 27] = [
     "proxy-authenticate",
     "proxy-authorization",
     "proxy-connection",
+    "tabard-approval",
+    "tabard-justification",
     "te",
     "trailer",
     "transfer-encoding",

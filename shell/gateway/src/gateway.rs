@@ -6,7 +6,7 @@ use crate::inject::Injectors;
 use crate::judge::Judge;
 use crate::live::{Calls, Cut};
 use crate::metrics::Metrics;
-use crate::parts::{Clock, FeedHealth, GatewayParts, NameKeys, Random, Settings};
+use crate::parts::{Approvals, Clock, FeedHealth, GatewayParts, NameKeys, Random, Settings};
 use crate::problem::Problem;
 use crate::unidentified::{Unidentified, keep_counting};
 use crate::view::{Reach, View};
@@ -58,6 +58,7 @@ pub(crate) struct Inner {
     pub(crate) injectors: Injectors,
     pub(crate) homes: HomeFinder,
     pub(crate) journal: Arc<Store>,
+    pub(crate) approvals: Arc<dyn Approvals>,
     pub(crate) names: NameKeys,
     /// For entries that hold no name: nobody keeps it.
     pub(crate) no_names: CommitmentKey,
@@ -147,6 +148,7 @@ impl Gateway {
             feed,
             journal,
             secrets,
+            approvals,
             homes,
             names,
             upstream_tls,
@@ -184,6 +186,7 @@ impl Gateway {
             injectors: Injectors::new(secrets, Duration::from_millis(settings.upstream_timeout_ms)),
             homes: HomeFinder::new(homes),
             journal,
+            approvals,
             names,
             no_names: CommitmentKey::new(Secret::new(random())),
             unidentified: Unidentified::default(),

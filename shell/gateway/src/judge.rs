@@ -1,6 +1,7 @@
 //! The decision of one call: the contract in force, compiled once per version, and the counters it asks for.
 
 use broker::World;
+use broker::approve::{Bound, Found, bind, find};
 use broker::chain::LinkInForce;
 use broker::enforce::{Call, CallPermit, Live, Standing, arguments, enforce, recorded_caller};
 use broker::upstream::{Mapped, Upstream};
@@ -8,7 +9,7 @@ use broker::world::ContractRecord;
 use broker::{Draw, Fresh, Outcome};
 use credential::AccessTokenClaims;
 use credential::dpop::Caller;
-use identity::{Digest, ExceptionId, Name, UnixTime};
+use identity::{ApprovalId, Digest, ExceptionId, Name, OrgScope, UnixTime};
 use policy::{Compiled, Contract, Exception};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -36,6 +37,25 @@ pub(crate) struct Received<'a> {
     pub(crate) caller: Option<&'a Caller>,
     /// The service that enforces it and tells us of it; `None` where we do.
     pub(crate) asked_by: Option<&'a Name>,
+    pub(crate) sought: Sought,
+}
+
+/// Which approval a request may rest on; none by default.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Sought {
+    /// Digest of the very bytes, where they were read: without it no approval is looked for.
+    pub(crate) content: Option<Digest>,
+    /// The approval that the request names, itself or by its token.
+    pub(crate) named: Option<ApprovalId>,
+}
+
+/// A call that was decided.
+pub(crate) struct Decided {
+    pub(crate) outcome: Outcome<CallPermit>,
+    pub(crate) reservation: Reservation,
+    /// The exact request of a refused call that humans can let pass. Its content is to be filled in where it was not
+    /// known.
+    pub(crate) bound: Option<Bound>,
 }
 
 /// Why nothing could be decided.
@@ -108,7 +128,7 @@ impl Judge {
         fresh: Fresh,
         received: &Received<'_>,
         draw: &mut Draw<'_>,
-    ) -> (Outcome<CallPermit>, Reservation) {
+    ) -> Decided {
         let token = received.token;
         let reservation = arguments(received.mapped, |arguments| {
             self.ledger.gather(&Request {
@@ -124,7 +144,8 @@ impl Judge {
                 now: draw.now(),
             })
         });
-        let call = Call {
+        let mut call = Call {
+            found: &Found::Nothing,
             standing: Standing::of(token),
             asked_by: received.asked_by,
             upstream: received.upstream,
@@ -135,12 +156,39 @@ impl Judge {
             links,
             gathered: reservation.gathered(),
         };
+        let found = match received.sought.content {
+            None => Found::Nothing,
+            Some(content) => match bind(live, &call, content).text() {
+                Some((_, digest)) => {
+                    let task = live.task();
+                    let scope = OrgScope::Only(task.org);
+                    find(world, scope, task.id, &digest, received.sought.named, draw.now())
+                }
+                None => Found::Nothing,
+            },
+        };
+        call.found = &found;
         let outcome = enforce(world, live, fresh, &call, draw);
         match &outcome {
             // Before anything is forwarded: what comes back is in whatever the task does from here on.
-            Outcome::Granted(plan) => self.ledger.see(plan.proof().seen()),
+            Outcome::Granted(plan) if plan.proof().approved().is_none() => {
+                self.ledger.see(plan.proof().seen())
+            }
+            // It may still be refused: it is seen once its approval is spent, which is before it is forwarded as well.
+            Outcome::Granted(_) => {}
             Outcome::Refused(_) => self.ledger.denied(reservation.gathered(), draw.now()),
         }
-        (outcome, reservation)
+        let bound = match &outcome {
+            Outcome::Refused(plan) if !plan.proof().needs().is_empty() => {
+                let content = received.sought.content.unwrap_or(Digest::from_bytes([0; 32]));
+                Some(bind(live, &call, content))
+            }
+            Outcome::Refused(_) | Outcome::Granted(_) => None,
+        };
+        Decided {
+            outcome,
+            reservation,
+            bound,
+        }
     }
 }

@@ -14,6 +14,7 @@
 mod address;
 mod addresses;
 mod answer;
+mod approval;
 mod authenticate;
 mod call;
 mod connect;
@@ -41,7 +42,7 @@ pub use gateway::{Gateway, StartError};
 pub use live::Cut;
 pub use metrics::Metrics;
 pub use parts::{
-    Clock, FeedHealth, GatewayParts, HEARTBEAT_MILLIS_MAX, Homes, LocalHomes, NameKeys, NoHome, Random,
-    SecretError, Secrets, Settings,
+    ApprovalError, Approvals, Clock, FeedHealth, GatewayParts, HEARTBEAT_MILLIS_MAX, Homes, LocalHomes,
+    NameKeys, NoHome, NobodyToAsk, Random, SecretError, Secrets, Settings, WaitingApproval,
 };
 pub use problem::Problem;

@@ -1,13 +1,20 @@
 //! A gateway as a member: its World, health and secrets come from its server over `tabard.sync.v1`.
 
-use crate::parts::{FeedHealth, Homes, NoHome, SecretError, Secrets};
+use crate::parts::{
+    ApprovalError, Approvals, FeedHealth, Homes, NoHome, SecretError, Secrets, WaitingApproval,
+};
+use broker::approve::Ask;
 use broker::home::Counted;
+use broker::world::approval::State;
 use futures_util::future::BoxFuture;
-use identity::{Revision, Secret, UpstreamId};
+use identity::{ApprovalId, Digest, Revision, Secret, UnixTime, UpstreamId};
 use std::collections::HashMap;
 use std::sync::Arc;
 use sync::proto::sync_client::SyncClient;
-use sync::proto::{ClaimHomeRequest, UpstreamSecretRequest, upstream_secret_reply};
+use sync::proto::{
+    AskApprovalRequest, ClaimHomeRequest, Refused, SpendApprovalRequest, UpstreamSecretRequest,
+    ask_approval_reply, spend_approval_reply, upstream_secret_reply,
+};
 use sync::{Link, Replica};
 use tokio::sync::{Mutex, watch};
 use tonic::transport::Channel;
@@ -126,6 +133,99 @@ impl Homes for ServerHomes {
             agent_ids: wanted.agents.iter().map(ToString::to_string).collect(),
         };
         Box::pin(self.ask(request))
+    }
+}
+
+/// Humans are asked, and approvals used up, by the server.
+#[derive(Debug)]
+pub struct ServerApprovals {
+    link: Link,
+    /// One connection, made anew when it broke.
+    client: Mutex<Option<SyncClient<Channel>>>,
+}
+
+impl ServerApprovals {
+    /// Over a link that has joined as a gateway.
+    pub fn new(link: Link) -> Self {
+        Self {
+            link,
+            client: Mutex::default(),
+        }
+    }
+
+    async fn client(&self) -> Result<SyncClient<Channel>, ApprovalError> {
+        let mut kept = self.client.lock().await;
+        if let Some(client) = &*kept {
+            return Ok(client.clone());
+        }
+        let client = self.link.client().await.map_err(|error| {
+            tracing::warn!(%error, "the server cannot be asked about an approval");
+            ApprovalError::Unavailable
+        })?;
+        *kept = Some(client.clone());
+        Ok(client)
+    }
+
+    /// A broken connection is not used again; whether the server did what it was asked is not known.
+    async fn failed(&self, status: tonic::Status) -> ApprovalError {
+        tracing::warn!(code = ?status.code(), why = status.message(), "the server gave no word on an approval");
+        *self.client.lock().await = None;
+        ApprovalError::Unavailable
+    }
+
+    async fn asked(&self, ask: Ask) -> Result<WaitingApproval, ApprovalError> {
+        let ask = serde_json::to_vec(&ask).map_err(|_| ApprovalError::Unavailable)?;
+        let mut client = self.client().await?;
+        let reply = match client.ask_approval(AskApprovalRequest { ask }).await {
+            Ok(reply) => reply.into_inner(),
+            Err(status) => return Err(self.failed(status).await),
+        };
+        match reply.outcome {
+            Some(ask_approval_reply::Outcome::Approval(waiting)) => Ok(WaitingApproval {
+                id: waiting
+                    .approval_id
+                    .parse()
+                    .map_err(|_| ApprovalError::Unavailable)?,
+                state: State::of(&waiting.state).ok_or(ApprovalError::Unavailable)?,
+                until: UnixTime::from_millis(waiting.until),
+                page: waiting.page,
+            }),
+            Some(ask_approval_reply::Outcome::Refused(refused)) => Err(no(refused)),
+            None => Err(ApprovalError::Unavailable),
+        }
+    }
+
+    async fn spent(&self, id: ApprovalId, request: Digest) -> Result<(), ApprovalError> {
+        let asked = SpendApprovalRequest {
+            approval_id: id.to_string(),
+            request: request.to_string(),
+        };
+        let mut client = self.client().await?;
+        let reply = match client.spend_approval(asked).await {
+            Ok(reply) => reply.into_inner(),
+            Err(status) => return Err(self.failed(status).await),
+        };
+        match reply.outcome {
+            Some(spend_approval_reply::Outcome::Spent(_)) => Ok(()),
+            Some(spend_approval_reply::Outcome::Refused(refused)) => Err(no(refused)),
+            None => Err(ApprovalError::Unavailable),
+        }
+    }
+}
+
+fn no(refused: Refused) -> ApprovalError {
+    ApprovalError::Refused {
+        code: refused.code,
+        message: refused.message,
+    }
+}
+
+impl Approvals for ServerApprovals {
+    fn ask(&self, ask: Ask) -> BoxFuture<'_, Result<WaitingApproval, ApprovalError>> {
+        Box::pin(self.asked(ask))
+    }
+    fn spend(&self, id: ApprovalId, request: Digest) -> BoxFuture<'_, Result<(), ApprovalError>> {
+        Box::pin(self.spent(id, request))
     }
 }
 

@@ -1,11 +1,13 @@
 //! What a gateway is made of: everything it is given, and its limits.
 
 use audit::event::CommitmentKey;
+use broker::approve::Ask;
 use broker::home::Counted;
+use broker::world::approval::State;
 use broker::{Change, World};
 use credential::NonceKey;
 use futures_util::future::BoxFuture;
-use identity::{LogId, OrgId, OrgScope, Revision, Secret, UnixTime, UpstreamId};
+use identity::{ApprovalId, Digest, LogId, OrgId, OrgScope, Revision, Secret, UnixTime, UpstreamId};
 use std::sync::Arc;
 use std::time::Duration;
 use store::Store;
@@ -88,6 +90,56 @@ impl Homes for LocalHomes {
     }
 }
 
+/// An approval as whoever waits for it sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WaitingApproval {
+    /// Which.
+    pub id: ApprovalId,
+    /// Where it stands.
+    pub state: State,
+    /// Until when humans may decide, or it is good.
+    pub until: UnixTime,
+    /// Where they decide.
+    pub page: String,
+}
+
+/// Why humans were not asked, or an approval was not spent.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ApprovalError {
+    /// The server said no, by this code and sentence.
+    #[error("{message} ({code})")]
+    Refused {
+        /// Stable code.
+        code: String,
+        /// What is wrong and what to do.
+        message: String,
+    },
+    /// It does not answer.
+    #[error("the server does not answer")]
+    Unavailable,
+}
+
+/// Whoever asks humans, and lets an approval be used once in all.
+pub trait Approvals: Send + Sync {
+    /// Asks humans about a request that was refused.
+    fn ask(&self, ask: Ask) -> BoxFuture<'_, Result<WaitingApproval, ApprovalError>>;
+    /// Spends an approval on the request with this digest. Whatever comes back but `Ok`: the request stays here.
+    fn spend(&self, id: ApprovalId, request: Digest) -> BoxFuture<'_, Result<(), ApprovalError>>;
+}
+
+/// Nobody to ask: what needs an approval is refused.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NobodyToAsk;
+
+impl Approvals for NobodyToAsk {
+    fn ask(&self, _: Ask) -> BoxFuture<'_, Result<WaitingApproval, ApprovalError>> {
+        Box::pin(std::future::ready(Err(ApprovalError::Unavailable)))
+    }
+    fn spend(&self, _: ApprovalId, _: Digest) -> BoxFuture<'_, Result<(), ApprovalError>> {
+        Box::pin(std::future::ready(Err(ApprovalError::Unavailable)))
+    }
+}
+
 /// When the gateway last heard from whoever keeps its World current.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FeedHealth {
@@ -162,6 +214,8 @@ pub struct GatewayParts {
     pub journal: Arc<Store>,
     /// Upstream secrets.
     pub secrets: Arc<dyn Secrets>,
+    /// Whoever asks humans.
+    pub approvals: Arc<dyn Approvals>,
     /// Where calls are counted.
     pub homes: Arc<dyn Homes>,
     /// Commitment keys.

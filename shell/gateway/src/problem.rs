@@ -1,11 +1,13 @@
 //! Every refusal as an answer: RFC 9457 problem+json with code, what, why, fix and the decision's id, and the
 //! challenges of RFC 6750 section 3 and RFC 9449 section 7.1. Fixed sentences; no reason beyond the code.
 
+use broker::world::approval::State;
 use bytes::Bytes;
 use credential::dpop::DPOP_ALGORITHMS;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, Response, StatusCode};
-use identity::DecisionId;
+use identity::{ApprovalId, DecisionId};
+use serde::Serialize;
 use serde_json::json;
 
 /// What a `WWW-Authenticate` header asks for.
@@ -34,6 +36,21 @@ pub struct Problem {
     pub(crate) decision: Option<DecisionId>,
     pub(crate) challenge: Option<Challenge>,
     pub(crate) retry_after_secs: Option<u32>,
+    /// What waits for humans, so that the request can be sent again once they said yes.
+    pub(crate) approval: Option<Box<ApprovalView>>,
+}
+
+/// An approval in an answer. It proves nothing to anybody.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct ApprovalView {
+    pub(crate) id: ApprovalId,
+    pub(crate) state: State,
+    /// RFC 3339.
+    pub(crate) expires_at: String,
+    /// Where the agent can look how it stands.
+    pub(crate) state_url: String,
+    /// Where a human decides.
+    pub(crate) page: String,
 }
 
 impl Problem {
@@ -53,6 +70,7 @@ impl Problem {
             decision: None,
             challenge: None,
             retry_after_secs: None,
+            approval: None,
         }
     }
 
@@ -138,6 +156,11 @@ impl Problem {
         if let (Some(decision), Some(members)) = (self.decision, body.as_object_mut()) {
             members.insert("decision".to_owned(), decision.to_string().into());
         }
+        if let (Some(approval), Some(members)) = (&self.approval, body.as_object_mut())
+            && let Ok(approval) = serde_json::to_value(approval)
+        {
+            members.insert("approval".to_owned(), approval);
+        }
         let mut response = Response::new(B::from(Bytes::from(body.to_string())));
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
@@ -148,6 +171,11 @@ impl Problem {
             && let Ok(value) = HeaderValue::from_str(&decision.to_string())
         {
             headers.insert("tabard-decision", value);
+        }
+        if let Some(approval) = &self.approval
+            && let Ok(value) = HeaderValue::from_str(&approval.id.to_string())
+        {
+            headers.insert("tabard-approval", value);
         }
         if let Some(secs) = self.retry_after_secs {
             headers.insert(RETRY_AFTER, HeaderValue::from(secs));

@@ -9,7 +9,7 @@ use crate::keys::KeyError;
 use crate::signer::{Credential, NotSigned};
 use crate::tls::OwnCertificate;
 use broker::world::TASK_MEMORY_SECS;
-use broker::{exception, inventory, issue, rotate, unidentified};
+use broker::{approve, exception, inventory, issue, rotate, unidentified};
 use identity::{OrgScope, SpiffeIdError, UnixTime};
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,7 +27,8 @@ const HEARTBEAT_EVERY: Duration = Duration::from_mins(1);
 const COUNT_EVERY: Duration = Duration::from_secs(1);
 /// How often old revocations and tasks are looked for.
 const FORGET_EVERY: Duration = Duration::from_mins(5);
-/// How often exceptions whose time is over are looked for. They permit nothing in between.
+/// How often it is looked for exceptions whose time is over, and for requests that nobody decided in time. They permit
+/// nothing in between: this only writes it down.
 const EXPIRE_EVERY: Duration = Duration::from_secs(2);
 /// How often it is looked whether the counts are written down.
 const KEEP_EVERY: Duration = Duration::from_secs(1);
@@ -186,7 +187,10 @@ impl Chore for Forgetting {
             || world.has_claims_over(now)
             || world
                 .tasks(OrgScope::Every)
-                .any(|task| task.expires_at.plus_secs(TASK_MEMORY_SECS) <= now);
+                .any(|task| task.expires_at.plus_secs(TASK_MEMORY_SECS) <= now)
+            || world.approvals(OrgScope::Every).any(|approval| {
+                approval.is_over(now) && world.task(OrgScope::Every, approval.task).is_none()
+            });
         if due {
             let source = installation.draw_source(None, now)?;
             let plan = inventory::forget(&world, now, &mut source.draw());
@@ -196,7 +200,7 @@ impl Chore for Forgetting {
     }
 }
 
-/// Records that the time of an exception is over.
+/// Writes down that the time of an exception is over, which requests nobody decided in time, and which approvals nobody used.
 struct Expiring;
 
 impl Chore for Expiring {
@@ -205,6 +209,11 @@ impl Chore for Expiring {
         for over in exception::over(&installation.store.world(), now) {
             let source = installation.draw_source(Some(over.org), now)?;
             let plan = exception::expire(&installation.store.world(), &over, &mut source.draw());
+            drop(installation.store.commit(plan).await?);
+        }
+        for approval in approve::overdue(&installation.store.world(), now) {
+            let source = installation.draw_source(Some(approval.org), now)?;
+            let plan = approve::expire(&installation.store.world(), &approval, &mut source.draw());
             drop(installation.store.commit(plan).await?);
         }
         Ok(())

@@ -11,7 +11,7 @@ use crate::members::Allowances;
 use crate::published::Published;
 use crate::secrets::UpstreamSecrets;
 use crate::signer::Signer;
-use crate::token::{ProofReplays, Unidentified};
+use crate::token::{Parked, ProofReplays, Unidentified};
 use arc_swap::ArcSwap;
 use audit::event::CommitmentKey;
 use broker::Draw;
@@ -48,6 +48,9 @@ pub struct Installation {
     /// Node agents and gateways that follow the feed.
     pub followers: Followers,
     pub(crate) token_target: RequestTarget,
+    pub(crate) ciba_target: RequestTarget,
+    /// Clients that wait for an approval.
+    pub(crate) parked: Parked,
     pub(crate) replays: ProofReplays,
     pub(crate) unidentified: Unidentified,
     /// Bounds entries of members' refusals.
@@ -56,6 +59,8 @@ pub struct Installation {
     /// Questions of services at once; a batch is one.
     pub(crate) decisions: Arc<Semaphore>,
     pub(crate) joining: Mutex<()>,
+    /// One request for an approval at a time.
+    pub(crate) asking: Mutex<()>,
     published: ArcSwap<Published>,
 }
 
@@ -104,12 +109,14 @@ impl Installation {
             secrets,
         } = opened;
         let token_target = RequestTarget::parse(&config.issuer.endpoint(crate::token::TOKEN_PATH))?;
+        let ciba_target = RequestTarget::parse(&config.issuer.endpoint(crate::token::CIBA_AUTHORIZE_PATH))?;
         Ok(Self {
             signer: Signer::new(keys.clone(), config.trust_domain.clone()),
             published: ArcSwap::from_pointee(Published::of(&store.world(), &config.trust_domain)),
             exchanges: Semaphore::new(config.exchanges_max),
             decisions: Arc::new(Semaphore::new(config.exchanges_max)),
             joining: Mutex::default(),
+            asking: Mutex::default(),
             contracts: Contracts::default(),
             ledger: Arc::default(),
             metrics: Metrics::default(),
@@ -118,6 +125,8 @@ impl Installation {
             unidentified: Unidentified::default(),
             allowances: Allowances::default(),
             token_target,
+            ciba_target,
+            parked: Parked::default(),
             config,
             clock,
             log,

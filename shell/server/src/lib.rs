@@ -4,6 +4,7 @@
 //! folder a surface, one file an endpoint. Start reading at `token/endpoint.rs`, then `token/errors.rs`.
 
 pub mod admin;
+mod approval;
 pub mod clock;
 pub mod config;
 pub mod connection;

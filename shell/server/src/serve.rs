@@ -13,7 +13,7 @@ use crate::keys::{Kek, KeyError, Keys};
 use crate::problem::Problem;
 use crate::secrets::UpstreamSecrets;
 use crate::tls::{self, OwnCertificate};
-use crate::{decisions, discovery, health, log, members, token};
+use crate::{approval, decisions, discovery, health, log, members, token};
 use axum::Router;
 use broker::inventory::Bootstrap;
 use broker::world::MemberRole;
@@ -206,6 +206,7 @@ fn routes(installation: &Arc<Installation>) -> Router {
         .merge(discovery::routes())
         .merge(token::routes())
         .merge(decisions::routes())
+        .merge(approval::routes())
         .merge(log::routes())
         .merge(health::routes())
         .method_not_allowed_fallback(|| async { Problem::MethodNotAllowed })

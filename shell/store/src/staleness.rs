@@ -9,6 +9,7 @@ use audit::event::Ruling;
 use audit::{Event, EventKind};
 use broker::Change;
 use broker::world::AgentState;
+use broker::world::approval::Ended;
 use identity::{OrgId, Revision};
 use std::collections::HashMap;
 
@@ -63,6 +64,8 @@ pub(crate) fn gives_authority(event: &Event, changes: &[Change]) -> bool {
 fn only_narrows(change: &Change) -> bool {
     match change {
         Change::AgentStateSet { state, .. } => *state != AgentState::Active,
+        Change::ApprovalVoted { vote, .. } => !vote.yes,
+        Change::ApprovalEnded { how, .. } => *how != Ended::Used,
         Change::RegistrationRemoved { .. }
         | Change::TaskClosed { .. }
         | Change::InstanceClosed { .. }

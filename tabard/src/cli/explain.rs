@@ -46,6 +46,7 @@ fn show(story: &Value, page: &Page) {
     grant(entry, story, page);
     facts(story, page);
     ended(story, page);
+    approval(story, page);
     let todo = items(story, "todo");
     if !todo.is_empty() {
         head("what to do", page);
@@ -235,6 +236,27 @@ fn facts(story: &Value, page: &Page) {
             text(fact, "name"),
             text(fact, "provenance"),
             text(fact, "value")
+        ));
+    }
+}
+
+/// What people were asked about it, and what they said.
+fn approval(story: &Value, page: &Page) {
+    let Some(approval) = story.get("approval").filter(|approval| !approval.is_null()) else {
+        return;
+    };
+    head("approval", page);
+    row("which", &said(Some(approval), &["id", "state"]), page);
+    for step in items(approval, "steps") {
+        page.line(&format!(
+            "  {}  {:<18} {:<6} {}{}",
+            text(step, "at"),
+            text(step, "kind"),
+            text(step, "place"),
+            text(step, "what"),
+            step.get("by")
+                .and_then(Value::as_str)
+                .map_or_else(String::new, |by| format!("  by {by}")),
         ));
     }
 }

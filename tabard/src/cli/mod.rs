@@ -3,6 +3,7 @@
 
 mod admin;
 mod agent;
+mod approval;
 mod audit;
 mod change;
 mod completions;
@@ -146,6 +147,14 @@ enum Command {
     /// Issuers outside that say who a user is
     #[command(subcommand)]
     Trust(trust::TrustCommand),
+    /// What waits for humans
+    #[command(subcommand)]
+    Approval(approval::ApprovalCommand),
+    /// Show what an agent asks for, and open the page where a human decides
+    Approve(approval::Approve),
+    /// Groups of people who approve
+    #[command(subcommand)]
+    Group(approval::GroupCommand),
     /// What people may do through agents
     #[command(subcommand)]
     User(user::UserCommand),
@@ -227,6 +236,9 @@ fn run(cli: &Cli, page: &Page) -> Result<Exit, Failure> {
         Command::Service(command) => service::run(command, &at()?, page),
         Command::Task(command) => task::run(command, &at()?, page),
         Command::Trust(command) => trust::run(command, &at()?, page),
+        Command::Approval(command) => approval::run(command, &at()?, page),
+        Command::Approve(wanted) => approval::approve(wanted, &at()?, page),
+        Command::Group(command) => approval::group(command, &at()?, page),
         Command::User(command) => user::run(command, &at()?, page),
         Command::Directory(command) => directory::run(command, &at()?, page),
         Command::Revoke(command) => revoke::run(command, &at()?, page),

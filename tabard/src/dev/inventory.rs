@@ -3,10 +3,11 @@
 
 use super::upstreams::DemoUpstream;
 use broker::admin::{Administrator, PeerEvidence, authenticate};
+use broker::approve::set_group;
 use broker::inventory::{AgentManifest, LaunchTerms, apply_agent, publish_upstream, rotate_secret};
 use broker::succession::{Scrutiny, apply_contract};
 use broker::upstream::{Manifest, Upstream};
-use broker::world::{ArgvRule, ContractRecord, MeasuredRoot, VisiblePath};
+use broker::world::{ArgvRule, ContractRecord, Group, MeasuredRoot, VisiblePath};
 use broker::{Draw, Outcome, World};
 use identity::{Digest, Name, OrgId, OrgScope, Secret, UnixTime, UpstreamId};
 use policy::{Compiled, Contract};
@@ -22,6 +23,9 @@ const REPORTER: (&str, &str) = (
     "demo-reporter.yaml",
     include_str!("../../demo/demo-reporter.yaml"),
 );
+const REFUNDS: (&str, &str) = ("demo-refunds.yaml", include_str!("../../demo/demo-refunds.yaml"));
+/// Who approves in the demo.
+const APPROVERS: &str = "payments";
 const INVOICES: (&str, &str) = ("invoices.yaml", include_str!("../../demo/invoices.yaml"));
 const PAYROLL: (&str, &str) = ("payroll.yaml", include_str!("../../demo/payroll.yaml"));
 const SCRIPT: &str = include_str!("../../demo/reporter.py");
@@ -71,6 +75,11 @@ pub(crate) async fn publish(installation: &Arc<Installation>, demo: &Demo) -> Re
     let purpose = "Matches the invoices of the day against the payments that arrived.";
     let free = terms(uid, ArgvRule::Free);
     publisher.agent("demo-billing", purpose, billing, free).await?;
+    let refunds = publisher.contract(REFUNDS).await?;
+    let purpose = "Gives customers back what they paid by mistake.";
+    let free = terms(uid, ArgvRule::Free);
+    publisher.agent("demo-refunds", purpose, refunds, free).await?;
+    publisher.approvers().await?;
     let command = publisher.reporter(&demo.folder, uid, reporter).await?;
     Ok(Published { reporter: command })
 }
@@ -180,6 +189,25 @@ impl Publisher<'_> {
             )
             .map_err(|error| format!("{file}: {error}"))?;
         self.act(file, |world, who, draw| rotate_secret(world, who, &known, draw))
+            .await?;
+        Ok(())
+    }
+
+    /// The owner approves in the demo.
+    async fn approvers(&self) -> Result<(), String> {
+        let name: Name = APPROVERS
+            .parse()
+            .map_err(|error| format!("{APPROVERS}: {error}"))?;
+        let group = Group {
+            org: self.org,
+            name: name.clone(),
+            members: [self.owner.principal().name.clone()].into(),
+        };
+        let world = self.installation.store.world();
+        if world.group(OrgScope::Only(self.org), self.org, &name).is_some() {
+            return Ok(());
+        }
+        self.act(APPROVERS, |world, who, draw| set_group(world, who, group, draw))
             .await?;
         Ok(())
     }

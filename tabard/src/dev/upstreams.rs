@@ -50,6 +50,7 @@ pub(crate) async fn invoices(preferred: u16) -> std::io::Result<DemoUpstream> {
     let routes = Router::new()
         .route("/v1/invoices", get(list_invoices))
         .route("/v1/invoices/{id}", get(one_invoice))
+        .route("/v1/invoices/{id}/refund", post(refund))
         .route("/v1/stream", get(stream))
         .with_state(key);
     Ok(DemoUpstream {
@@ -132,6 +133,31 @@ async fn one_invoice(
     match (tenant(&headers), id.as_str()) {
         (Some("acme-eu"), "inv_1") => {
             Json(json!({"id": "inv_1", "amount_minor": 12_900, "currency": "EUR"})).into_response()
+        }
+        _ => refuse(StatusCode::NOT_FOUND, "no such invoice"),
+    }
+}
+
+/// What is given back.
+#[derive(Deserialize)]
+struct Refund {
+    amount_minor: u64,
+}
+
+async fn refund(
+    State(key): State<Arc<str>>,
+    headers: HeaderMap,
+    axum::extract::Path(id): axum::extract::Path<String>,
+    Json(wanted): Json<Refund>,
+) -> Response {
+    if !has_key(&headers, &key) {
+        return refuse(StatusCode::UNAUTHORIZED, "an API key is required");
+    }
+    match (tenant(&headers), id.as_str()) {
+        (Some("acme-eu"), "inv_1") => {
+            let refund =
+                json!({"invoice": "inv_1", "refunded_minor": wanted.amount_minor, "currency": "EUR"});
+            (StatusCode::CREATED, Json(refund)).into_response()
         }
         _ => refuse(StatusCode::NOT_FOUND, "no such invoice"),
     }

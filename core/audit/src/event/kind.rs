@@ -60,10 +60,14 @@ kinds! {
     AgentRetired = "agent.retired",
     /// An agent may not act until it is resumed.
     AgentSuspended = "agent.suspended",
-    /// A person approved or refused a request.
+    /// A person approved or refused a request, took an approval back, or nobody decided in time.
     ApprovalDecided = "approval.decided",
+    /// Nobody was asked, or an approval was not good for what was to be done with it.
+    ApprovalRefused = "approval.refused",
     /// A request waits for a person.
     ApprovalRequested = "approval.requested",
+    /// An approval was used: the one request that it is good for may pass now.
+    ApprovalUsed = "approval.used",
     /// A federation assertion was issued.
     AssertionIssued = "assertion.issued",
     /// A wider contract version waits for somebody else's yes.
@@ -84,6 +88,8 @@ kinds! {
     ExceptionOpened = "exception.opened",
     /// A detector found something.
     FindingRaised = "finding.raised",
+    /// Who is in a group of approvers was set.
+    GroupSet = "group.set",
     /// The gateway refused a call.
     GatewayBlocked = "gateway.blocked",
     /// The gateway permitted a call and is about to forward it.

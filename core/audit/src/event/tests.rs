@@ -94,10 +94,10 @@ fn full() -> Event {
         ]
         .into(),
         human: Some(Human {
-            session: None,
             assurance: Some("dev".into()),
             name: Some(key().commit(Commitment::USER, "anna@example.org")),
             role: Some("operator".into()),
+            session: None,
             uid: Some(1000),
             extra: Extra::new(),
         }),

@@ -5,7 +5,8 @@ use crate::issue::live_agent;
 use crate::world::{Agent, Instance, Target, World};
 use credential::{AccessTokenClaims, AgentTask};
 use identity::{
-    ActorChain, AgentId, Assurance, Digest, InstanceId, Name, NodeId, OrgId, OrgScope, TaskId, UnixTime,
+    ActorChain, AgentId, ApprovalId, Assurance, Digest, InstanceId, Name, NodeId, OrgId, OrgScope, TaskId,
+    UnixTime,
 };
 use policy::Reason;
 use std::collections::BTreeSet;
@@ -61,6 +62,11 @@ impl<'a> Standing<'a> {
             .flatten();
         let granted: BTreeSet<Name> = granted.cloned().collect();
         granted.into_iter().collect()
+    }
+
+    /// The approval that the credential was issued for.
+    pub(super) fn approval(&self) -> Option<ApprovalId> {
+        self.details?.iter().find_map(|detail| detail.approval)
     }
 
     /// The purpose that the credential names.

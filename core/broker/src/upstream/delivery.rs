@@ -30,6 +30,7 @@ pub fn definition() -> Option<Upstream> {
         base_url: "https://deliver.invalid".to_owned(),
         credential: Injection::None,
         routes: vec![Route {
+            version: None,
             method: "POST".to_owned(),
             path: "/deliver".to_owned(),
             action: name("deliver")?,

@@ -4,7 +4,7 @@
 //! A service is believed what it says of a request to itself: it is the only one who sees it, and it is asked about
 //! nothing that is not its own. A route declares which members are arguments; what else is said is not looked at.
 
-use super::route::{from_json, from_text, sink_in_force};
+use super::route::{Version, from_json, from_text, sink_in_force};
 use super::{ArgumentKind, ArgumentValue, Mapped, NotMapped, Place, Route, Upstream};
 use identity::Name;
 use serde_json::{Map, Value};
@@ -64,6 +64,11 @@ impl Described<'_> {
             tenant: self.tenant(route)?,
             data: route.data.clone().map(Arc::new),
             sink: sink_in_force(route).map(Arc::new),
+            // Nobody can be asked about what is only described: there are no bytes to approve.
+            version: route
+                .version
+                .as_ref()
+                .map_or(Version::Unversioned, |_| Version::Missing),
         })
     }
 

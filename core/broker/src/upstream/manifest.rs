@@ -516,6 +516,7 @@ fn route(node: &Node, path: &str, mistakes: &Mistakes<'_>) -> Option<Route> {
         "resource",
         "arguments",
         "tenant",
+        "version",
         "data",
         "sink",
     ];
@@ -544,6 +545,10 @@ fn route(node: &Node, path: &str, mistakes: &Mistakes<'_>) -> Option<Route> {
         .optional("tenant")
         .and_then(|node| Group::of(node, &group.path_of("tenant"), &PLACES, mistakes))
         .and_then(|group| place(&group));
+    let version = group
+        .optional("version")
+        .and_then(|node| Group::of(node, &group.path_of("version"), &PLACES, mistakes))
+        .and_then(|group| place(&group));
     let data = group.optional("data").map(|node| labels::data(&group, node));
     let sink = group.optional("sink").map(|node| labels::sink(&group, node));
     Some(Route {
@@ -556,6 +561,7 @@ fn route(node: &Node, path: &str, mistakes: &Mistakes<'_>) -> Option<Route> {
         resource_id,
         arguments,
         tenant,
+        version,
     })
 }
 

@@ -18,7 +18,9 @@ pub use body::{BODY_BYTES_MAX, BODY_DEPTH_MAX, BodyError};
 pub use described::{Described, MEMBERS_MAX};
 pub use manifest::{Manifest, ManifestError, SecretReference};
 pub use origin::{Host, Origin, OriginError};
-pub use route::{ArgumentValue, CallHeaders, Found, Mapped, NotMapped, Repeated, RouteFault, Routes};
+pub use route::{
+    ArgumentValue, CallHeaders, Found, Mapped, NotMapped, Repeated, RouteFault, Routes, Version,
+};
 pub use target::TargetError;
 
 use identity::{Audience, Name, OrgId, UpstreamId};
@@ -98,6 +100,10 @@ pub struct Route {
     pub arguments: Vec<Argument>,
     /// Where the request names the tenant whose data it touches, if anywhere.
     pub tenant: Option<Place>,
+    /// Where the request names the version of the content that it acts upon, as `If-Match` does (RFC 9110 section
+    /// 13.1.1), if the service refuses another: what a human approves is that version and no later one.
+    #[serde(default)]
+    pub version: Option<Place>,
     /// What data it returns; `None` when nobody said, and then it counts as untrusted.
     #[serde(default)]
     pub data: Option<DataLabels>,

@@ -65,6 +65,7 @@ struct Compiled {
     resource_id: Option<usize>,
     arguments: Box<[Source]>,
     tenant: Option<Source>,
+    version: Option<Source>,
     wants_body: bool,
     data: Option<Arc<DataLabels>>,
     sink: Option<Arc<Sink>>,
@@ -118,10 +119,34 @@ pub struct Mapped {
     pub arguments: Vec<(Name, ArgumentValue)>,
     /// Whose data it touches, where the route says.
     pub tenant: Option<Name>,
+    /// The version of the content that it acts upon, where the route says where that stands.
+    pub version: Version,
     /// What data it returns, where the route says.
     pub data: Option<Arc<DataLabels>>,
     /// What it carries out.
     pub sink: Option<Arc<Sink>>,
+}
+
+/// The version of the content that a request acts upon.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Version {
+    /// The route does not say that there is one.
+    #[default]
+    Unversioned,
+    /// The route says where, and the request does not name one.
+    Missing,
+    /// This one.
+    Named(String),
+}
+
+impl Version {
+    /// What the request names.
+    pub fn named(&self) -> Option<&str> {
+        match self {
+            Self::Named(version) => Some(version),
+            Self::Unversioned | Self::Missing => None,
+        }
+    }
 }
 
 impl Mapped {
@@ -282,6 +307,7 @@ impl Compiled {
         self.arguments
             .iter()
             .chain(&self.tenant)
+            .chain(&self.version)
             .any(|source| matches!(&source.from, Where::Query(name) if **name == *parameter))
     }
 }
@@ -318,6 +344,13 @@ impl Found<'_> {
                 _ => return Err(NotMapped::Tenant),
             },
         };
+        let version = match &route.version {
+            None => Version::Unversioned,
+            Some(source) => match self.read(source, headers, body.as_ref())? {
+                Some(ArgumentValue::Text(version)) => Version::Named(version),
+                _ => Version::Missing,
+            },
+        };
         let resource_id = match route.resource_id {
             Some(place) => self
                 .segments
@@ -331,6 +364,7 @@ impl Found<'_> {
             resource_id,
             arguments,
             tenant,
+            version,
             data: route.data.clone(),
             sink: route.sink.clone(),
         })
@@ -506,9 +540,14 @@ fn compile(route: &Route) -> Result<Compiled, String> {
         Some(place) => Some(source(&route.resource_type, ArgumentKind::Text, place)?),
         None => None,
     };
+    let version = match &route.version {
+        Some(place) => Some(source(&route.resource_type, ArgumentKind::Text, place)?),
+        None => None,
+    };
     let wants_body = arguments
         .iter()
         .chain(&tenant)
+        .chain(&version)
         .any(|source| matches!(source.from, Where::Body(_)));
     if wants_body && matches!(route.method.as_str(), "GET" | "HEAD") {
         return Err("GET and HEAD have no body that servers agree on (RFC 9110 section 9.3.1)".to_owned());
@@ -521,6 +560,7 @@ fn compile(route: &Route) -> Result<Compiled, String> {
         resource_id: route.resource_id.as_deref().map(place_of).transpose()?,
         arguments: arguments.into(),
         tenant,
+        version,
         wants_body,
         data: route.data.clone().map(Arc::new),
         sink: sink(route)?.map(Arc::new),

@@ -1,8 +1,8 @@
 //! `World::apply`: pure and total. A Change that was committed always applies; what it names and does not find is
 //! left alone, because the decision to commit it was made on a World where it was there.
 
-use super::{Change, Founding, Principal, Revoked, World};
-use identity::{AgentId, InstanceId, Name, OrgId, OrgScope, Revision, TaskId};
+use super::{Approval, Change, Founding, Principal, Revoked, World};
+use identity::{AgentId, ApprovalId, InstanceId, Name, OrgId, OrgScope, Revision, TaskId, UnixTime};
 use std::sync::Arc;
 
 impl World {
@@ -27,6 +27,7 @@ impl World {
         };
         let mut part = self.clone();
         part.principals.clear();
+        part.groups.clear();
         part.principal_uids.clear();
         part.principal_accounts.clear();
         part.principal_passkeys.clear();
@@ -51,6 +52,9 @@ impl World {
         part.instances.retain(|_, instance| instance.org == org);
         let instances = part.instances.clone();
         keep(&mut part.running, |(_, _, id), ()| instances.contains_key(id));
+        part.approvals.retain(|_, approval| approval.org == org);
+        let approvals = part.approvals.clone();
+        keep(&mut part.requests, |_, id| approvals.contains_key(id));
         part.homes.retain(|_, home| home.org == org);
         keep(&mut part.directories, |(of, _), _| *of == org);
         keep(&mut part.users, |(of, _, _), _| *of == org);
@@ -223,6 +227,21 @@ impl World {
                     self.tasks.insert(task, Arc::new(altered));
                 }
             }
+            Change::ApprovalRequested(approval) => {
+                self.requests
+                    .insert((approval.task, approval.digest), approval.id);
+                self.approvals.insert(approval.id, Arc::new(*approval));
+            }
+            Change::ApprovalVoted { approval, vote, .. } => {
+                self.alter_approval(approval, |known| known.vote(vote));
+            }
+            Change::ApprovalEnded {
+                approval, how, at, ..
+            } => self.alter_approval(approval, |known| known.end(how, at)),
+            Change::GroupSet(group) => {
+                self.groups
+                    .insert((group.org, group.name.clone()), Arc::new(group));
+            }
             Change::DirectorySet(directory) => {
                 let key = (directory.org, directory.tenant.clone());
                 self.directories.insert(key, Arc::new(directory));
@@ -322,6 +341,7 @@ impl World {
                         || instances.contains_key(&InstanceId::from_u128(of.0))
                         || agents.contains_key(&AgentId::from_u128(of.0))
                 });
+                self.forget_approvals(until);
             }
             Change::KeyPublished(key) => {
                 self.keys.insert(key.kid.clone(), Arc::new(key));
@@ -346,6 +366,26 @@ impl World {
                 }
             }
         }
+    }
+
+    fn alter_approval(&mut self, id: ApprovalId, alter: impl FnOnce(&mut Approval)) {
+        if let Some(known) = self.approvals.get(&id) {
+            let mut altered = Approval::clone(known);
+            alter(&mut altered);
+            self.approvals.insert(id, Arc::new(altered));
+        }
+    }
+
+    /// One that was refused is remembered as long as its task: the same request is not asked for again.
+    fn forget_approvals(&mut self, until: UnixTime) {
+        if self.approvals.is_empty() {
+            return;
+        }
+        let tasks = &self.tasks;
+        self.approvals
+            .retain(|_, approval| !approval.is_over(until) || tasks.contains_key(&approval.task));
+        let approvals = self.approvals.clone();
+        keep(&mut self.requests, |_, id| approvals.contains_key(id));
     }
 }
 

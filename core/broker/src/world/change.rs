@@ -4,16 +4,17 @@
 //! gateways, and applied by [`World::apply`](super::World::apply), which is pure and total. Fields may be added;
 //! a Change of an unknown kind is refused when it is read, never skipped.
 
+use super::approval::{Ended, Vote};
 use super::{
-    Account, Agent, AgentState, Claimed, Consent, ContractRecord, Directory, Exception, Instance, Invite,
-    JoinToken, LaunchSpec, NodeRecord, Org, Passkey, Principal, Proposal, PublicKey, Registration,
-    Revocation, Session, Task, TrustSource, User,
+    Account, Agent, AgentState, Approval, Claimed, Consent, ContractRecord, Directory, Exception, Group,
+    Instance, Invite, JoinToken, LaunchSpec, NodeRecord, Org, Passkey, Principal, Proposal, PublicKey,
+    Registration, Revocation, Session, Task, TrustSource, User,
 };
 use crate::ledger::TrailKey;
 use crate::upstream::Upstream;
 use identity::{
-    AgentId, Digest, ExceptionId, InstanceId, LogId, Name, NodeId, OrgId, OrgScope, Revision, SessionId,
-    TaskId, TrustDomain, UnixTime, UpstreamId,
+    AgentId, ApprovalId, Digest, ExceptionId, InstanceId, LogId, Name, NodeId, OrgId, OrgScope, Revision,
+    SessionId, TaskId, TrustDomain, UnixTime, UpstreamId,
 };
 use serde::{Deserialize, Serialize};
 
@@ -164,6 +165,30 @@ pub enum Change {
         /// Its org.
         org: OrgId,
     },
+    /// A request waits for humans.
+    ApprovalRequested(Box<Approval>),
+    /// A human said yes or no to it.
+    ApprovalVoted {
+        /// Which.
+        approval: ApprovalId,
+        /// Its org.
+        org: OrgId,
+        /// What they said.
+        vote: Vote,
+    },
+    /// It was used, taken back, or nobody decided in time.
+    ApprovalEnded {
+        /// Which.
+        approval: ApprovalId,
+        /// Its org.
+        org: OrgId,
+        /// How.
+        how: Ended,
+        /// When.
+        at: UnixTime,
+    },
+    /// Who is in a group of approvers, all of them.
+    GroupSet(Group),
     /// The destinations that are a tenant's own, all of them.
     DirectorySet(Directory),
     /// A user and what they may do through agents, all of it.
@@ -265,7 +290,10 @@ impl Change {
     pub fn is_restrictive(&self) -> bool {
         match self {
             Self::AgentStateSet { state, .. } => *state != AgentState::Active,
+            Self::ApprovalVoted { vote, .. } => !vote.yes,
+            Self::ApprovalEnded { how, .. } => *how != Ended::Used,
             Self::AgentUpdated(_)
+            | Self::GroupSet(_)
             | Self::LaunchSpecSet(_)
             | Self::RegistrationRemoved { .. }
             | Self::UpstreamPublished(_)
@@ -288,6 +316,7 @@ impl Change {
             | Self::SessionClosed { .. }
             | Self::KeyRetired { .. } => true,
             Self::Founded { .. }
+            | Self::ApprovalRequested(_)
             | Self::OrgCreated(_)
             | Self::InviteCreated(_)
             | Self::AccountLinked { .. }
@@ -326,8 +355,12 @@ impl Change {
             Self::ExceptionOpened(exception) => Some(exception.org),
             Self::UpstreamPublished(upstream) => Some(upstream.org),
             Self::TaskOpened(task) => Some(task.org),
+            Self::ApprovalRequested(approval) => Some(approval.org),
+            Self::GroupSet(group) => Some(group.org),
             Self::InstanceOpened(instance) => Some(instance.org),
             Self::AgentStateSet { org, .. }
+            | Self::ApprovalVoted { org, .. }
+            | Self::ApprovalEnded { org, .. }
             | Self::RegistrationRemoved { org, .. }
             | Self::ProposalWithdrawn { org, .. }
             | Self::ExceptionEnded { org, .. }
@@ -370,6 +403,7 @@ impl Change {
     pub fn is_for(&self, scope: OrgScope) -> bool {
         match self {
             Self::PrincipalAdded(_)
+            | Self::GroupSet(_)
             | Self::PrincipalRemoved { .. }
             | Self::InviteCreated(_)
             | Self::AccountLinked { .. }
@@ -404,6 +438,7 @@ impl Change {
             Self::TaskOpened(task) if task.id.revision() == Revision(0) => {
                 task.id = task.id.at(revision);
             }
+            Self::ApprovalRequested(approval) => approval.id = approval.id.at(revision),
             Self::InstanceOpened(instance) => {
                 instance.id = instance.id.at(revision);
                 instance.run = instance.run.at(revision);
@@ -437,6 +472,9 @@ impl Change {
             | Self::TaskOpened(_)
             | Self::TaskClosed { .. }
             | Self::TaskDeclassified { .. }
+            | Self::ApprovalVoted { .. }
+            | Self::ApprovalEnded { .. }
+            | Self::GroupSet(_)
             | Self::DirectorySet(_)
             | Self::UserSet(_)
             | Self::UserRemoved { .. }

@@ -5,6 +5,7 @@
 
 mod agent;
 mod apply;
+pub mod approval;
 mod change;
 mod claimed;
 mod consent;
@@ -23,6 +24,7 @@ mod trust;
 mod user;
 
 pub use agent::{Agent, AgentState, ArgvRule, Instance, LaunchSpec, MeasuredRoot, Registration, VisiblePath};
+pub use approval::{Approval, Group};
 pub use change::Change;
 pub use claimed::Claimed;
 pub use consent::{Consent, Given, Said};
@@ -43,8 +45,8 @@ pub use user::{User, UserRight};
 use crate::ledger::TrailKey;
 use crate::upstream::Upstream;
 use identity::{
-    AgentId, Digest, ExceptionId, IdHasher, InstanceId, LogId, Name, NodeId, OrgId, OrgScope, Revision,
-    SpiffeId, TaskId, Thumbprint, TrustDomain, UnixTime, UpstreamId,
+    AgentId, ApprovalId, Digest, ExceptionId, IdHasher, InstanceId, LogId, Name, NodeId, OrgId, OrgScope,
+    Revision, SpiffeId, TaskId, Thumbprint, TrustDomain, UnixTime, UpstreamId,
 };
 use imbl::shared_ptr::DefaultSharedPtr;
 use serde::{Deserialize, Serialize};
@@ -106,6 +108,10 @@ pub struct World {
     keys: Ordered<String, Arc<PublicKey>>,
     join_tokens: Ordered<Digest, Arc<JoinToken>>,
     nodes: IdMap<NodeId, Arc<NodeRecord>>,
+    approvals: IdMap<ApprovalId, Arc<Approval>>,
+    // The newest of each exact request of a task.
+    requests: Ordered<(TaskId, Digest), ApprovalId>,
+    groups: Ordered<(OrgId, Name), Arc<Group>>,
 }
 
 /// What an installation is from its first Change on.
@@ -388,6 +394,39 @@ impl World {
     /// Every task in reach.
     pub fn tasks(&self, scope: OrgScope) -> impl Iterator<Item = &Arc<Task>> {
         self.tasks.values().filter(move |task| scope.holds(task.org))
+    }
+
+    /// An approval by id, over or not.
+    pub fn approval(&self, scope: OrgScope, id: ApprovalId) -> Option<&Arc<Approval>> {
+        self.approvals
+            .get(&id)
+            .filter(|approval| scope.holds(approval.org))
+    }
+    /// The newest approval that was asked for exactly this request of a task.
+    pub fn approval_of(&self, scope: OrgScope, task: TaskId, request: &Digest) -> Option<&Arc<Approval>> {
+        let id = self.requests.get(&(task, *request))?;
+        self.approval(scope, *id)
+    }
+    /// Whether anything was ever asked for in this task.
+    pub fn asked_in(&self, task: TaskId) -> bool {
+        let first = (task, Digest::from_bytes([0; 32]));
+        let next = self.requests.range(first..).next();
+        next.is_some_and(|((of, _), _)| *of == task)
+    }
+    /// Every approval in reach, in no particular order.
+    pub fn approvals(&self, scope: OrgScope) -> impl Iterator<Item = &Arc<Approval>> {
+        self.approvals
+            .values()
+            .filter(move |approval| scope.holds(approval.org))
+    }
+    /// A group of approvers.
+    pub fn group(&self, scope: OrgScope, org: OrgId, name: &Name) -> Option<&Arc<Group>> {
+        let key = (org, name.clone());
+        scope.holds(org).then(|| self.groups.get(&key)).flatten()
+    }
+    /// Every group in reach.
+    pub fn groups(&self, scope: OrgScope) -> impl Iterator<Item = &Arc<Group>> {
+        self.groups.values().filter(move |group| scope.holds(group.org))
     }
 
     /// A live instance.

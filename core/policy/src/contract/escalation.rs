@@ -4,10 +4,10 @@ use super::node::Node;
 use super::read::by_name;
 use super::seconds::Seconds;
 use super::section::{Notes, Section, integer, parsed, set, word};
-use super::terms::NameText;
+use super::terms::{NameText, Terms};
 use identity::Name;
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
@@ -24,9 +24,9 @@ pub struct Escalation {
     /// How many of them have to.
     #[schemars(default = "Escalation::one", range(min = 1, max = 5))]
     pub quorum: u8,
-    /// Who may not, although a member. Nobody in the chain ever may.
-    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
-    #[schemars(default)]
+    /// Who may not, although a member; all of these where it is left out. Nobody in the chain ever may.
+    #[serde(skip_serializing_if = "Excluded::is_everybody")]
+    #[schemars(default = "Excluded::everybody")]
     pub not: BTreeSet<Excluded>,
     /// How long the request waits, and how long an approval is good; then it is refused.
     #[schemars(default = "Escalation::ttl_default")]
@@ -42,8 +42,25 @@ impl Escalation {
     }
 }
 
+impl Terms {
+    /// The escalations that may have a say in `action`: of the grants that name it, of the flow rules, of the graph.
+    pub fn escalations_for(&self, action: &Name) -> BTreeSet<&Name> {
+        let grants = self.grants.iter().filter(|grant| grant.actions.contains(action));
+        let flow = self.flow.iter().filter_map(|flow| flow.approval.as_ref());
+        let graph = self
+            .workflow
+            .iter()
+            .filter_map(|workflow| workflow.approval.as_ref());
+        grants
+            .filter_map(|grant| grant.approval.as_ref())
+            .chain(flow)
+            .chain(graph)
+            .collect()
+    }
+}
+
 /// Somebody whose vote does not count.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, JsonSchema)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Excluded {
     /// Who asked for the action.
@@ -57,6 +74,13 @@ pub enum Excluded {
 impl Excluded {
     /// Every value, in order.
     pub const ALL: &'static [Self] = &[Self::Requester, Self::TaskOpener, Self::ContractAuthor];
+
+    fn everybody() -> BTreeSet<Self> {
+        Self::ALL.iter().copied().collect()
+    }
+    fn is_everybody(not: &BTreeSet<Self>) -> bool {
+        *not == Self::everybody()
+    }
 }
 
 impl fmt::Display for Excluded {
@@ -83,7 +107,7 @@ fn one(notes: &mut Notes<'_>, path: &str, node: &Node) -> Option<Escalation> {
     });
     let not = section
         .optional(notes, "not")
-        .map_or(Some(BTreeSet::new()), |node| {
+        .map_or(Some(Excluded::everybody()), |node| {
             let read =
                 |notes: &mut Notes<'_>, path: &str, node: &Node| word(notes, path, node, Excluded::ALL);
             set(notes, &at("not"), node, Excluded::ALL.len(), read)

@@ -3,6 +3,7 @@
 use super::*;
 use crate::contract::{RateScope, Sensitivity};
 use crate::{ChainLink, Counted, DataLabels, Readers, Recorded, Sink, Verdict, decide, decide_chain};
+use proptest::prelude::*;
 use std::collections::BTreeSet;
 
 const CLERK: &str = include_str!("../../testdata/clerk.yaml");
@@ -161,6 +162,88 @@ fn a_payment_waits_for_a_human_and_passes_with_one() {
         facts.approvals = &held.groups;
     });
     assert_eq!(codes(&verdict), ["NEEDS_APPROVAL"]);
+}
+
+/// What a human may let pass is named before what nobody may: a request above the limit of one grant and within that
+/// of another which asks for approval is one to ask about.
+#[test]
+fn the_grant_that_an_approval_opens_is_nearer_than_one_that_nothing_opens() {
+    let text = "apiVersion: tabard/v1\nkind: AgentContract\nmetadata: {name: x, version: 1}\nowner: {team: t}\n\
+                purpose: {id: clerk, statement: Some purpose}\nidentity: {min_assurance: 1, max_evidence_age: 10m}\n\
+                tenants: {mode: task, allowed: [acme-eu]}\ntasks: {types: [ad-hoc], max_ttl: 30m, openers: [operator, user]}\n\
+                lifecycle: {expires: 2027-12-31}\nescalation:\n  leads: {approvers: leads}\n\
+                grants:\n  - {id: a-small, services: [office], actions: [pay], reason: Small ones are paid at once., \
+                business_action: {pay: Pay}, where: {amount: {max: 10}}}\n  - {id: b-large, services: [office], \
+                actions: [pay], reason: Large ones are asked about., business_action: {pay: Pay}, \
+                where: {amount: {max: 50}}, approval: leads}\n";
+    let contract = compiled(text);
+    let asked = |amount, approvals: &[Name]| {
+        let arguments = [("amount", ArgValue::Int(amount))];
+        let words = words("pay");
+        let mut facts = words.call(&arguments);
+        facts.approvals = approvals;
+        codes(&decide(&contract, &facts, NOW))
+    };
+    let leads = [name("leads")];
+    assert!(asked(10, &[]).is_empty());
+    assert_eq!(asked(40, &[]), ["NEEDS_APPROVAL"]);
+    assert!(asked(40, &leads).is_empty());
+    assert_eq!(asked(60, &leads), ["ARGUMENT_OUT_OF_RANGE"]);
+}
+
+proptest! {
+    /// Whatever is refused for a reason that no human may lift stays refused whatever was approved.
+    #[test]
+    fn an_approval_never_lifts_another_reason(
+        action in prop_oneof![Just("pay"), Just("read"), Just("send"), Just("export"), Just("odd")],
+        amount in -10_i64..200,
+        to in prop_oneof![Just("DE12"), Just("evil")],
+        labels in 0_usize..4,
+        sink in 0_usize..4,
+        trusted: bool,
+        child: bool,
+        stale: bool,
+        tenant: bool,
+        last in 0_usize..3,
+        count in 0_i64..3,
+        done: bool,
+    ) {
+        let contract = compiled(CLERK);
+        let held = Held::new();
+        let unseen = Labels::NONE;
+        let words = words(action);
+        let arguments = [("amount", ArgValue::Int(amount)), ("to", ArgValue::Str(to))];
+        let counters: Vec<(CounterId, i64)> = zeroes(&contract)
+            .into_iter()
+            .map(|(id, _)| (id, count * 60))
+            .collect();
+        let all: Vec<Name> = contract.contract().terms().escalation.keys().cloned().collect();
+        let mut facts = words.call(&arguments);
+        facts.counters = &counters;
+        facts.flow.labels = Some([&unseen, &held.tainted, &held.tainted_secret, &held.for_ann][labels]);
+        facts.flow.sink = [None, Some(&held.mail), Some(&held.web), Some(&held.payment)][sink];
+        facts.flow.trusted = trusted;
+        facts.caller = if child { Caller::Child } else { Caller::Agent };
+        if stale {
+            facts.evidence_age_secs = u64::MAX;
+        }
+        if tenant {
+            facts.resource.tenant = None;
+        }
+        facts.workflow.last = [None, Some(&held.finance), Some(&held.reading)][last];
+        if done {
+            facts.workflow.done = &held.done;
+        }
+        let before = decide(&contract, &facts, NOW);
+        facts.approvals = &all;
+        let after = decide(&contract, &facts, NOW);
+        prop_assert!(!before.is_allowed() || after.is_allowed());
+        if after.is_allowed() {
+            for detail in before.reasons() {
+                prop_assert!(detail.reason.is_approvable(), "{:?} was lifted", detail.reason);
+            }
+        }
+    }
 }
 
 /// An approved payment after reading, with one change.

@@ -1,5 +1,6 @@
 //! One gateway with a World, a journal and upstreams of its own, and an agent that can make tokens and proofs.
 
+use crate::desk::Desk;
 use audit::Entry;
 use audit::event::CommitmentKey;
 use audit::note::{NoteSigner, PublicKey as NotePublicKey};
@@ -28,7 +29,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 use store::Store;
-use tabard_gateway::{FeedHealth, Gateway, GatewayParts, LocalHomes, SecretError, Secrets, Settings};
+use tabard_gateway::{
+    Approvals, FeedHealth, Gateway, GatewayParts, LocalHomes, NobodyToAsk, SecretError, Secrets, Settings,
+};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{oneshot, watch};
@@ -38,7 +41,7 @@ pub(crate) const ISSUER: &str = "http://issuer.test";
 /// What must never come out of the gateway towards an agent.
 pub(crate) const CANARY: &str = "canary/Key+0123456789";
 pub(crate) const CLIENT_SECRET: &str = "client secret/ä:+0123456789";
-const LOG: LogId = LogId(7);
+pub(crate) const LOG: LogId = LogId(7);
 
 const CONTRACT: &str = r"
 apiVersion: tabard/v1
@@ -177,6 +180,8 @@ pub(crate) struct Wish {
     pub(crate) contract: &'static str,
     /// The first upstream.
     pub(crate) definition: &'static str,
+    /// Whether humans can be asked.
+    pub(crate) humans: bool,
 }
 
 impl Default for Wish {
@@ -188,6 +193,7 @@ impl Default for Wish {
             listener: None,
             contract: CONTRACT,
             definition: UPSTREAM,
+            humans: false,
         }
     }
 }
@@ -198,11 +204,12 @@ pub(crate) struct Fixture {
     pub(crate) seen: Seen,
     pub(crate) journal: Arc<Store>,
     pub(crate) worlds: watch::Sender<Arc<World>>,
+    pub(crate) desk: Arc<Desk>,
     pub(crate) feed: watch::Sender<FeedHealth>,
     /// Two agents, and a second run of the first one with a task of its own.
     pub(crate) agents: [Actor1; 3],
     pub(crate) org: OrgId,
-    contract: Digest,
+    pub(crate) contract: Digest,
     issuer_key: Key,
     invoices: UpstreamId,
     tls: Arc<rustls::ClientConfig>,
@@ -219,6 +226,7 @@ fn parts(
     journal: Arc<Store>,
     invoices: UpstreamId,
     upstream_tls: Arc<rustls::ClientConfig>,
+    approvals: Arc<dyn Approvals>,
 ) -> GatewayParts {
     let names = Arc::new(CommitmentKey::new(Secret::new([9; 32])));
     GatewayParts {
@@ -231,6 +239,7 @@ fn parts(
         feed,
         journal,
         secrets: Arc::new(Fixed(invoices)),
+        approvals,
         names: Arc::new(move |_| names.clone()),
         upstream_tls,
         clock: Arc::new(now),
@@ -274,6 +283,7 @@ impl Fixture {
             listener: tls_of_listener,
             contract,
             definition,
+            humans,
         } = wish;
         let (tls, roots) = upstream.map_or((None, RootCertStore::empty()), |(tls, roots)| (Some(tls), roots));
         let seen = Seen::default();
@@ -391,6 +401,12 @@ impl Fixture {
         }
         let world = World::default().apply(&changes, rev);
         let (worlds, _) = watch::channel(Arc::new(world));
+        let desk = Arc::new(Desk::new(worlds.clone()));
+        let approvals: Arc<dyn Approvals> = if humans {
+            desk.clone()
+        } else {
+            Arc::new(NobodyToAsk)
+        };
         let (feed, feed_of) = watch::channel(FeedHealth::Local);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -418,6 +434,7 @@ impl Fixture {
                 journal.clone(),
                 invoices,
                 tls.clone(),
+                approvals,
             ))
             .unwrap(),
         );
@@ -437,6 +454,7 @@ impl Fixture {
             seen,
             journal,
             worlds,
+            desk,
             feed,
             agents,
             org,
@@ -472,6 +490,7 @@ impl Fixture {
             journal.clone(),
             self.invoices,
             tls,
+            self.desk.clone(),
         ))
         .unwrap();
         tokio::spawn(async move { gateway.serve(listener, None, std::future::pending()).await });

@@ -8,9 +8,11 @@
     reason = "a test fails by panicking, in its helpers too"
 )]
 
+mod approvals;
 mod attacks;
 mod authority;
 mod delegation;
+mod desk;
 mod ext_authz;
 mod fixture;
 mod forwarding;

@@ -43,6 +43,7 @@ const CONNECT: Duration = Duration::from_secs(5);
 const DPOP: HeaderName = HeaderName::from_static("dpop");
 /// What the gateway says about a refusal, for the story.
 const DECISION: HeaderName = HeaderName::from_static("tabard-decision");
+const APPROVAL: HeaderName = HeaderName::from_static("tabard-approval");
 const CODE: HeaderName = HeaderName::from_static("tabard-code");
 
 pub(crate) struct Forwarder {
@@ -148,12 +149,12 @@ impl Forwarder {
 pub(crate) fn denial(response: &Response<Body>) -> Option<String> {
     let text = |name: &HeaderName| response.headers().get(name).and_then(|value| value.to_str().ok());
     let decision = text(&DECISION)?;
-    (!response.status().is_success()).then(|| {
-        format!(
-            "{}  {decision}  \u{2192} tabard explain {decision}",
-            text(&CODE).unwrap_or("DENIED")
-        )
-    })
+    let code = text(&CODE).unwrap_or("DENIED");
+    let next = text(&APPROVAL).map_or_else(
+        || format!("tabard explain {decision}"),
+        |approval| format!("tabard approve {approval}"),
+    );
+    (!response.status().is_success()).then(|| format!("{code}  {decision}  \u{2192} {next}"))
 }
 
 /// 128 random bits.

@@ -12,10 +12,11 @@ use super::which_decision::named;
 use audit::EventKind;
 use audit::event::{Event, Fact, Provenance, Ruling};
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::{self, Path};
 use broker::World;
 use broker::world::AgentState;
-use identity::OrgScope;
+use broker::world::approval::State;
+use identity::{ApprovalId, OrgScope};
 use policy::Reason;
 use serde::Serialize;
 use std::sync::Arc;
@@ -23,6 +24,8 @@ use store::Query;
 
 /// Entries of a task looked through for how a permitted call ended.
 const OUTCOMES: usize = 200;
+/// Entries of a task looked through for what people said.
+const APPROVAL_ENTRIES: usize = 500;
 /// Lines of the contract shown before and after the one that decided.
 const LINES_AROUND: usize = 2;
 /// Facts that the record keeps beside the reason they belong to.
@@ -39,12 +42,32 @@ pub(super) struct Story {
     entry: Recorded,
     evidence: Option<Recorded>,
     outcome: Option<Recorded>,
+    approval: Option<ApprovalStory>,
     process: Option<Unidentified>,
     reasons: Vec<Because>,
     facts: Vec<FactLine>,
     contract: Option<ContractPart>,
     agent_now: Option<AgentNow>,
     todo: Vec<String>,
+}
+
+/// What people were asked about it, and what they said.
+#[derive(Debug, Serialize)]
+struct ApprovalStory {
+    id: ApprovalId,
+    /// `None` once it is forgotten: its entries remain.
+    state: Option<State>,
+    steps: Vec<Step>,
+}
+
+#[derive(Debug, Serialize)]
+struct Step {
+    at: String,
+    kind: String,
+    place: String,
+    what: String,
+    /// The commitment that stands for the person.
+    by: Option<String>,
 }
 
 /// Why a process or member was not who it wanted to be.
@@ -101,7 +124,7 @@ struct AgentNow {
 }
 
 pub(super) async fn explain(
-    State(plane): State<Arc<Plane>>,
+    extract::State(plane): extract::State<Arc<Plane>>,
     caller: Caller,
     Path(id): Path<String>,
 ) -> Result<Json<Story>, Refused> {
@@ -110,7 +133,11 @@ pub(super) async fn explain(
     let world = plane.installation.store.world();
     let evidence = evidence(&plane, caller.scope(), &entry.parsed.event).await?;
     let outcome = outcome(&plane, caller.scope(), &entry).await?;
-    let story = tell(&world, caller.scope(), entry, evidence, outcome);
+    let approval = approval(&plane, &world, caller.scope(), &entry).await?;
+    let mut story = tell(&world, caller.scope(), entry, evidence, outcome);
+    if let Some(story) = &mut story {
+        story.approval = approval;
+    }
     story.map(Json).ok_or_else(|| Refused::not_found("decision", &id))
 }
 
@@ -148,6 +175,55 @@ async fn outcome(plane: &Arc<Plane>, scope: OrgScope, entry: &Recorded) -> Resul
         .into_iter()
         .filter(|it| sees(scope, it))
         .find(|it| it.parsed.event.outcome.as_ref().and_then(|outcome| outcome.of) == Some(place)))
+}
+
+/// The entries of the approval that a decision rests on, or that it led to.
+async fn approval(
+    plane: &Arc<Plane>,
+    world: &World,
+    scope: OrgScope,
+    entry: &Recorded,
+) -> Result<Option<ApprovalStory>, Refused> {
+    let event = &entry.parsed.event;
+    let (Some(why), Some(decision)) = (&event.why, &event.decision) else {
+        return Ok(None);
+    };
+    let known = || world.approvals(scope).find(|it| it.refusal == decision.id);
+    let Some(id) = why.approval.or_else(|| known().map(|it| it.id)) else {
+        return Ok(None);
+    };
+    let mut query = Query::of(scope);
+    query.task = why.task;
+    query.limit = APPROVAL_ENTRIES;
+    let mut found = newest(plane, query).await?;
+    found.retain(|it| {
+        let why = it.parsed.event.why.as_ref();
+        it.parsed.event.kind.as_str().starts_with("approval.") && why.and_then(|why| why.approval) == Some(id)
+    });
+    found.reverse();
+    let step = |it: &Recorded| {
+        let event = &it.parsed.event;
+        let codes = event.decision.iter().flat_map(|decision| &decision.reasons);
+        let what = event.change_summary.iter().chain(codes).cloned();
+        Step {
+            at: event.at.rfc3339(),
+            kind: event.kind.to_string(),
+            place: it.parsed.writer.place().to_string(),
+            what: what.collect::<Vec<_>>().join("  "),
+            by: event
+                .human
+                .as_ref()
+                .and_then(|human| human.name)
+                .map(|name| name.to_string()),
+        }
+    };
+    Ok(Some(ApprovalStory {
+        id,
+        state: world
+            .approval(scope, id)
+            .map(|it| it.state(plane.installation.clock.now())),
+        steps: found.iter().map(step).collect(),
+    }))
 }
 
 fn tell(
@@ -204,6 +280,7 @@ fn tell(
         kind: event.kind.to_string(),
         evidence,
         outcome,
+        approval: None,
         process,
         todo,
         reasons,

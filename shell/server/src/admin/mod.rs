@@ -7,9 +7,10 @@
 //!
 //! The same API is served to people with sessions, on a listener of their own ([`crate::human`]).
 //!
-//! Not here: approval, which needs more than a uid.
+//! Approving takes more than a uid: over the socket a vote is refused.
 
 mod agents;
+mod approvals;
 pub(crate) mod body;
 mod caller;
 mod comparing;
@@ -20,6 +21,7 @@ mod directories;
 pub(crate) mod entries;
 mod exceptions;
 mod foresee;
+mod groups;
 mod join_string;
 mod join_tokens;
 mod log_files;
@@ -210,6 +212,11 @@ pub(crate) fn routes(plane: &Arc<Plane>) -> Router {
         .route("/v1/users/consent", post(users::require_consent))
         .route("/v1/users", get(users::list).post(users::set))
         .route("/v1/users/remove", post(users::remove))
+        .route("/v1/approvals", get(approvals::list))
+        .route("/v1/approvals/{id}", get(approvals::show))
+        .route("/v1/approvals/{id}/vote", post(approvals::vote))
+        .route("/v1/approvals/{id}/withdraw", post(approvals::withdraw))
+        .route("/v1/groups", get(groups::list).post(groups::set))
         .route("/v1/directories", post(directories::set))
         .route("/v1/directories/{tenant}", get(directories::show))
         .route(

@@ -5,6 +5,7 @@ use axum::Json;
 use axum::response::{IntoResponse, Response};
 use broker::{Cause, Refusal};
 use http::{HeaderValue, StatusCode, header};
+use policy::Reason;
 use serde::Serialize;
 use std::borrow::Cow;
 
@@ -159,6 +160,11 @@ impl Refused {
                 format!("It takes the role {wanted}.").into(),
                 format!("An administrator can give it: tabard principal add NAME --uid UID --role {wanted}")
                     .into(),
+            ),
+            Cause::Invalid { code, .. } if *code == Reason::ApproverIneligible.code() => (
+                StatusCode::FORBIDDEN,
+                "An approval is the word of a person who may give it, and is there to give it.".into(),
+                "Open the approval's page in a browser, or ask somebody else: tabard approval show ID".into(),
             ),
             Cause::NotVerified => (
                 StatusCode::FORBIDDEN,

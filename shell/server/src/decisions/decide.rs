@@ -7,6 +7,7 @@ use super::question::{NotAQuestion, Question};
 use super::subject::{Who, who};
 use crate::installation::{DrawSource, Installation};
 use crate::settle::settle;
+use broker::approve::Found;
 use broker::enforce::{Blocked, Call, Evaluated, arguments, evaluate, refuse};
 use broker::home::{Claimant, Counted, Whose, claim, is_claimable};
 use broker::service::Service;
@@ -248,6 +249,8 @@ impl Asked<'_> {
                 caller: self.who.caller(world),
                 links: &links,
                 gathered: reservation.gathered(),
+                // An approval is for the bytes of a request, and here are none.
+                found: &Found::Nothing,
             };
             evaluate(world, stands.live(), &call, &mut source.draw())
         };

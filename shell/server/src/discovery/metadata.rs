@@ -6,7 +6,7 @@
 
 use super::JWKS_PATH;
 use crate::installation::Installation;
-use crate::token::{TOKEN_EXCHANGE_GRANT, TOKEN_PATH};
+use crate::token::{CIBA_AUTHORIZE_PATH, CIBA_GRANT, TOKEN_EXCHANGE_GRANT, TOKEN_PATH};
 use axum::extract::State;
 use axum::response::IntoResponse;
 use credential::agent_task::AGENT_TASK;
@@ -20,7 +20,10 @@ struct Metadata<'a> {
     issuer: &'a str,
     token_endpoint: String,
     jwks_uri: String,
-    grant_types_supported: [&'a str; 1],
+    backchannel_authentication_endpoint: String,
+    backchannel_token_delivery_modes_supported: [&'a str; 1],
+    backchannel_user_code_parameter_supported: bool,
+    grant_types_supported: [&'a str; 2],
     response_types_supported: [&'a str; 1],
     subject_types_supported: [&'a str; 1],
     id_token_signing_alg_values_supported: [&'a str; 1],
@@ -38,7 +41,10 @@ pub(super) async fn answer(State(installation): State<Arc<Installation>>) -> imp
         issuer: issuer.as_str(),
         token_endpoint: issuer.endpoint(TOKEN_PATH),
         jwks_uri: issuer.endpoint(JWKS_PATH),
-        grant_types_supported: [TOKEN_EXCHANGE_GRANT],
+        backchannel_authentication_endpoint: issuer.endpoint(CIBA_AUTHORIZE_PATH),
+        backchannel_token_delivery_modes_supported: ["poll"],
+        backchannel_user_code_parameter_supported: false,
+        grant_types_supported: [TOKEN_EXCHANGE_GRANT, CIBA_GRANT],
         response_types_supported: ["id_token"],
         subject_types_supported: ["public"],
         id_token_signing_alg_values_supported: [Algorithm::Es256.name()],

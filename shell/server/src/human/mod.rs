@@ -6,6 +6,7 @@
 //!
 //! To add a page: take a [`Visit`] as an argument, answer with a [`Page`], and read forms with [`Posted`].
 
+mod approvals;
 mod assets;
 mod cookie;
 mod form;
@@ -174,6 +175,9 @@ fn routes(human: &Arc<HumanPlane>) -> Router {
         .route("/", get(home::front))
         .route("/ui", get(home::front))
         .route("/ui/", get(home::show))
+        .route("/ui/approvals", get(approvals::list))
+        .route("/ui/approvals/{id}", get(approvals::show))
+        .route("/ui/approvals/{id}/vote", post(approvals::say))
         .route("/ui/login", get(login::show))
         .route("/ui/login/passkey/begin", post(passkeys::begin_login))
         .route("/ui/login/passkey", post(passkeys::finish_login))

@@ -11,6 +11,7 @@ use maud::{DOCTYPE, Markup, html};
 /// Pages that a principal finds in the bar.
 const FOR_PRINCIPALS: &[(&str, &str)] = &[
     ("/ui/", "Home"),
+    ("/ui/approvals", "Approvals"),
     ("/ui/sessions", "Sessions"),
     ("/ui/passkeys", "Passkeys"),
     ("/ui/terminal", "Command line"),

@@ -36,7 +36,6 @@ impl Visit {
         &self.visitor
     }
     /// As an administrator, if they are a principal.
-    #[expect(dead_code, reason = "for the pages on which administrators act")]
     pub(crate) fn administrator(&self) -> Option<Administrator> {
         Administrator::visiting(&self.visitor)
     }

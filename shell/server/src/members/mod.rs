@@ -1,6 +1,7 @@
 //! `tabard.sync.v1`, served on the HTTPS listener: node agents and gateways join, follow, and ask for what only the
 //! server can give. One file a method or two; who may call what is decided in [`member`].
 
+mod approval;
 mod follow;
 mod home;
 mod join;
@@ -132,6 +133,24 @@ impl SyncApi for Service {
     ) -> Result<Response<proto::UpstreamSecretReply>, Status> {
         let gateway = member::gateway(&self.installation, &request).await?;
         secret::upstream(&self.installation, &gateway, request.get_ref())
+            .await
+            .map(Response::new)
+    }
+    async fn ask_approval(
+        &self,
+        request: Request<proto::AskApprovalRequest>,
+    ) -> Result<Response<proto::AskApprovalReply>, Status> {
+        let gateway = member::gateway(&self.installation, &request).await?;
+        approval::ask(&self.installation, &gateway, request.get_ref())
+            .await
+            .map(Response::new)
+    }
+    async fn spend_approval(
+        &self,
+        request: Request<proto::SpendApprovalRequest>,
+    ) -> Result<Response<proto::SpendApprovalReply>, Status> {
+        let gateway = member::gateway(&self.installation, &request).await?;
+        approval::spend(&self.installation, &gateway, request.get_ref())
             .await
             .map(Response::new)
     }

@@ -50,6 +50,15 @@ pub(super) fn issued(issued: &Issued, now: UnixTime, nonce: &str) -> Response {
     )
 }
 
+/// Anything else that is well.
+pub(super) fn ok(body: &impl Serialize, nonce: &str) -> Response {
+    json(
+        StatusCode::OK,
+        serde_json::to_vec(body).unwrap_or_default(),
+        nonce,
+    )
+}
+
 /// No token.
 pub(super) fn refused(why: &NotIssued, nonce: &str) -> Response {
     let answer = why.answer();

@@ -1,6 +1,7 @@
 //! `POST /oauth/token`: gather, decide, record, sign, respond.
 
 use super::answer;
+use super::ciba::{self, CIBA_GRANT};
 use super::errors::NotIssued;
 use super::possession::{Proven, prove};
 use super::subject;
@@ -19,8 +20,8 @@ use broker::identify::Identified;
 use broker::ledger::Gathered;
 use broker::permit::{Grant, Permit};
 use broker::{Outcome, Plan, Refusal, World, claims, identify};
-use credential::form::FORM_BYTES_MAX;
-use credential::{JwtSvidClaims, Verified};
+use credential::form::{FORM_BYTES_MAX, Form};
+use credential::{ExchangeFormError, JwtSvidClaims, Verified};
 use http::{HeaderMap, Request, header};
 use identity::{Name, OrgScope, UnixTime};
 use policy::Reason;
@@ -84,11 +85,15 @@ async fn serve(
         .try_acquire()
         .map_err(|_| NotIssued::Busy)?;
     let (head, body) = request.into_parts();
-    let wish = Wish::parse(&read(&head.headers, body).await?)?;
+    let form = Form::parse(&read(&head.headers, body).await?).map_err(ExchangeFormError::from)?;
+    if form.one("grant_type") == Some(CIBA_GRANT) {
+        return ciba::redeem(installation, peer, &head.headers, &form, now).await;
+    }
+    let wish = Wish::parse(&form)?;
     let published = installation.published();
     let issuer = &installation.config.issuer;
     let svid = subject::verified(wish.caller.expose(), &published, issuer, now)?;
-    let proven = prove(installation, peer, &head.headers, now)?;
+    let proven = prove(&installation.token_target, installation, peer, &head.headers, now)?;
     if wish
         .client_id
         .as_ref()
@@ -100,7 +105,7 @@ async fn serve(
 }
 
 /// The whole body, if it is a form of bearable size that comes in bearable time.
-async fn read(headers: &HeaderMap, body: Body) -> Result<Vec<u8>, NotIssued> {
+pub(super) async fn read(headers: &HeaderMap, body: Body) -> Result<Vec<u8>, NotIssued> {
     let kind = headers
         .get(header::CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
@@ -118,7 +123,7 @@ async fn read(headers: &HeaderMap, body: Body) -> Result<Vec<u8>, NotIssued> {
 }
 
 /// Decides and records, again when something was restricted between both.
-async fn decide(
+pub(super) async fn decide(
     installation: &Installation,
     wish: &Wish,
     svid: &Verified<JwtSvidClaims>,
@@ -162,6 +167,7 @@ async fn decide(
             task: wish.task,
             tenant: wish.tenant.clone(),
             purpose: wish.purpose.clone(),
+            approval: wish.approval,
             binding: proven.binding(),
             not_after: svid.claims().expires_at.min(proven.not_after()).min(shown_until),
         };

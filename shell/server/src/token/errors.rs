@@ -85,6 +85,21 @@ pub(super) enum NotIssued {
     /// The DPoP proof was seen before, or cannot be remembered.
     #[error("the DPoP proof is not fresh: {0}")]
     NotFresh(NotFresh),
+    /// The request for a human's word is not one: a parameter of CIBA.
+    #[error("the backchannel request is malformed: {0}")]
+    Backchannel(BackchannelError),
+    /// A human has not decided yet.
+    #[error("a human has not decided yet")]
+    Pending,
+    /// Asked again too soon.
+    #[error("the client polls too often")]
+    TooSoon,
+    /// A human said no.
+    #[error("a human said no")]
+    SaidNo,
+    /// Nobody decided in time, or the request is not known (any more).
+    #[error("the request for a human's word is over")]
+    Over,
     /// Decided and recorded.
     #[error("refused: {}", .0.code())]
     Refused(Refusal),
@@ -133,6 +148,54 @@ pub(super) struct OAuthError {
     pub(super) decision: Option<DecisionId>,
     /// `Retry-After` in seconds.
     pub(super) retry_after_secs: Option<u32>,
+}
+
+/// What is wrong with a backchannel authentication request (OpenID Connect CIBA Core 1.0 section 13).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(super) enum BackchannelError {
+    /// It names no approval that this caller waits for.
+    #[error("no approval of the caller's is named")]
+    Approval,
+    /// Not exactly one hint, or a hint of a kind that is not taken.
+    #[error("not exactly one login_hint")]
+    Hint,
+    /// The hint is no group that is asked.
+    #[error("the login_hint is no group that is asked")]
+    Unknown,
+    /// The message is too long or has control characters.
+    #[error("the binding_message is too long")]
+    Message,
+    /// Too many clients wait.
+    #[error("too many clients wait")]
+    Full,
+}
+
+impl BackchannelError {
+    const fn parts(self) -> (StatusCode, &'static str, &'static str) {
+        match self {
+            Self::Approval => (
+                BAD,
+                "invalid_authorization_details",
+                "Name the approval that a refusal answered with: authorization_details[0].approval.",
+            ),
+            Self::Hint => (
+                BAD,
+                "invalid_request",
+                "Send exactly one hint, login_hint: the group that is asked.",
+            ),
+            Self::Unknown => (BAD, "unknown_user_id", "That group is not asked about this."),
+            Self::Message => (
+                BAD,
+                "invalid_binding_message",
+                "A binding_message has at most 500 characters and no control characters.",
+            ),
+            Self::Full => (
+                DOWN,
+                "temporarily_unavailable",
+                "Too many clients wait for people.",
+            ),
+        }
+    }
 }
 
 const BAD: StatusCode = StatusCode::BAD_REQUEST;
@@ -241,6 +304,14 @@ impl NotIssued {
             Self::NotFresh(NotFresh::Full) => {
                 later(DOWN, "temporarily_unavailable", "Too many requests at once.")
             }
+            Self::Backchannel(why) => {
+                let (status, error, sentence) = why.parts();
+                say(status, error, sentence)
+            }
+            Self::Pending => say(BAD, "authorization_pending", "Nobody has decided yet."),
+            Self::TooSoon => say(BAD, "slow_down", "Wait five seconds longer between two requests."),
+            Self::SaidNo => say(BAD, "access_denied", "A human said no."),
+            Self::Over => say(BAD, "expired_token", "The request is over: ask again."),
             Self::Refused(refusal) => refused(refusal),
             Self::Contended
             | Self::NoContract
@@ -255,7 +326,7 @@ impl NotIssued {
     /// How it counts.
     pub(super) const fn ending(&self) -> Ending {
         match self {
-            Self::Refused(_) => Ending::Refused,
+            Self::Refused(_) | Self::Pending | Self::TooSoon | Self::SaidNo | Self::Over => Ending::Refused,
             Self::Busy
             | Self::NoContract
             | Self::Contract(_)
@@ -264,6 +335,7 @@ impl NotIssued {
             | Self::Unsigned(_)
             | Self::Keys(_)
             | Self::OtherClass
+            | Self::Backchannel(BackchannelError::Full)
             | Self::NotFresh(NotFresh::Full) => Ending::Failed,
             Self::NotAForm
             | Self::Body
@@ -285,6 +357,12 @@ impl NotIssued {
             | Self::TwoProofs
             | Self::Proof(_)
             | Self::NonceNeeded
+            | Self::Backchannel(
+                BackchannelError::Approval
+                | BackchannelError::Hint
+                | BackchannelError::Unknown
+                | BackchannelError::Message,
+            )
             | Self::NotFresh(NotFresh::Replayed | NotFresh::TooLong) => Ending::Unidentified,
         }
     }
@@ -322,6 +400,11 @@ impl NotIssued {
             Self::Proof(_) => "PROOF_REJECTED",
             Self::NonceNeeded => "NONCE_NEEDED",
             Self::NotFresh(_) => "PROOF_NOT_FRESH",
+            Self::Backchannel(_) => "BACKCHANNEL",
+            Self::Pending => "AUTHORIZATION_PENDING",
+            Self::TooSoon => "SLOW_DOWN",
+            Self::SaidNo => "APPROVAL_DENIED",
+            Self::Over => "APPROVAL_EXPIRED",
             Self::Refused(_) => "REFUSED",
             Self::NoContract => "CONTRACT_MISSING",
             Self::Contract(_) => "CONTRACT_UNCOMPILABLE",

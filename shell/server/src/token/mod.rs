@@ -6,6 +6,7 @@
 //! from then on every refusal is an entry.
 
 mod answer;
+mod ciba;
 mod endpoint;
 mod errors;
 mod on_behalf;
@@ -16,6 +17,7 @@ mod subject;
 mod unidentified;
 mod wish;
 
+pub(crate) use ciba::{AUTHORIZE_PATH as CIBA_AUTHORIZE_PATH, CIBA_GRANT, Parked};
 pub(crate) use remembered::Remembered;
 pub(crate) use replays::ProofReplays;
 pub(crate) use unidentified::Unidentified;
@@ -32,5 +34,7 @@ pub(crate) const TOKEN_PATH: &str = "/oauth/token";
 
 /// `/oauth/token`.
 pub(crate) fn routes() -> Router<Arc<Installation>> {
-    Router::new().route(TOKEN_PATH, post(endpoint::answer))
+    Router::new()
+        .route(TOKEN_PATH, post(endpoint::answer))
+        .route(ciba::AUTHORIZE_PATH, post(ciba::authorize))
 }

@@ -9,7 +9,7 @@ use crate::connection::Peer;
 use crate::installation::Installation;
 use broker::exchange::Possession;
 use broker::replay::NotFresh;
-use credential::dpop::{self, NoncePolicy, ProofExpected};
+use credential::dpop::{self, NoncePolicy, ProofExpected, RequestTarget};
 use credential::{Binding, DpopProof};
 use http::HeaderMap;
 use identity::{Thumbprint, UnixTime};
@@ -32,8 +32,9 @@ pub(super) enum Proven {
     },
 }
 
-/// Finds the one proof of the request.
+/// Finds the one proof of the request, which was sent to `target`.
 pub(super) fn prove(
+    target: &RequestTarget,
     installation: &Installation,
     peer: &Peer,
     headers: &HeaderMap,
@@ -46,7 +47,7 @@ pub(super) fn prove(
             let proof = proof.to_str().map_err(|_| NotIssued::NoProof)?;
             let expected = ProofExpected {
                 method: "POST",
-                target: &installation.token_target,
+                target,
                 access_token: None,
                 nonce: NoncePolicy::Required(installation.keys.nonces()),
             };

@@ -5,9 +5,10 @@
 
 use super::errors::NotIssued;
 use super::on_behalf::Shown;
+use credential::form::Form;
 use credential::token_exchange::TypedToken;
 use credential::{AgentTask, Constraints, TokenExchangeForm, TokenType};
-use identity::{Audience, Name, Secret, TaskId};
+use identity::{ApprovalId, Audience, Name, Secret, TaskId};
 use std::collections::BTreeSet;
 
 /// A token exchange that we can decide on.
@@ -26,14 +27,20 @@ pub(super) struct Wish {
     pub(super) tenant: Option<Name>,
     /// The purpose.
     pub(super) purpose: Option<Name>,
+    /// The approval that the token shall be good for, and for nothing else.
+    pub(super) approval: Option<ApprovalId>,
     /// Who says to ask.
     pub(super) client_id: Option<String>,
 }
 
 impl Wish {
     /// Reads a body.
-    pub(super) fn parse(body: &[u8]) -> Result<Self, NotIssued> {
-        let form = TokenExchangeForm::parse(body)?;
+    pub(super) fn parse(form: &Form) -> Result<Self, NotIssued> {
+        Self::of(TokenExchangeForm::from_form(form)?)
+    }
+
+    /// Of a form that is understood.
+    pub(super) fn of(form: TokenExchangeForm) -> Result<Self, NotIssued> {
         let TypedToken { token: subject, kind } = form.subject;
         let (caller, shown) = match (form.actor, kind) {
             (None, TokenType::Jwt) => (subject, None),
@@ -81,6 +88,7 @@ impl Wish {
             task: detail.task,
             tenant: detail.tenant,
             purpose: detail.purpose,
+            approval: detail.approval,
             client_id: form.client_id,
         })
     }
@@ -103,7 +111,6 @@ fn not_carried(detail: &AgentTask) -> Option<&'static str> {
         ("workflow", detail.workflow.is_some()),
         ("step", detail.step.is_some()),
         ("constraints", detail.constraints != Constraints::default()),
-        ("approval", detail.approval.is_some()),
     ]
     .into_iter()
     .find_map(|(member, given)| given.then_some(member))

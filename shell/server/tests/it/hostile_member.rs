@@ -19,7 +19,7 @@ use sync::{Link, Pinned};
 use tonic::Code;
 
 /// A member of `role` for one org, joined over the wire with a join token.
-async fn member(place: &Place, role: MemberRole, org: Option<OrgId>) -> Link {
+pub(crate) async fn member(place: &Place, role: MemberRole, org: Option<OrgId>) -> Link {
     let secret = format!("join-secret-{role:?}-{org:?}-{}", crate::instance::jti());
     let token = JoinToken {
         digest: Digest::from_bytes(credential::sha256(secret.as_bytes())),

@@ -10,6 +10,7 @@
 extern crate tabard_server as server;
 
 mod admin;
+mod approvals;
 mod authzen;
 mod client;
 mod cross_org;

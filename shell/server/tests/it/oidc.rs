@@ -88,10 +88,10 @@ impl Setting {
     async fn trust(&self) {
         let place = &self.town.place;
         let source = TrustSource {
+            rights: None,
             org: place.org,
             issuer: self.op.issuer.clone(),
             audience: "tabard".into(),
-            rights: None,
             keys: format!(
                 "{{\"keys\":[{}]}}",
                 Jwk::bare(self.op.key.public.clone()).to_json()

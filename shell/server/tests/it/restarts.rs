@@ -88,6 +88,7 @@ async fn spend_again(place: &Place, instance: &Instance, svid: &str, proof: &str
     let mut empty = broker::replay::ReplayCache::new(70, 10);
     let fresh = empty.admit(proof.replay_key(), proof.expires_at(), now).unwrap();
     let ask = Ask {
+        approval: None,
         audience: "invoices".parse().unwrap(),
         actions: std::collections::BTreeSet::new(),
         task: None,

@@ -51,6 +51,7 @@ fn ruling(entry: &Value, page: &Page) -> Option<String> {
     match entry.get("decision")?.get("outcome")?.as_str()? {
         "allow" => Some(page.tone(Tone::Good, "allow")),
         "deny" => Some(page.tone(Tone::Bad, "deny ")),
+        "step_up" => Some(page.tone(Tone::Bad, "ask  ")),
         other => Some(other.to_owned()),
     }
 }

@@ -4,6 +4,7 @@
 //! entry with `tabard audit`. Attacks on one protocol alone are tested in the crate that speaks it; `docs/adversary.md`
 //! lists all of them and where each is.
 
+mod approvals;
 mod child_tasks;
 mod delegation;
 mod exceptions;

@@ -36,6 +36,7 @@ fn route(method: &str, path: &str, arguments: &[(&str, Place, ArgumentKind)]) ->
         })
         .collect();
     Route {
+        version: None,
         data: None,
         sink: None,
         method: method.into(),

@@ -49,6 +49,15 @@ fn each() -> Vec<NotIssued> {
         NotIssued::Unrecorded(CommitError::Unavailable),
         NotIssued::Keys(KeyError::Generation),
         NotIssued::OtherClass,
+        NotIssued::Backchannel(BackchannelError::Approval),
+        NotIssued::Backchannel(BackchannelError::Hint),
+        NotIssued::Backchannel(BackchannelError::Unknown),
+        NotIssued::Backchannel(BackchannelError::Message),
+        NotIssued::Backchannel(BackchannelError::Full),
+        NotIssued::Pending,
+        NotIssued::TooSoon,
+        NotIssued::SaidNo,
+        NotIssued::Over,
     ]
 }
 

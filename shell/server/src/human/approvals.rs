@@ -1,0 +1,275 @@
+//! `/ui/approvals`: what waits for people, and the page on which one says yes or no.
+//!
+//! The page shows the bound request and what the World knows, in our words. What the agent says stands in a frame of its
+//! own, named as its words, after everything that is known; `maud` escapes it, so it cannot look like a part of the page. A
+//! vote carries the digest of what was shown: should anything differ, it is about nothing.
+
+use super::{HumanPlane, Page, Posted, Visit};
+use crate::admin::refused::Refused;
+use crate::approval::{ApprovalView, may_vote, vote};
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse as _, Response};
+use broker::World;
+use broker::admin::Administrator;
+use broker::world::Approval;
+use broker::world::approval::State as Standing;
+use identity::{ActorKind, ApprovalId, Digest, UnixTime};
+use maud::{Markup, html};
+use serde_json::Value;
+use std::sync::Arc;
+
+/// `/ui/approvals`.
+pub(super) async fn list(State(human): State<Arc<HumanPlane>>, visit: Visit) -> Response {
+    let Some(who) = visit.administrator() else {
+        return nobody(&visit);
+    };
+    let (world, now) = (human.installation().store.world(), human.now());
+    let mut known: Vec<&Arc<Approval>> = world.approvals(who.scope()).collect();
+    // What waits first, and of that what has waited longest.
+    known.sort_by_key(|it| {
+        let waits = it.state(now) == Standing::Pending;
+        (
+            !waits,
+            if waits { it.asked_at } else { UnixTime::MAX },
+            std::cmp::Reverse(it.asked_at),
+        )
+    });
+    let waiting = known
+        .iter()
+        .filter(|it| it.state(now) == Standing::Pending)
+        .count();
+    let page = Page::new("Approvals").visiting(&visit);
+    let views: Vec<(bool, ApprovalView)> = known
+        .into_iter()
+        .take(LISTED_MAX)
+        .filter_map(|approval| {
+            let mine = may_vote(&world, approval, who.principal()).is_ok();
+            Some((mine, ApprovalView::of(&world, approval, now)?))
+        })
+        .collect();
+    page.body(&html! {
+        p { @if waiting == 0 { "Nothing waits." } @else { (waiting) " wait for a person." } }
+        @if !views.is_empty() {
+            table {
+                thead { tr {
+                    th scope="col" { "What" } th scope="col" { "Agent" } th scope="col" { "State" }
+                    th scope="col" { "Until" } th scope="col" { "You" }
+                } }
+                tbody {
+                    @for (mine, view) in &views {
+                        tr {
+                            td { a href=(path_of(view.id)) { (title(view)) } br; code { (view.resource_type) " " (view.resource_id) } }
+                            td { (view.agent) }
+                            td { span .badge { (view.state.word()) } }
+                            td { (Page::time(view.until_at)) }
+                            td { @if view.state == Standing::Pending && *mine { "are asked" } @else { "" } }
+                        }
+                    }
+                }
+            }
+        }
+    })
+    .into_response()
+}
+
+/// `/ui/approvals/{id}`.
+pub(super) async fn show(
+    State(human): State<Arc<HumanPlane>>,
+    visit: Visit,
+    Path(id): Path<String>,
+) -> Response {
+    let Some(who) = visit.administrator() else {
+        return nobody(&visit);
+    };
+    let (world, now) = (human.installation().store.world(), human.now());
+    let found = found(&world, &who, &id);
+    let Some((approval, view)) =
+        found.and_then(|approval| Some((approval, ApprovalView::of(&world, approval, now)?)))
+    else {
+        return super::refused_page(
+            &visit,
+            &Refused::not_found("approval", "of that id"),
+            "an approval",
+        );
+    };
+    let may = may_vote(&world, approval, who.principal());
+    let own = approval.votes.iter().find(|vote| vote.by == who.principal().name);
+    let ballot = match (view.state, own, may) {
+        (Standing::Pending, Some(vote), _) => html! {
+            p { "You said " strong { @if vote.yes { "yes" } @else { "no" } } ". It takes somebody else besides." }
+        },
+        (Standing::Pending, None, Err(why)) => html! { p { "You cannot decide on this: " (why) "." } },
+        (Standing::Pending, None, Ok(())) => ballot(&visit, &view, visit.visitor().is_verified(now)),
+        (state, _, _) => html! { p { "It is over: it is " strong { (state.word()) } "." } },
+    };
+    Page::new(title(&view))
+        .visiting(&visit)
+        .body(&html! { (request(&view)) (ballot) })
+        .into_response()
+}
+
+/// `/ui/approvals/{id}/vote`.
+pub(super) async fn say(
+    State(human): State<Arc<HumanPlane>>,
+    Path(id): Path<String>,
+    posted: Posted,
+) -> Response {
+    let Posted { visit, form } = posted;
+    let Some(who) = visit.administrator() else {
+        return nobody(&visit);
+    };
+    let installation = human.installation();
+    let world = installation.store.world();
+    let what = format!("approval {id}");
+    let Some(approval) = found(&world, &who, &id).cloned() else {
+        return super::refused_page(&visit, &Refused::not_found("approval", "of that id"), &what);
+    };
+    let yes = match form.one("vote") {
+        Some("yes") => true,
+        Some("no") => false,
+        _ => return super::refused_page(&visit, &unclear(), &what),
+    };
+    let Some(shown) = form
+        .one("digest")
+        .and_then(|digest| digest.parse::<Digest>().ok())
+    else {
+        return super::refused_page(&visit, &unclear(), &what);
+    };
+    match vote(installation, &who, approval.org, approval.id, &shown, yes).await {
+        Ok(_) => super::see_other(&path_of(approval.id)),
+        Err(unsettled) => super::refused_page(&visit, &Refused::from(unsettled), &what),
+    }
+}
+
+/// Most approvals on one page.
+const LISTED_MAX: usize = 100;
+
+fn path_of(id: ApprovalId) -> String {
+    format!("/ui/approvals/{id}")
+}
+
+fn found<'w>(world: &'w World, who: &Administrator, id: &str) -> Option<&'w Arc<Approval>> {
+    world.approval(who.scope(), id.parse().ok()?)
+}
+
+fn nobody(visit: &Visit) -> Response {
+    let refused = Refused::new(
+        http::StatusCode::FORBIDDEN,
+        "ADMIN_NOBODY",
+        "This page is for people who administer or approve.",
+        "You are known as a user on whose behalf agents may act.",
+        "Ask an administrator, if you should approve.",
+    );
+    super::refused_page(visit, &refused, "approvals")
+}
+
+fn unclear() -> Refused {
+    Refused::bad_request(
+        "It is not clear what you said about what.",
+        "Go back, load the page again, and say yes or no.",
+    )
+}
+
+fn title(view: &ApprovalView) -> String {
+    view.meaning.clone().unwrap_or_else(|| view.action.clone())
+}
+
+/// Yes and no. Whoever has not proved lately that it is they is led to that first.
+fn ballot(visit: &Visit, view: &ApprovalView, verified: bool) -> Markup {
+    if !verified {
+        return html! {
+            section aria-labelledby="decide" {
+                h2 #decide { "Decide" }
+                p {
+                    a href=(format!("/ui/verify?to={}", path_of(view.id))) { "Verify that it is you" }
+                    " first. Then say yes or no here."
+                }
+            }
+        };
+    }
+    html! {
+        section aria-labelledby="decide" {
+            h2 #decide { "Decide" }
+            p { "Yes lets exactly this request pass, once. No is final for this request." }
+            form .ballot method="post" action=(format!("{}/vote", path_of(view.id))) {
+                (Page::token(visit))
+                input type="hidden" name="digest" value=(view.digest);
+                button type="submit" name="vote" value="yes" { "Approve" }
+                " "
+                button type="submit" name="vote" value="no" .quiet { "Refuse" }
+            }
+        }
+    }
+}
+
+/// The request, in our words.
+fn request(view: &ApprovalView) -> Markup {
+    html! {
+        p {
+            span .badge { (view.state.word()) } " "
+            @if view.state == Standing::Pending { "Waits until " (Page::time(view.until_at)) "." }
+            @else if view.state == Standing::Approved { "Good once, until " (Page::time(view.until_at)) "." }
+        }
+        dl .facts {
+            dt { "What would be done" }
+            dd { strong { (title(view)) } " (" code { (view.action) } " at " (view.service) ")" }
+            dt { "To what" }
+            dd { (view.resource_type) " " code { (view.resource_id) } }
+            @if let Some(tenant) = &view.tenant { dt { "Whose data" } dd { (tenant) } }
+            @for (name, value) in &view.arguments { dt { (name) } dd { code { (plain(value)) } } }
+            @if let Some(version) = &view.version { dt { "In version" } dd { code { (version) } } }
+            dt { "Request" }
+            dd { code { (view.method) " " (view.path) } br; span .hint { "and nothing but these bytes: " (view.content) } }
+            dt { "Agent" }
+            dd { strong { (view.agent) } ", owned by " (view.agent_owner) ". " (view.agent_purpose) }
+            dt { "On behalf of, through" }
+            dd { ol { @for party in &view.chain { li { (word(party.kind)) " " code { (party.id) } } } } }
+            dt { "Task" }
+            dd {
+                code { (view.task) }
+                @if let Some(kind) = &view.task_type { ", " (kind) }
+                @if let Some(opener) = &view.opened_by { ", opened by " (opener) }
+            }
+            dt { "Has read before" }
+            dd {
+                "data up to " (view.labels.sensitivity)
+                @if !view.labels.domains.is_empty() { ", about " (view.labels.domains.join(", ")) }
+                @if view.labels.untrusted.is_empty() { "; nothing that strangers can write" }
+                @else { "; " strong { "what strangers can write: " (view.labels.untrusted.join(", ")) } }
+            }
+            dt { "Why it waits" }
+            @for reason in &view.reasons { dd { (reason.sentence.unwrap_or_default()) " " code { (reason.code) } } }
+            dt { "Who is asked" }
+            @for need in &view.needs { dd { (need.quorum) " of " (need.approvers) ", " (need.given) " so far" } }
+            @if !view.votes.is_empty() {
+                dt { "Said so far" }
+                @for vote in &view.votes { dd { @if vote.yes { "Yes" } @else { "No" } " by " (vote.by) } }
+            }
+            dt { "Asked lately" }
+            dd {
+                (view.lately.by_agent) " times by this agent within an hour, " (view.lately.by_task)
+                " by this task; " (view.lately.waiting) " wait"
+            }
+        }
+        @if let Some(said) = &view.said_by_agent {
+            section aria-labelledby="said" {
+                h2 #said { "What the agent says" }
+                p .hint { "Its own words. Anybody whose text it has read may have put them there. They decide nothing." }
+                blockquote .untrusted { (said) }
+            }
+        }
+    }
+}
+
+/// A value without the quotes of JSON where it is a text.
+fn plain(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+const fn word(kind: ActorKind) -> &'static str {
+    match kind {
+        ActorKind::User => "user",
+        ActorKind::AiAgent => "agent",
+        ActorKind::Service => "service",
+    }
+}
