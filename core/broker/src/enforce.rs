@@ -702,8 +702,6 @@ fn blocked(
         event.detail.insert("approvable_by".into(), approvals.into());
     }
     match call.found {
-        // What was approved before was not enough, or is not any more: humans can be asked anew.
-        Found::Nothing | Found::Good(_) => {}
         Found::Waiting(approval) => {
             event.why.get_or_insert_default().approval = Some(approval.id);
         }
@@ -714,7 +712,7 @@ fn blocked(
             denial.reasons = vec![dead(*id, *reason)];
             facts::limit(&mut decision, *reason, &format!("{id} is not good for this"));
         }
-        Found::Dead(..) => {}
+        Found::Nothing | Found::Good(_) | Found::Dead(..) => {}
     }
     // A yes to whatever stands there at that time would be a yes to anything.
     if !needs.is_empty() && call.mapped.version == Version::Missing {

@@ -56,7 +56,7 @@ pub(crate) struct Peer {
 pub(crate) async fn call(inner: Arc<Inner>, peer: Peer, request: Request<Incoming>) -> Response<AnswerBody> {
     // A request whose length two readers could see differently is the last one of its connection.
     let is_last = request.headers().contains_key(TRANSFER_ENCODING);
-    let mut response = match judged(&inner, peer, request).await {
+    let mut response = match Box::pin(judged(&inner, peer, request)).await {
         Ok(response) => response,
         Err(problem) => {
             inner.metrics.refused(problem.code);

@@ -172,7 +172,7 @@ impl Judge {
         match &outcome {
             // Before anything is forwarded: what comes back is in whatever the task does from here on.
             Outcome::Granted(plan) if plan.proof().approved().is_none() => {
-                self.ledger.see(plan.proof().seen())
+                self.ledger.see(plan.proof().seen());
             }
             // It may still be refused: it is seen once its approval is spent, which is before it is forwarded as well.
             Outcome::Granted(_) => {}

@@ -68,6 +68,10 @@ impl Requested {
 
 /// What came of asking.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "made for one caller, who takes it apart at once"
+)]
 pub enum Asked {
     /// The same request was asked for before.
     Known(Arc<Approval>),

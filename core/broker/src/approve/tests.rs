@@ -130,7 +130,7 @@ fn world() -> (World, ApprovalId) {
         published_by: "walter".into(),
         published_at: NOW,
         commit: None,
-        succeeds: std::collections::BTreeSet::new(),
+        succeeds: BTreeSet::new(),
     }));
     changes.push(Change::TaskOpened(Task {
         id: TaskId::from_u128(3).at(Revision(0)),

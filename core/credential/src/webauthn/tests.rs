@@ -102,12 +102,11 @@ fn object(format: &str, statement: &[u8], data: &[u8]) -> Vec<u8> {
     object.push(0x68);
     object.extend(b"authData");
     // The shortest head, as authenticators write it.
-    match u8::try_from(data.len()) {
-        Ok(length) => object.extend([0x58, length]),
-        Err(_) => {
-            object.push(0x59);
-            object.extend(u16::try_from(data.len()).unwrap().to_be_bytes());
-        }
+    if let Ok(length) = u8::try_from(data.len()) {
+        object.extend([0x58, length]);
+    } else {
+        object.push(0x59);
+        object.extend(u16::try_from(data.len()).unwrap().to_be_bytes());
     }
     object.extend(data);
     object

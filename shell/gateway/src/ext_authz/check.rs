@@ -47,7 +47,7 @@ impl Authorization for Checks {
                 "checks are answered to a service, by the X.509-SVID of its connection: tabard service svid",
             ));
         };
-        let reply = match self.judged(service, request.into_inner()).await {
+        let reply = match Box::pin(self.judged(service, request.into_inner())).await {
             Ok(reply) => reply,
             Err(problem) => {
                 inner.metrics.refused(problem.code);

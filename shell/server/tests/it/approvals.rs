@@ -116,10 +116,10 @@ impl Story {
             bound,
         };
         Self {
+            town,
             link,
             instance,
             ask,
-            town,
         }
     }
 

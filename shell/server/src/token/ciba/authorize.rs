@@ -80,11 +80,9 @@ async fn begin(
     let issuer = &installation.config.issuer;
     let svid = subject::verified(wish.caller.expose(), &published, issuer, now)?;
     let proven = prove(&installation.ciba_target, installation, peer, &head.headers, now)?;
-    drop(
-        proven
-            .spend(&installation.replays, now)
-            .map_err(NotIssued::NotFresh)?,
-    );
+    proven
+        .spend(&installation.replays, now)
+        .map_err(NotIssued::NotFresh)?;
     let wrong = |why| NotIssued::Backchannel(why);
     let world = installation.store.world();
     // Whoever is nobody, and whoever names what is not theirs, learn the same.
