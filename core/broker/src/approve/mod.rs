@@ -6,7 +6,7 @@
 //! again under the policy of then, with the approval as one fact more ([`find`]), and the approval is spent
 //! ([`spend`]) before the request leaves. An approval is a fact and no permit: whatever else refuses, refuses.
 //!
-//! On the wire it is a denial with something to do about it. Why it is so: docs/adr/0016-approvals.md.
+//! On the wire it is a denial with something to do about it. Why it is so: docs/adr/0014-approvals.md.
 
 mod ask;
 mod bound;

@@ -65,6 +65,7 @@ fn concrete(path: &str) -> String {
         .replace("{path}", "checkpoint")
         .replace("{name}", "cron")
         .replace("{id}", "x")
+        .replace("{hash}", "x")
 }
 
 async fn walk(browser: &Browser, wanted: impl Fn(&Method, &str, u16, &str)) {
