@@ -321,7 +321,8 @@ const ROWS: &[Row] = &[
         Widening,
         Widening,
     ),
-    ("escalation", ", not: [requester]", "", Widening, Narrowing),
+    // Left out, nobody who is concerned may approve.
+    ("escalation", ", not: [requester]", "", Narrowing, Widening),
     ("escalation", "ttl: 10m}", "ttl: 20m}", Widening, Narrowing),
     ("rules.id", "id: a-person", "id: somebody", Neutral, Neutral),
     (
