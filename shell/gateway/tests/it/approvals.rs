@@ -175,9 +175,7 @@ fn waits(answer: &Answer) -> ApprovalId {
         answer.0
     );
     let problem: serde_json::Value = serde_json::from_str(answer.body()).unwrap();
-    let id = problem["approval"]["id"]
-        .as_str()
-        .unwrap_or_else(|| panic!("{}", answer.body()));
+    let id = problem["approval"]["id"].as_str().ok_or(answer.body()).unwrap();
     assert_eq!(problem["approval"]["state"], "pending");
     assert_eq!(answer.header("tabard-approval"), Some(id));
     id.parse().unwrap()

@@ -14,7 +14,7 @@ mod mirror;
 mod reopen;
 mod tamper;
 
-use crate::{Settings, Store};
+use crate::{OpenError, Settings, Store};
 use audit::event::{Decision, Minted, Ruling};
 use audit::note::{NoteSigner, PublicKey};
 use audit::{Event, EventKind};
@@ -26,7 +26,7 @@ use identity::{EventId, LogId, OrgId, OrgScope, Revision, TaskId, UnixTime};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 pub(super) const NOW: UnixTime = UnixTime::from_millis(1_795_324_183_120);
 pub(super) const LOG: LogId = LogId(3);
@@ -60,8 +60,17 @@ pub(super) fn settings(root: &Path) -> Settings {
     settings
 }
 
+/// A child that another test starts at this moment holds a lock that was just given back, until it executes its program.
 pub(super) fn open(root: &Path) -> Store {
-    Store::open(&settings(root)).unwrap()
+    let deadline = Instant::now() + Duration::from_secs(5);
+    loop {
+        match Store::open(&settings(root)) {
+            Err(OpenError::InUse { .. }) if Instant::now() < deadline => {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            opened => return opened.unwrap(),
+        }
+    }
 }
 
 /// An event that only tells, about `n`.
