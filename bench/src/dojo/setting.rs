@@ -198,13 +198,17 @@ impl Setting {
         let token = self.exchange(&instance).await?;
         let world = self.place.world();
         let changes: Vec<Change> = self.directory.iter().cloned().map(Change::DirectorySet).collect();
-        let next = Arc::new(world.apply(&changes, world.revision()));
-        self.worlds.send_if_modified(|known| {
-            let newer = known.revision() < next.revision();
-            if newer {
-                *known = next;
-            }
-            newer
+        // The gateway's World is the server's and what the gateway claimed as at home with it; its revision never goes back.
+        self.worlds.send_modify(|known| {
+            let homed = known.at_home(LOG).map(|(of, home)| Change::Homed {
+                org: home.org,
+                log: LOG,
+                since: home.since,
+                of: vec![of],
+            });
+            let changes: Vec<Change> = changes.into_iter().chain(homed).collect();
+            let revision = known.revision().next().max(world.revision());
+            *known = Arc::new(world.apply(&changes, revision));
         });
         Ok(Caller {
             setting: self,
