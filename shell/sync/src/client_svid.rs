@@ -1,4 +1,5 @@
-//! Client certificates: none is fine; one that is shown must be an X.509-SVID that is trusted here, now.
+//! Client certificates: one that is shown must be an X.509-SVID that is trusted here, now. Where none is required, none is
+//! fine.
 //!
 //! The checks are those of [`credential::x509_svid::verify`]; rustls only verifies that the peer holds the key. What a
 //! certificate is good for is decided later: a token may be bound to it (RFC 8705).
@@ -16,19 +17,32 @@ pub type Distrust = String;
 
 type Judge = dyn Fn(&[CertificateDer<'_>], identity::UnixTime) -> Result<(), Distrust> + Send + Sync;
 
-/// Optional client certificates, judged by whoever has the authorities.
+/// Client certificates, judged by whoever has the authorities.
 pub struct ClientSvids {
+    required: bool,
     judge: Box<Judge>,
     algorithms: WebPkiSupportedAlgorithms,
 }
 
 impl ClientSvids {
-    /// `judge` is given the chain, leaf first, and the time.
+    /// None is fine. `judge` is given the chain, leaf first, and the time.
     pub fn judged_by(
         judge: impl Fn(&[CertificateDer<'_>], identity::UnixTime) -> Result<(), Distrust> + Send + Sync + 'static,
     ) -> Arc<Self> {
+        Self::new(false, Box::new(judge))
+    }
+
+    /// The same where nobody comes in without one.
+    pub fn required_and_judged_by(
+        judge: impl Fn(&[CertificateDer<'_>], identity::UnixTime) -> Result<(), Distrust> + Send + Sync + 'static,
+    ) -> Arc<Self> {
+        Self::new(true, Box::new(judge))
+    }
+
+    fn new(required: bool, judge: Box<Judge>) -> Arc<Self> {
         Arc::new(Self {
-            judge: Box::new(judge),
+            required,
+            judge,
             algorithms: aws_lc_rs::default_provider().signature_verification_algorithms,
         })
     }
@@ -45,7 +59,7 @@ impl ClientCertVerifier for ClientSvids {
         true
     }
     fn client_auth_mandatory(&self) -> bool {
-        false
+        self.required
     }
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
         &[]

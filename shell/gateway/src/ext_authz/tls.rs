@@ -7,23 +7,20 @@ use base64::engine::general_purpose::STANDARD;
 use broker::world::KeyClass;
 use credential::x509_svid::{self, PeerRole};
 use credential::{TrustRoots, X509Svid};
-use rustls::client::danger::HandshakeSignatureValid;
-use rustls::crypto::{WebPkiSupportedAlgorithms, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::{CertificateDer, UnixTime};
+use rustls::crypto::aws_lc_rs;
+use rustls::pki_types::CertificateDer;
 use rustls::server::ResolvesServerCert;
-use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
-use rustls::{
-    CertificateError, DigitallySignedStruct, DistinguishedName, Error, ServerConfig, SignatureScheme,
-};
-use std::fmt;
+use rustls::{Error, ServerConfig};
 use std::sync::Arc;
+use sync::ClientSvids;
 
 /// TLS 1.3 with HTTP/2, showing `own` and asking for an SVID.
 pub(super) fn config(inner: Arc<Inner>, own: Arc<dyn ResolvesServerCert>) -> Result<ServerConfig, Error> {
     let provider = Arc::new(aws_lc_rs::default_provider());
-    let services = Arc::new(Services {
-        inner,
-        algorithms: provider.signature_verification_algorithms,
+    let services = ClientSvids::required_and_judged_by(move |chain, _| {
+        svid(&inner, chain)
+            .map(drop)
+            .ok_or("it is none of ours".to_owned())
     });
     let mut config = ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13])?
@@ -47,52 +44,4 @@ pub(super) fn svid(inner: &Inner, chain: &[CertificateDer<'_>]) -> Option<X509Sv
     x509_svid::verify(chain, ours, PeerRole::Client, (inner.clock)())
         .inspect_err(|error| tracing::debug!(%error, "a service's certificate was refused"))
         .ok()
-}
-
-struct Services {
-    inner: Arc<Inner>,
-    algorithms: WebPkiSupportedAlgorithms,
-}
-
-impl fmt::Debug for Services {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Services")
-    }
-}
-
-impl ClientCertVerifier for Services {
-    fn root_hint_subjects(&self) -> &[DistinguishedName] {
-        &[]
-    }
-    fn verify_client_cert(
-        &self,
-        leaf: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        _: UnixTime,
-    ) -> Result<ClientCertVerified, Error> {
-        let chain: Vec<CertificateDer<'_>> = std::iter::once(leaf).chain(intermediates).cloned().collect();
-        match svid(&self.inner, &chain) {
-            Some(_) => Ok(ClientCertVerified::assertion()),
-            None => Err(CertificateError::ApplicationVerificationFailure.into()),
-        }
-    }
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls12_signature(message, certificate, signature, &self.algorithms)
-    }
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(message, certificate, signature, &self.algorithms)
-    }
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.algorithms.supported_schemes()
-    }
 }

@@ -16,6 +16,7 @@ use broker::world::{Agent, AgentState, LaunchSpec};
 use identity::{Level, OrgScope};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
+use store::Recorded;
 
 /// An agent as administrators see it.
 #[derive(Debug, Serialize)]
@@ -48,6 +49,22 @@ pub(super) struct Applied {
     pub(super) id: Option<String>,
     pub(super) revision: u64,
     pub(super) entry: String,
+}
+
+impl Applied {
+    /// Something that has an id besides its name.
+    pub(super) fn of<P>(name: &impl ToString, id: Option<String>, recorded: &Recorded<P>) -> Json<Self> {
+        Json(Self {
+            name: name.to_string(),
+            id,
+            revision: recorded.revision().0,
+            entry: recorded.entry().to_string(),
+        })
+    }
+    /// Something that has only its name.
+    pub(super) fn named<P>(name: &impl ToString, recorded: &Recorded<P>) -> Json<Self> {
+        Self::of(name, None, recorded)
+    }
 }
 
 /// How an agent's life goes on.
@@ -147,12 +164,7 @@ pub(super) async fn set_state(
         set_agent_state(world, &caller.who, agent, turn.state, draw)
     })
     .await?;
-    Ok(Json(Applied {
-        name: agent.name.to_string(),
-        id: Some(agent.id.to_string()),
-        revision: recorded.revision().0,
-        entry: recorded.entry().to_string(),
-    }))
+    Ok(Applied::of(&agent.name, Some(agent.id.to_string()), &recorded))
 }
 
 /// An agent in the caller's reach, by name or id.

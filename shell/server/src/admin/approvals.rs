@@ -70,12 +70,7 @@ pub(super) async fn vote(
         said.approve,
     )
     .await?;
-    Ok(Json(Applied {
-        name: id,
-        id: Some(approval.id.to_string()),
-        revision: recorded.revision().0,
-        entry: recorded.entry().to_string(),
-    }))
+    Ok(Applied::of(&id, Some(approval.id.to_string()), &recorded))
 }
 
 pub(super) async fn withdraw(
@@ -90,12 +85,7 @@ pub(super) async fn withdraw(
         broker::approve::withdraw(world, &caller.who, now, draw)
     })
     .await?;
-    Ok(Json(Applied {
-        name: id,
-        id: Some(approval.id.to_string()),
-        revision: recorded.revision().0,
-        entry: recorded.entry().to_string(),
-    }))
+    Ok(Applied::of(&id, Some(approval.id.to_string()), &recorded))
 }
 
 fn found(world: &World, caller: &Caller, id: &str) -> Result<Arc<Approval>, Refused> {

@@ -54,10 +54,5 @@ pub(super) async fn set(
         directory::set(world, &caller.who, directory.clone(), draw)
     })
     .await?;
-    Ok(Json(Applied {
-        name: directory.tenant.to_string(),
-        id: None,
-        revision: recorded.revision().0,
-        entry: recorded.entry().to_string(),
-    }))
+    Ok(Applied::named(&directory.tenant, &recorded))
 }

@@ -144,12 +144,11 @@ pub(super) async fn start(
     let id = recorded.get().made();
     tracing::warn!(exception = %id, agent = %agent.name, action = %wish.action, until = %wish.until.rfc3339(),
         "EXCEPTION opened: an agent may do more than its contract says");
-    Ok(Json(Applied {
-        name: format!("{} may {}", agent.name, wish.action),
-        id: Some(id.to_string()),
-        revision: recorded.revision().0,
-        entry: recorded.entry().to_string(),
-    }))
+    Ok(Applied::of(
+        &format!("{} may {}", agent.name, wish.action),
+        Some(id.to_string()),
+        &recorded,
+    ))
 }
 
 pub(super) async fn stop(
@@ -173,10 +172,5 @@ pub(super) async fn stop(
         end(world, &caller.who, &exception, draw)
     })
     .await?;
-    Ok(Json(Applied {
-        name: id,
-        id: Some(known.id.to_string()),
-        revision: recorded.revision().0,
-        entry: recorded.entry().to_string(),
-    }))
+    Ok(Applied::of(&id, Some(known.id.to_string()), &recorded))
 }

@@ -49,10 +49,5 @@ pub(super) async fn set(
         set_group(world, &caller.who, group.clone(), draw)
     })
     .await?;
-    Ok(Json(Applied {
-        name: group.name.to_string(),
-        id: None,
-        revision: recorded.revision().0,
-        entry: recorded.entry().to_string(),
-    }))
+    Ok(Applied::named(&group.name, &recorded))
 }

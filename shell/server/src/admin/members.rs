@@ -48,10 +48,5 @@ pub(super) async fn remove(
         broker::member::remove(world, &caller.who, member, &wanted.reason, draw)
     })
     .await?;
-    Ok(Json(Applied {
-        name: member.spiffe_id.to_string(),
-        id: Some(id),
-        revision: recorded.revision().0,
-        entry: recorded.entry().to_string(),
-    }))
+    Ok(Applied::of(&member.spiffe_id, Some(id), &recorded))
 }

@@ -75,12 +75,11 @@ pub(super) async fn take_back(
         withdraw(world, &caller.who, org, &hash, draw)
     })
     .await?;
-    Ok(Json(Applied {
-        name: format!("{}@{}", proposal.contract.name, proposal.contract.version),
-        id: Some(hash.to_string()),
-        revision: recorded.revision().0,
-        entry: recorded.entry().to_string(),
-    }))
+    Ok(Applied::of(
+        &format!("{}@{}", proposal.contract.name, proposal.contract.version),
+        Some(hash.to_string()),
+        &recorded,
+    ))
 }
 
 /// By its whole hash, as `contract proposals` prints it.

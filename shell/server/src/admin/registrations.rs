@@ -74,12 +74,7 @@ pub(super) async fn add(
         add_registration(world, &caller.who, registration.clone(), draw)
     })
     .await?;
-    Ok(Json(Applied {
-        name: registration.name.to_string(),
-        id: None,
-        revision: recorded.revision().0,
-        entry: recorded.entry().to_string(),
-    }))
+    Ok(Applied::named(&registration.name, &recorded))
 }
 
 pub(super) async fn remove(
@@ -98,10 +93,5 @@ pub(super) async fn remove(
         remove_registration(world, &caller.who, org, &known.name, draw)
     })
     .await?;
-    Ok(Json(Applied {
-        name,
-        id: None,
-        revision: recorded.revision().0,
-        entry: recorded.entry().to_string(),
-    }))
+    Ok(Applied::named(&name, &recorded))
 }

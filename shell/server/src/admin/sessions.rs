@@ -60,12 +60,7 @@ pub(super) async fn end(
         session::close_as_administrator(world, &caller.who, &session, draw)
     })
     .await?;
-    Ok(Json(Applied {
-        name: session.id.to_string(),
-        id: None,
-        revision: recorded.revision().0,
-        entry: recorded.entry().to_string(),
-    }))
+    Ok(Applied::named(&session.id, &recorded))
 }
 
 fn owns(caller: &Caller, session: &Session) -> bool {

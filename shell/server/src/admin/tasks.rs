@@ -124,12 +124,7 @@ pub(super) async fn declassify(
         broker::task::declassify(world, &caller.who, task, &because.reason, draw)
     })
     .await?;
-    Ok(Json(Applied {
-        name: id,
-        id: Some(task.id.to_string()),
-        revision: recorded.revision().0,
-        entry: recorded.entry().to_string(),
-    }))
+    Ok(Applied::of(&id, Some(task.id.to_string()), &recorded))
 }
 
 fn found(world: &broker::World, caller: &Caller, id: &str) -> Result<Arc<Task>, Refused> {
@@ -152,10 +147,5 @@ pub(super) async fn close(
         close_by_operator(world, &caller.who, &task, draw)
     })
     .await?;
-    Ok(Json(Applied {
-        name: id,
-        id: Some(task.id.to_string()),
-        revision: recorded.revision().0,
-        entry: recorded.entry().to_string(),
-    }))
+    Ok(Applied::of(&id, Some(task.id.to_string()), &recorded))
 }

@@ -101,12 +101,7 @@ pub(super) async fn add(
         set_source(world, &caller.who, source.clone(), draw)
     })
     .await?;
-    Ok(Json(Applied {
-        name: source.issuer,
-        id: None,
-        revision: recorded.revision().0,
-        entry: recorded.entry().to_string(),
-    }))
+    Ok(Applied::named(&source.issuer, &recorded))
 }
 
 pub(super) async fn remove(
@@ -124,10 +119,5 @@ pub(super) async fn remove(
         remove_source(world, &caller.who, org, &named.issuer, draw)
     })
     .await?;
-    Ok(Json(Applied {
-        name: named.issuer,
-        id: None,
-        revision: recorded.revision().0,
-        entry: recorded.entry().to_string(),
-    }))
+    Ok(Applied::named(&named.issuer, &recorded))
 }

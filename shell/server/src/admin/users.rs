@@ -100,12 +100,7 @@ pub(super) async fn set(
         user::set(world, &caller.who, user.clone(), draw)
     })
     .await?;
-    Ok(Json(Applied {
-        name: user.subject,
-        id: None,
-        revision: recorded.revision().0,
-        entry: recorded.entry().to_string(),
-    }))
+    Ok(Applied::named(&user.subject, &recorded))
 }
 
 pub(super) async fn remove(
@@ -124,12 +119,7 @@ pub(super) async fn remove(
         user::remove(world, &caller.who, org, &issuer, &subject, draw)
     })
     .await?;
-    Ok(Json(Applied {
-        name: subject,
-        id: None,
-        revision: recorded.revision().0,
-        entry: recorded.entry().to_string(),
-    }))
+    Ok(Applied::named(&subject, &recorded))
 }
 
 /// Whether an issuer's users are asked themselves.
@@ -152,10 +142,5 @@ pub(super) async fn require_consent(
         broker::consent::require(world, &caller.who, org, &issuer, required, draw)
     })
     .await?;
-    Ok(Json(Applied {
-        name: issuer,
-        id: None,
-        revision: recorded.revision().0,
-        entry: recorded.entry().to_string(),
-    }))
+    Ok(Applied::named(&issuer, &recorded))
 }
