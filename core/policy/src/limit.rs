@@ -12,7 +12,7 @@ use crate::contract::{
 };
 use crate::counter::{Counted, CounterId};
 use crate::expression::{Expression, Reads, action_in, all, any, binary, count, long, not, text, texts};
-use crate::facts::Facts;
+use crate::facts::{Facts, Outside};
 use crate::reason::Reason;
 use crate::week_ranges::week_ranges;
 use cedar_policy::pst::{BinaryOp, PstConstructionError};
@@ -174,6 +174,13 @@ impl Limit {
             limits.push(Self::OnGraph(workflow.approval.clone()));
         }
         limits
+    }
+
+    /// Why this very request beyond it is refused, where that is another reason than [`Self::reason`]: nobody said that the
+    /// user may not, but nobody could be asked either.
+    pub(crate) fn reason_at(&self, facts: &Facts<'_>) -> Option<Reason> {
+        let silent = || facts.user.and_then(|user| user.outside) == Some(Outside::Silent);
+        (matches!(self, Self::UserEntitled) && silent()).then_some(Reason::RightsUnavailable)
     }
 
     /// Why a request beyond it is refused.
@@ -391,7 +398,21 @@ impl Limit {
                 let groups: Vec<&str> = groups.iter().map(Name::as_str).collect();
                 format!("groups: {}", groups.join(", "))
             }
-            Self::UserEntitled => format!("{} may not", facts.user.map_or("nobody", |user| user.id)),
+            Self::UserEntitled => {
+                let who = facts.user.map_or("nobody", |user| user.id);
+                match facts.user.and_then(|user| user.outside) {
+                    None => format!("{who} may not"),
+                    Some(Outside::Said { yes: false, age_secs }) => {
+                        format!("{who} may not; the decision point said so {age_secs}s ago")
+                    }
+                    Some(Outside::Said { yes: true, age_secs }) => format!(
+                        "{who} may, the decision point said {age_secs}s ago; they did not let the agent do it"
+                    ),
+                    Some(Outside::Silent) => {
+                        format!("the decision point gave no answer on {who}, or it is too old")
+                    }
+                }
+            }
             Self::Template(_) => format!("{} in a task of type {}", facts.action, facts.task.kind),
             Self::Rate(counter, _) => known(counter, facts),
             Self::Budget(budget) => budget_actual(budget, facts),

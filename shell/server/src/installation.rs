@@ -2,7 +2,6 @@
 
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::contracts::Contracts;
 use crate::entropy::random;
 use crate::followers::Followers;
 use crate::health::Metrics;
@@ -19,8 +18,12 @@ use credential::dpop::RequestTarget;
 use identity::{LogId, OrgId, OrgScope, UnixTime};
 use std::sync::Arc;
 use store::Store;
+use store::contracts::Contracts;
 use store::ledger::Ledger;
 use tokio::sync::{Mutex, Semaphore};
+
+/// The share of all exchanges that may wait for decision points outside.
+const HEARINGS_SHARE: usize = 4;
 
 /// One running server's state. Shared by all requests.
 #[derive(Debug)]
@@ -56,6 +59,8 @@ pub struct Installation {
     /// Bounds entries of members' refusals.
     pub(crate) allowances: Allowances,
     pub(crate) exchanges: Semaphore,
+    /// Exchanges that wait for a decision point outside.
+    pub(crate) hearings: Semaphore,
     /// Questions of services at once; a batch is one.
     pub(crate) decisions: Arc<Semaphore>,
     pub(crate) joining: Mutex<()>,
@@ -114,6 +119,7 @@ impl Installation {
             signer: Signer::new(keys.clone(), config.trust_domain.clone()),
             published: ArcSwap::from_pointee(Published::of(&store.world(), &config.trust_domain)),
             exchanges: Semaphore::new(config.exchanges_max),
+            hearings: Semaphore::new((config.exchanges_max / HEARINGS_SHARE).max(1)),
             decisions: Arc::new(Semaphore::new(config.exchanges_max)),
             joining: Mutex::default(),
             asking: Mutex::default(),

@@ -2,10 +2,11 @@
 //!
 //! - [`manifest`]: the YAML an author writes, into an [`Upstream`] and a reference to its secret.
 //! - [`delivery`]: the one upstream that is our own, for what goes to people.
-//! - [`origin`]: where it is, in the one spelling we accept.
+//! - [`origin`]: where it is, in the one spelling we accept, and [`address`]: which addresses that may turn out to be.
 //! - [`route`]: a request into the action it is, or why it is none.
 //! - [`Described`]: the same for an action that a service tells us of, instead of a request.
 
+pub mod address;
 mod body;
 pub mod delivery;
 mod described;

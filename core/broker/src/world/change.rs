@@ -7,8 +7,8 @@
 use super::approval::{Ended, Vote};
 use super::{
     Account, Agent, AgentState, Approval, Claimed, Consent, ContractRecord, Directory, Exception, Group,
-    Instance, Invite, JoinToken, LaunchSpec, NodeRecord, Org, Passkey, Principal, Proposal, PublicKey,
-    Registration, Revocation, Session, Task, TrustSource, User,
+    Instance, Invite, JoinToken, Judged, LaunchSpec, NodeRecord, Org, Passkey, Principal, Proposal,
+    PublicKey, Registration, Revocation, Session, Task, TrustSource, User,
 };
 use crate::ledger::TrailKey;
 use crate::upstream::Upstream;
@@ -215,6 +215,8 @@ pub enum Change {
     },
     /// What an issuer's token says of a user, in words that the org gave a meaning.
     UserClaimed(Claimed),
+    /// What the org's decision point says of a user, as far as it was asked.
+    UserJudged(Judged),
     /// An issuer of users' tokens and its keys.
     TrustSourceSet(TrustSource),
     /// The opposite.
@@ -336,6 +338,7 @@ impl Change {
             | Self::Homed { .. }
             | Self::HomeLeft { .. }
             | Self::UserClaimed(_)
+            | Self::UserJudged(_)
             | Self::RevocationsForgotten { .. }
             | Self::KeyPublished(_)
             | Self::JoinTokenCreated(_)
@@ -377,6 +380,7 @@ impl Change {
             Self::UserSet(user) => Some(user.org),
             Self::ConsentSet(consent) => Some(consent.org),
             Self::UserClaimed(claimed) => Some(claimed.org),
+            Self::UserJudged(judged) => Some(judged.org),
             Self::TrustSourceSet(source) => Some(source.org),
             Self::Revoked(revocation) => revocation.org,
             Self::Founded { .. }
@@ -481,6 +485,7 @@ impl Change {
             | Self::ConsentSet(_)
             | Self::ConsentRequired { .. }
             | Self::UserClaimed(_)
+            | Self::UserJudged(_)
             | Self::TrustSourceSet(_)
             | Self::TrustSourceRemoved { .. }
             | Self::InstanceClosed { .. }

@@ -389,7 +389,7 @@ async fn an_upstreams_secret_is_sealed_and_never_shown() {
     // Sealed before: a new version of the manifest leaves it alone.
     plane.post("/v1/upstreams", without).await;
     let installation = plane.place.installation();
-    let id = plane.get("/v1/upstreams/erp").await["id"]
+    let id: identity::UpstreamId = plane.get("/v1/upstreams/erp").await["id"]
         .as_str()
         .unwrap()
         .parse()

@@ -25,6 +25,7 @@ mod idp;
 mod instance;
 mod key_uses;
 mod oidc;
+mod pdp;
 mod people;
 mod pep;
 mod place;

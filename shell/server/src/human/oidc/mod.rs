@@ -4,7 +4,6 @@
 //! the commit that opens the session. What a provider says leads to a principal by an exact link, and to a user where
 //! an org trusts the provider; to nothing else.
 
-mod fetch;
 mod provider;
 
 pub(super) use provider::Providers;

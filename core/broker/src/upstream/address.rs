@@ -1,15 +1,15 @@
-//! Which addresses the gateway connects to at all: the guard against server-side request forgery.
+//! Which addresses anything of ours connects to at all: the guard against server-side request forgery.
 //!
-//! An upstream is declared by an operator, so private networks are allowed; what no upstream may ever be is the
-//! metadata service of a cloud, a link-local or multicast neighbour, or this machine unless the declaration says so
+//! An upstream, an identity provider or a decision point is declared by an operator, so private networks are allowed; what
+//! none of them may ever be is the metadata service of a cloud, a link-local or multicast neighbour, or this machine unless the declaration says so
 //! literally. IPv4 hidden in IPv6 (mapped, compatible, NAT64, 6to4, Teredo) is judged as the IPv4 it is.
 
-use broker::upstream::Host;
+use super::Host;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-/// Why an upstream's address is not connected to.
+/// Why an address is not connected to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Forbidden {
+pub enum Forbidden {
     /// Never, whoever declares it.
     #[error("the name resolves to an address that is never connected to")]
     Never,
@@ -30,7 +30,7 @@ const METADATA_V4: [Ipv4Addr; 3] = [
 const METADATA_V6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254);
 
 /// All of `resolved`, or why not: one bad address refuses the name, so that answers cannot be mixed.
-pub(crate) fn checked(host: &Host, resolved: Vec<SocketAddr>) -> Result<Vec<SocketAddr>, Forbidden> {
+pub fn checked(host: &Host, resolved: Vec<SocketAddr>) -> Result<Vec<SocketAddr>, Forbidden> {
     if resolved.is_empty() {
         return Err(Forbidden::Unresolved);
     }
