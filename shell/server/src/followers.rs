@@ -161,3 +161,49 @@ impl Followers {
 fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
     of.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn member(n: u128) -> NodeId {
+        NodeId::from_u128(n)
+    }
+
+    #[tokio::test]
+    async fn only_who_was_asked_answers_and_only_what_was_asked() {
+        let followers = Followers::default();
+        let (_, mut asked) = followers.arrive(member(1));
+        let (_, mut others) = followers.arrive(member(2));
+        let (found, ()) = tokio::join!(followers.look(member(1), b"look".to_vec()), async {
+            let look = asked.recv().await.unwrap();
+            assert_eq!(look.look, b"look");
+            let looked = |id: u64, looked: &[u8]| Looked {
+                id,
+                looked: looked.to_vec(),
+            };
+            followers.answered(member(2), looked(look.id, b"a lie"));
+            followers.answered(member(1), looked(look.id + 1, b"of another question"));
+            followers.answered(member(1), looked(look.id, b"the truth"));
+            followers.answered(member(1), looked(look.id, b"too late"));
+        });
+        assert_eq!(found.as_deref(), Some(&b"the truth"[..]));
+        assert!(others.try_recv().is_err(), "nobody else was asked");
+        assert!(lock(&followers.looks).is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_is_away_or_silent_gives_no_answer() {
+        let followers = Followers::default();
+        assert_eq!(followers.look(member(1), Vec::new()).await, None);
+        let (feed, asked) = followers.arrive(member(1));
+        assert_eq!(followers.look(member(1), Vec::new()).await, None, "silent");
+        // A newer feed is asked; the end of the older one changes nothing.
+        let (_, mut newer) = followers.arrive(member(1));
+        drop(asked);
+        followers.left(member(1), feed);
+        assert_eq!(followers.look(member(1), Vec::new()).await, None);
+        assert!(newer.try_recv().is_ok());
+        assert!(lock(&followers.looks).is_empty());
+    }
+}

@@ -184,6 +184,34 @@ fn a_task_of_one_tenant_cannot_touch_another() {
 }
 
 #[test]
+fn a_tenant_whose_name_looks_like_the_tasks_is_another_one() {
+    // Nothing but the very bytes, and nothing that a name cannot be: no case, no blank, no letter of another script.
+    for alike in [
+        "acme-eu2",
+        "acme-e",
+        "acme.eu",
+        "acme_eu",
+        "acme-eu-1",
+        "xacme-eu",
+    ] {
+        let alike: &'static Name = Box::leak(Box::new(alike.parse().unwrap()));
+        only(Reason::TenantBoundary, |facts, _| {
+            facts.resource.tenant = Some(alike)
+        });
+    }
+    for none in [
+        "ACME-EU",
+        "acme-eu ",
+        "acme\u{2010}eu",
+        "\u{430}cme-eu",
+        "acme-eu\0",
+        "",
+    ] {
+        assert!(none.parse::<Name>().is_err(), "{none:?}");
+    }
+}
+
+#[test]
 fn a_fixed_list_of_tenants_holds_whichever_task_it_is() {
     let contract = compiled(&BILLING.replacen("mode: task", "mode: fixed", 1));
     let words = Words::billing();

@@ -479,12 +479,18 @@ fn refused(refusal: &Refusal) -> OAuthError {
         Cause::Subject(reason) => (BAD, "invalid_request", reason.caller_sentence()),
         Cause::Target(reason) => (BAD, "invalid_target", reason.caller_sentence()),
         Cause::Details { reason, .. } => (BAD, "invalid_authorization_details", reason.caller_sentence()),
-        Cause::Denied(denial) => denied(
-            denial
-                .reasons
-                .first()
-                .map_or(Reason::PolicyError, |detail| detail.reason),
-        ),
+        Cause::Denied(denial) => {
+            let reasons = || denial.reasons.iter().map(|detail| detail.reason);
+            // Where nobody says what the user may do, every party of a chain refuses for it: that may pass.
+            let silent = reasons().any(|reason| reason == Reason::RightsUnavailable)
+                && reasons()
+                    .all(|reason| matches!(reason, Reason::RightsUnavailable | Reason::ChainLinkDenied));
+            denied(if silent {
+                Reason::RightsUnavailable
+            } else {
+                reasons().next().unwrap_or(Reason::PolicyError)
+            })
+        }
         // An exchange makes none of these; should one appear, it is a refusal like that of any subject.
         Cause::NoIdentity(_) | Cause::Invalid { .. } | Cause::NotPermitted { .. } | Cause::NotVerified => {
             (BAD, "invalid_request", SUBJECT)

@@ -24,6 +24,7 @@ mod hostile_member;
 mod idp;
 mod instance;
 mod key_uses;
+mod launches;
 mod oidc;
 mod pdp;
 mod people;

@@ -105,6 +105,45 @@ fn the_contract_in_force_says_again_what_was_recorded_and_a_narrower_one_says_wh
 }
 
 #[test]
+fn a_task_that_exists_is_foreseen_with_what_its_gateway_counted() {
+    let dev = Installation::shared();
+    let task = dev.json(&["task", "open", "demo-billing"])["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let can = || dev.tabard(&["can", "demo-billing", "invoices.read", "--task", &task]);
+    let before = can();
+    assert_eq!(before.code, Some(0), "{}{}", before.out, before.err);
+    assert!(
+        before
+            .out
+            .contains("the task made 0 calls and has read nothing; no call was decided yet"),
+        "{}",
+        before.out
+    );
+    let call = ["curl", "-s", "http://invoices.demo/v1/invoices"];
+    let work = [&["run", "--as", "demo-billing", "--task", &task, "--"], &call[..]].concat();
+    for _ in 0..2 {
+        assert!(dev.tabard(&work).out.contains("inv_1"));
+    }
+    let after = can();
+    assert_eq!(after.code, Some(0), "{}{}", after.out, after.err);
+    let told = |what: &str| {
+        let line = after.out.lines().find(|line| line.contains(what));
+        line.unwrap_or_else(|| panic!("no {what}: {}", after.out))
+            .to_owned()
+    };
+    let task_line = told("the task made 2 calls");
+    assert!(
+        task_line.contains("data up to confidential") && task_line.contains("counted by gateway node_"),
+        "{task_line}"
+    );
+    assert!(told("calls/agent/60s: ").contains("counted by gateway node_"));
+    assert!(!after.out.contains("nothing was counted yet"), "{}", after.out);
+    dev.tabard(&["task", "close", &task]).ok();
+}
+
+#[test]
 fn what_is_foreseen_is_what_happens() {
     let dev = Installation::shared();
     let can = |arguments: &[&str]| dev.tabard(&[&["can", "demo-billing"], arguments].concat());
