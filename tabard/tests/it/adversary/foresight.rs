@@ -107,7 +107,7 @@ fn the_contract_in_force_says_again_what_was_recorded_and_a_narrower_one_says_wh
 #[test]
 fn a_task_that_exists_is_foreseen_with_what_its_gateway_counted() {
     let dev = Installation::shared();
-    let task = dev.json(&["task", "open", "demo-billing"])["id"]
+    let task = dev.json(&["task", "open", "demo-billing", "--tenant", "acme-eu"])["id"]
         .as_str()
         .unwrap()
         .to_owned();
@@ -121,10 +121,29 @@ fn a_task_that_exists_is_foreseen_with_what_its_gateway_counted() {
         "{}",
         before.out
     );
-    let call = ["curl", "-s", "http://invoices.demo/v1/invoices"];
-    let work = [&["run", "--as", "demo-billing", "--task", &task, "--"], &call[..]].concat();
-    for _ in 0..2 {
-        assert!(dev.tabard(&work).out.contains("inv_1"));
+    // Two calls, and then it waits for a file: its task is open as long as it runs.
+    let go = dev.home.path().join("w").join("foreseen");
+    let script = format!(
+        "for n in 1 2; do curl -s http://invoices.demo/v1/invoices; done; while [ ! -e {} ]; do sleep 0.1; done",
+        go.display()
+    );
+    let mut run = dev.home.command(&dev.home.tabard);
+    run.args([
+        "run",
+        "--as",
+        "demo-billing",
+        "--task",
+        &task,
+        "--",
+        "sh",
+        "-c",
+        &script,
+    ]);
+    let run = run.spawn().unwrap();
+    let begun = std::time::Instant::now();
+    while !can().out.contains("the task made 2 calls") && begun.elapsed() < std::time::Duration::from_secs(10)
+    {
+        std::thread::sleep(std::time::Duration::from_millis(100));
     }
     let after = can();
     assert_eq!(after.code, Some(0), "{}{}", after.out, after.err);
@@ -139,8 +158,15 @@ fn a_task_that_exists_is_foreseen_with_what_its_gateway_counted() {
         "{task_line}"
     );
     assert!(told("calls/agent/60s: ").contains("counted by gateway node_"));
+    assert!(
+        after.out.contains("the call is supposed to be made by ins_"),
+        "{}",
+        after.out
+    );
     assert!(!after.out.contains("nothing was counted yet"), "{}", after.out);
-    dev.tabard(&["task", "close", &task]).ok();
+    std::fs::write(&go, "").unwrap();
+    let ended = super::home::Ended::of(run);
+    assert!(ended.out.contains("inv_1"), "{}{}", ended.out, ended.err);
 }
 
 #[test]
