@@ -3,7 +3,7 @@
 //! A contract's context holds only what its own policies read, built from pairs (never from JSON), with time as whole
 //! seconds: building it costs about as much as evaluating the policies.
 
-use crate::contract::{ArgKind, DAY_MINUTES, Parameter, Sensitivity, Terms, WEEK_MINUTES};
+use crate::contract::{ArgKind, DAY_MINUTES, Parameter, Proven, Sensitivity, Terms, WEEK_MINUTES};
 use crate::counter::CounterId;
 use crate::fact::Fact;
 use crate::facts::{ArgValue, Caller, Facts, Stage};
@@ -24,6 +24,8 @@ pub(crate) enum Attribute {
     ChildExchange,
     /// The assurance level.
     Assurance,
+    /// What is proven, thing by thing.
+    Proven,
     /// Seconds since the evidence was appraised.
     EvidenceAge,
     /// The task's type.
@@ -113,6 +115,7 @@ impl Attribute {
         Self::Exchange,
         Self::Child,
         Self::Assurance,
+        Self::Proven,
         Self::EvidenceAge,
         Self::TaskType,
         Self::TaskOpener,
@@ -151,6 +154,7 @@ impl Attribute {
             Self::Child => "child",
             Self::ChildExchange => "child_exchange",
             Self::Assurance => "assurance",
+            Self::Proven => "proven",
             Self::EvidenceAge => "evidence_age",
             Self::TaskType => "task_type",
             Self::TaskOpener => "task_opener",
@@ -223,7 +227,7 @@ impl Attribute {
         match self {
             Self::Call | Self::Exchange => Fact::Stage,
             Self::Child | Self::ChildExchange => Fact::Caller,
-            Self::Assurance => Fact::Assurance,
+            Self::Assurance | Self::Proven => Fact::Assurance,
             Self::EvidenceAge => Fact::EvidenceAge,
             Self::TaskType => Fact::TaskType,
             Self::TaskOpener => Fact::TaskOpener,
@@ -310,6 +314,7 @@ impl Attribute {
             | Self::Counter(_)
             | Self::Argument(_, ArgKind::Number) => json!({"type": "Long"}),
             Self::UserGroups
+            | Self::Proven
             | Self::Approvals
             | Self::Readers
             | Self::SinkReaders
@@ -336,6 +341,10 @@ impl Attribute {
                 Value::new_bool(matches!(facts.stage, Stage::Exchange) && facts.caller == Caller::Child)
             }
             Self::Assurance => Value::new_long(u8::from(facts.assurance.level()).into()),
+            Self::Proven => {
+                let proven = Proven::ALL.iter().filter(|it| it.by(facts.assurance));
+                strings(proven.map(|it| it.as_str()))
+            }
             Self::EvidenceAge => long(facts.evidence_age_secs),
             Self::TaskType => text(facts.task.kind.as_str()),
             Self::TaskOpener => text(facts.task.opener.as_str()),

@@ -81,6 +81,38 @@ fn attestation_required() {
 }
 
 #[test]
+fn each_thing_that_has_to_be_proven_is_proven_by_itself() {
+    let text = BILLING.replacen(
+        "max_evidence_age: 12h",
+        "max_evidence_age: 12h\n  attestation: [measured, confined]",
+        1,
+    );
+    let contract = compiled(&text);
+    let words = Words::billing();
+    let judged = |launch: u8, code: u8| {
+        let mut facts = words.call(&[]);
+        facts.assurance = Assurance {
+            node: 1,
+            launch,
+            code,
+            signer: 1,
+        };
+        codes(&decide(&contract, &facts, NOW))
+    };
+    assert!(judged(3, 2).is_empty());
+    assert!(judged(4, 3).is_empty(), "more is fine");
+    // Isolated and not measured, measured and not confined: each is missed by itself.
+    assert_eq!(judged(4, 1), ["ATTESTATION_REQUIRED"]);
+    assert_eq!(judged(2, 3), ["ATTESTATION_REQUIRED"]);
+    // A contract that does not ask is the same contract as before, with the same hash.
+    assert_ne!(contract.hash(), compiled(BILLING).hash());
+    for wrong in ["[signed]", "[]", "measured", "[measured, measured]"] {
+        let text = text.replacen("[measured, confined]", wrong, 1);
+        assert!(Contract::parse("c.yaml", text.as_bytes()).is_err(), "{wrong}");
+    }
+}
+
+#[test]
 fn attestation_stale() {
     only(Reason::AttestationStale, |facts, _| {
         facts.evidence_age_secs = 12 * 3600 + 1;
