@@ -20,7 +20,6 @@ use audit::event::Commitment;
 use identity::{Audience, Name, OrgId, OrgScope, SpiffeId, UnixTime};
 use policy::contract::Mode;
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
 /// Most questions of one exchange. A batch that is larger is not sent: the exchange names too little.
 pub const QUESTIONS_MAX: usize = 256;
@@ -260,35 +259,33 @@ pub fn heard(
 }
 
 fn summary(judged: &Judged) -> String {
-    let mut text = String::new();
-    for (word, yes) in [("may", true), ("may not", false)] {
+    let words = [("may", true), ("may not", false)].map(|(word, yes)| {
         let of = judged.answers.iter().filter(|answer| answer.yes == yes);
-        let all: Vec<String> = of
-            .map(|Answer { question, .. }| {
-                let tenant = question.tenant.as_ref();
-                let tenant = tenant.map_or_else(String::new, |tenant| format!(" for {tenant}"));
-                format!(
-                    "{} at {}{tenant} through {}",
-                    question.action, question.service, question.agent
-                )
-            })
-            .collect();
-        if all.is_empty() {
-            continue;
+        let all: Vec<String> = of.map(|answer| named(&answer.question)).collect();
+        let shown = all.get(..NAMED_MAX).unwrap_or(&all).join(", ");
+        match all.len().saturating_sub(NAMED_MAX) {
+            _ if all.is_empty() => None,
+            0 => Some(format!("{word}: {shown}")),
+            more => Some(format!("{word}: {shown} and {more} more")),
         }
-        let named = all.get(..NAMED_MAX).unwrap_or(&all).join(", ");
-        let more = all.len().saturating_sub(NAMED_MAX);
-        let more = if more == 0 {
-            String::new()
-        } else {
-            format!(" and {more} more")
-        };
-        // Writing to a text does not fail.
-        let _ = write!(text, "{word}: {named}{more}; ");
-    }
+    });
     let until = judged.answers.iter().map(|answer| answer.until).max();
-    let _ = write!(text, "until {}", until.unwrap_or_default().rfc3339());
-    text
+    let until = format!("until {}", until.unwrap_or_default().rfc3339());
+    let parts: Vec<String> = words.into_iter().flatten().chain([until]).collect();
+    parts.join("; ")
+}
+
+fn named(question: &Question) -> String {
+    let Question {
+        agent,
+        service,
+        action,
+        tenant,
+    } = question;
+    match tenant {
+        Some(tenant) => format!("{action} at {service} for {tenant} through {agent}"),
+        None => format!("{action} at {service} through {agent}"),
+    }
 }
 
 #[cfg(test)]

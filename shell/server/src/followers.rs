@@ -17,6 +17,9 @@ const LOOK_WAIT: Duration = Duration::from_secs(1);
 /// Looks under way to one gateway.
 const LOOKS_MAX: usize = 16;
 
+/// A look under way: whom it was sent to, and who waits for the answer.
+type UnderWay = (NodeId, oneshot::Sender<Vec<u8>>);
+
 /// The followers that are connected now.
 #[derive(Debug, Default)]
 pub struct Followers {
@@ -26,7 +29,7 @@ pub struct Followers {
     /// The way to the feed of each member, newest feed.
     asking: Mutex<HashMap<NodeId, (u64, mpsc::Sender<Look>)>>,
     /// Looks under way: whom each was sent to, and who waits for it.
-    looks: Mutex<HashMap<u64, (NodeId, oneshot::Sender<Vec<u8>>)>>,
+    looks: Mutex<HashMap<u64, UnderWay>>,
     looked: AtomicU64,
 }
 

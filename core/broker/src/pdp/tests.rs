@@ -1,4 +1,5 @@
 use super::*;
+use proptest::prelude::*;
 
 const NOW: UnixTime = UnixTime::from_secs(1_800_000_000);
 
@@ -127,4 +128,21 @@ fn a_batch_that_asks_for_everything_is_not_sent() {
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     assert_eq!(asking(&names).request(), Err(NoAnswer::TooMany));
     assert!(asking(&names[1..]).request().is_ok());
+}
+
+proptest! {
+    #[test]
+    fn arbitrary_answers_never_panic(
+        text in "(\\{|\\}|\\[|\\]|\"|:|,|evaluations|decision|true|false|null|[ a-z0-9])*",
+        bytes in proptest::collection::vec(any::<u8>(), 0..64),
+        header in "(max-age|=|,|no-store|no-cache|[0-9]|\"| |[a-z])*",
+    ) {
+        let asking = asking(&["read"]);
+        for body in [text.as_bytes(), &bytes] {
+            if let Ok(judged) = asking.answers(body, Some(&header), NOW) {
+                prop_assert_eq!(judged.answers.len(), 1);
+                prop_assert!(judged.answers[0].until <= NOW.plus_secs(200));
+            }
+        }
+    }
 }

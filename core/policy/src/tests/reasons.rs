@@ -228,7 +228,7 @@ fn a_tenant_whose_name_looks_like_the_tasks_is_another_one() {
     ] {
         let alike: &'static Name = Box::leak(Box::new(alike.parse().unwrap()));
         only(Reason::TenantBoundary, |facts, _| {
-            facts.resource.tenant = Some(alike)
+            facts.resource.tenant = Some(alike);
         });
     }
     for none in [

@@ -68,7 +68,6 @@ impl Pdp {
                             script(&body)
                         }
                         Err(complaint) => {
-                            eprintln!("the decision point complains: {complaint}");
                             heard.lock().unwrap().push(json!({"complaint": complaint}));
                             Said::Raw("HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n".into())
                         }
