@@ -9,9 +9,10 @@ use crate::health::Metrics;
 use crate::keys::{KeyError, Keys};
 use crate::members::Allowances;
 use crate::published::Published;
-use crate::secrets::UpstreamSecrets;
+use crate::secrets::{UpstreamSecrets, WebhookSecrets};
 use crate::signer::Signer;
 use crate::token::{Parked, ProofReplays, Unidentified};
+use crate::webhook::Webhooks;
 use arc_swap::ArcSwap;
 use audit::event::CommitmentKey;
 use broker::Draw;
@@ -39,6 +40,8 @@ pub struct Installation {
     pub signer: Signer,
     /// Sealed upstream secrets.
     pub secrets: UpstreamSecrets,
+    /// Sealed secrets of webhooks.
+    pub webhook_secrets: WebhookSecrets,
     /// Compiled contracts.
     pub contracts: Contracts,
     /// Counts of what was issued.
@@ -61,6 +64,8 @@ pub struct Installation {
     pub(crate) joining: Mutex<()>,
     /// One request for an approval at a time.
     pub(crate) asking: Mutex<()>,
+    /// How the endpoints do that are told of approvals.
+    pub(crate) webhooks: Webhooks,
     published: ArcSwap<Published>,
 }
 
@@ -95,6 +100,8 @@ pub struct Opened {
     pub keys: Arc<Keys>,
     /// Sealed upstream secrets.
     pub secrets: UpstreamSecrets,
+    /// Sealed secrets of webhooks.
+    pub webhook_secrets: WebhookSecrets,
 }
 
 impl Installation {
@@ -107,6 +114,7 @@ impl Installation {
             store,
             keys,
             secrets,
+            webhook_secrets,
         } = opened;
         let token_target = RequestTarget::parse(&config.issuer.endpoint(crate::token::TOKEN_PATH))?;
         let ciba_target = RequestTarget::parse(&config.issuer.endpoint(crate::token::CIBA_AUTHORIZE_PATH))?;
@@ -117,6 +125,7 @@ impl Installation {
             decisions: Arc::new(Semaphore::new(config.exchanges_max)),
             joining: Mutex::default(),
             asking: Mutex::default(),
+            webhooks: Webhooks::default(),
             contracts: Contracts::default(),
             ledger: Arc::default(),
             metrics: Metrics::default(),
@@ -133,6 +142,7 @@ impl Installation {
             store,
             keys,
             secrets,
+            webhook_secrets,
         })
     }
 
