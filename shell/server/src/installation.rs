@@ -1,8 +1,10 @@
 //! What every surface works on: configuration, clock, store, keys, and the little state of one server.
 
+use crate::approval::Repeats;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::contracts::Contracts;
+use crate::decisions::Denials;
 use crate::entropy::random;
 use crate::followers::Followers;
 use crate::health::Metrics;
@@ -61,6 +63,10 @@ pub struct Installation {
     pub(crate) exchanges: Semaphore,
     /// Questions of services at once; a batch is one.
     pub(crate) decisions: Arc<Semaphore>,
+    /// What services may have people asked about.
+    pub(crate) denials: Denials,
+    /// Their requests that are sent again.
+    pub(crate) repeats: Repeats,
     pub(crate) joining: Mutex<()>,
     /// One request for an approval at a time.
     pub(crate) asking: Mutex<()>,
@@ -123,6 +129,8 @@ impl Installation {
             published: ArcSwap::from_pointee(Published::of(&store.world(), &config.trust_domain)),
             exchanges: Semaphore::new(config.exchanges_max),
             decisions: Arc::new(Semaphore::new(config.exchanges_max)),
+            denials: Denials::default(),
+            repeats: Repeats::default(),
             joining: Mutex::default(),
             asking: Mutex::default(),
             webhooks: Webhooks::default(),

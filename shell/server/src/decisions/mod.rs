@@ -11,6 +11,7 @@
 mod answer;
 mod caller;
 mod decide;
+mod denials;
 mod evaluation;
 mod evaluations;
 mod failed;
@@ -19,6 +20,10 @@ mod obligation;
 mod question;
 mod search;
 mod subject;
+
+pub(crate) use denials::{Denial, Denials, NoDenial};
+pub(crate) use failed::Failed;
+pub(crate) use question::{Members, NotAQuestion, content, read};
 
 use crate::installation::Installation;
 use axum::Router;

@@ -110,6 +110,7 @@ impl Story {
             method: "POST".into(),
             path: "/invoices/inv_1/refund".into(),
             content: content_of("POST", "/invoices/inv_1/refund", &[], b"{\"amount\":700}"),
+            asked_by: None,
         };
         let log = link.identity().unwrap().log;
         let ask = Ask {
@@ -463,13 +464,15 @@ async fn an_oauth_client_waits_by_ciba_and_gets_a_token_for_that_request_alone()
     // Its agent can look how it stands, and nobody else.
     let own = story.instance.mtls(place).await;
     let path = format!("/access/v1/requests/{id}");
-    assert_eq!(own.get(&path).await.json()["status"], "approved");
+    let handle = own.get(&path).await.json();
+    assert_eq!(handle["task"]["status"], "approved");
+    assert_eq!(handle["result"]["approval"]["id"], id);
     let stranger = Instance::launch(place).await.mtls(place).await;
     for other in [&stranger, &place.client] {
         assert_eq!(other.get(&path).await.status, 404);
     }
     // The token did not use it up: the call does.
     assert_eq!(story.spends(&id).await, Ok(()));
-    assert_eq!(own.get(&path).await.json()["status"], "expired");
+    assert_eq!(own.get(&path).await.json()["task"]["status"], "expired");
     story.town.end().await;
 }

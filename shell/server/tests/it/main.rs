@@ -9,6 +9,7 @@
 
 extern crate tabard_server as server;
 
+mod access_requests;
 mod admin;
 mod approvals;
 mod authzen;
