@@ -173,14 +173,14 @@ impl Place {
         }
         let mut addresses = wish.addresses.clone();
         // Written out in the URL is named, too.
-        match origin.host {
-            Host::V4(v4) => drop(addresses.insert(IpAddr::V4(v4))),
-            Host::V6(v6) => drop(addresses.insert(IpAddr::V6(v6))),
+        addresses.extend(match origin.host {
+            Host::V4(v4) => vec![IpAddr::V4(v4)],
+            Host::V6(v6) => vec![IpAddr::V6(v6)],
             Host::Name(_) if origin.host.is_loopback() => {
-                addresses.extend([IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)])
+                vec![IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)]
             }
-            Host::Name(_) => {}
-        }
+            Host::Name(_) => Vec::new(),
+        });
         if let Some(never) = addresses.iter().find(|it| reach(**it) == Reach::Never) {
             let message = format!(
                 "{never} is link-local, multicast, reserved or a cloud's metadata service: it is never connected to"

@@ -528,7 +528,7 @@ fn refund(edge: &Edge, token: &str, body: &str) -> HttpRequest {
     let mut http = edge.http_with(token, "POST", "/invoices/inv_1/refund");
     http.headers
         .insert("content-type".into(), "application/json".into());
-    http.body = body.to_owned();
+    body.clone_into(&mut http.body);
     http
 }
 

@@ -15,7 +15,10 @@ pub(super) const KEY_BYTES_MAX: usize = 255;
 
 /// The keys of each service.
 #[derive(Debug, Default)]
-pub(crate) struct Repeats(Mutex<HashMap<(OrgId, Name), HashMap<String, (Digest, UnixTime)>>>);
+pub(crate) struct Repeats(Mutex<HashMap<(OrgId, Name), OfService>>);
+
+/// What each key stands for, and since when.
+type OfService = HashMap<String, (Digest, UnixTime)>;
 
 impl Repeats {
     /// Whether `key` may stand for `body`: it stood for nothing else.

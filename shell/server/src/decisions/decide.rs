@@ -171,7 +171,7 @@ impl From<Failed> for Stopped {
 
 /// What was decided and recorded.
 enum Answered {
-    Permitted(Evaluated),
+    Permitted(Box<Evaluated>),
     /// With what people could let pass.
     Refused(Refusal, Option<Box<Exact>>),
 }
@@ -310,7 +310,7 @@ impl Asked<'_> {
                     installation.ledger.see(&seen);
                 }
                 reservation.keep();
-                Ok(Answered::Permitted(evaluated))
+                Ok(Answered::Permitted(Box::new(evaluated)))
             }
             Outcome::Refused(plan) => {
                 installation.ledger.denied(reservation.gathered(), now);

@@ -4,7 +4,8 @@
 //! Who asks is a service by the X.509-SVID of its connection ([`Pep`](caller::Pep)), and there is nothing for it but what
 //! upstreams say it enforces. Whom it asks about is an agent, by the agent's own access token or by its task. The decision
 //! is the gateway's: same contract, same chain, same counts, recorded before it is answered. Searching is foreseeing:
-//! nothing is counted or recorded.
+//! nothing is counted or recorded. A denial that people could turn is remembered ([`denials`]), and requested elsewhere
+//! (`approval/requests.rs`); an approval that a question names is spent by its answer.
 //!
 //! Not here: Envoy's ext_authz, which hands out upstream credentials and so belongs to the gateway.
 
