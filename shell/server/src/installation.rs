@@ -13,7 +13,7 @@ use crate::members::Allowances;
 use crate::published::Published;
 use crate::secrets::{UpstreamSecrets, WebhookSecrets};
 use crate::signer::Signer;
-use crate::token::{Parked, ProofReplays, Unidentified};
+use crate::token::{Parked, Unidentified};
 use crate::webhook::Webhooks;
 use arc_swap::ArcSwap;
 use audit::event::CommitmentKey;
@@ -23,7 +23,11 @@ use identity::{LogId, OrgId, OrgScope, UnixTime};
 use std::sync::Arc;
 use store::Store;
 use store::ledger::Ledger;
+use sync::{ProofKeys, ProofReplays};
 use tokio::sync::{Mutex, Semaphore};
+
+/// Proofs remembered at once: those of 9,000 requests a second.
+const PROOFS_MAX: usize = 655_360;
 
 /// One running server's state. Shared by all requests.
 #[derive(Debug)]
@@ -56,6 +60,7 @@ pub struct Installation {
     pub(crate) ciba_target: RequestTarget,
     /// Clients that wait for an approval.
     pub(crate) parked: Parked,
+    pub(crate) proof_keys: ProofKeys,
     pub(crate) replays: ProofReplays,
     pub(crate) unidentified: Unidentified,
     /// Bounds entries of members' refusals.
@@ -138,7 +143,8 @@ impl Installation {
             ledger: Arc::default(),
             metrics: Metrics::default(),
             followers: Followers::default(),
-            replays: ProofReplays::default(),
+            replays: ProofReplays::new(PROOFS_MAX),
+            proof_keys: ProofKeys::default(),
             unidentified: Unidentified::default(),
             allowances: Allowances::default(),
             token_target,
