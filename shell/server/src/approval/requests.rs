@@ -226,9 +226,7 @@ async fn requested(
         ..denial.ask.clone()
     };
     ask(installation, None, &wanted).await.map_err(|why| match why {
-        NotAsked::Refused(refused) => {
-            Unrequested::NotRequestable(refused.code(), refused.sentence().to_owned())
-        }
+        NotAsked::Refused(refused) => Unrequested::NotRequestable(refused.code(), refused.decision()),
         NotAsked::Unrecorded(_) | NotAsked::Keys(_) | NotAsked::Lost => {
             tracing::error!(%why, "people could not be asked");
             Unrequested::Other(Failed::Unavailable)

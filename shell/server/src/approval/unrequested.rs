@@ -3,13 +3,14 @@
 use crate::decisions::{Failed, NotAQuestion};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
+use identity::DecisionId;
 use serde_json::json;
 
 /// What is answered instead of a task.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Unrequested {
-    /// People are not asked about that, by the use case's own code and sentence.
-    NotRequestable(&'static str, String),
+    /// People are not asked about that: the use case's code, and its decision for whoever may know more.
+    NotRequestable(&'static str, DecisionId),
     /// The denial is too old.
     ExpiredDenial,
     /// It names no denial of this service, or another question than was denied.
@@ -34,7 +35,12 @@ impl IntoResponse for Unrequested {
     fn into_response(self) -> Response {
         let (status, kind, code, detail) = match self {
             Self::Other(failed) => return failed.into_response(),
-            Self::NotRequestable(code, detail) => (StatusCode::BAD_REQUEST, "not_requestable", code, detail),
+            Self::NotRequestable(code, decision) => (
+                StatusCode::BAD_REQUEST,
+                "not_requestable",
+                code,
+                format!("Nobody was asked about this ({decision})."),
+            ),
             Self::ExpiredDenial => (
                 StatusCode::GONE,
                 "expired_denial",

@@ -341,9 +341,15 @@ async fn only_what_was_denied_to_a_service_can_it_have_people_asked_about() {
         );
     }
     let long = changed("/context/business_justification", json!("x".repeat(501)));
-    assert_eq!(
-        said(&scene.edge.ask(PATH, &long).await),
-        (400, kind("not_requestable"))
+    let answer = scene.edge.ask(PATH, &long).await;
+    assert_eq!(said(&answer), (400, kind("not_requestable")));
+    assert_eq!(answer.json()["code"], "APPROVAL_SAID");
+    // Who is asked, and why nobody is, is for operators.
+    assert!(
+        answer.json()["detail"]
+            .as_str()
+            .unwrap()
+            .starts_with("Nobody was asked about this (dec_")
     );
     for body in [
         "[]",
