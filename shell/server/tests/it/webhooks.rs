@@ -274,7 +274,7 @@ async fn a_hostile_endpoint_holds_nobody_up_and_leads_nowhere() {
         let tested = test(&admin, name).await;
         assert_eq!(tested["delivered"], failure.is_none(), "{name}: {tested}");
         assert_eq!(tested["failure"].as_str(), failure, "{name}");
-        assert!(began.elapsed() < Duration::from_secs(5), "{name}");
+        assert!(began.elapsed() < Duration::from_secs(8), "{name}");
         receivers.push(receiver);
     }
     let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -288,7 +288,7 @@ async fn a_hostile_endpoint_holds_nobody_up_and_leads_nowhere() {
     let id = story.asks().await.unwrap().approval_id;
     assert_eq!(ann.votes(&id, "yes").await.status, 303);
     assert_eq!(story.spends(&id).await, Ok(()));
-    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
     silent.after(1).await;
     // Who wants no more gets no more, and each message given up is one entry, however often it was tried.
     for _ in 0..400 {
@@ -311,7 +311,7 @@ async fn a_hostile_endpoint_holds_nobody_up_and_leads_nowhere() {
     let began = Instant::now();
     assert_eq!(test(&admin, "silent").await["failure"], "late");
     assert!(
-        (9..15).contains(&began.elapsed().as_secs()),
+        (9..25).contains(&began.elapsed().as_secs()),
         "{:?}",
         began.elapsed()
     );
