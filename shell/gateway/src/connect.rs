@@ -3,8 +3,7 @@
 //! Each upstream has a pool of its own, so a connection never carries the requests of two. The name is resolved once
 //! a connection; what was checked is what is connected to, so an answer that changes in between changes nothing.
 
-use broker::upstream::address::{Forbidden, checked};
-use broker::upstream::{Host, Origin};
+use broker::upstream::{Forbidden, Host, Origin, checked};
 use http::Uri;
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::client::legacy::connect::{Connected, Connection};

@@ -1,20 +1,18 @@
 //! Requests to whoever an operator named outside, an identity provider or a decision point: over TLS with the roots that
 //! were named with it, bounded in time and size, no redirects followed, and to no address that nobody means (see
-//! [`broker::upstream::address`]). Plain http goes to loopback alone.
+//! [`broker::upstream::checked`]). Plain http goes to loopback alone.
 
 use crate::config::is_usable;
-use broker::upstream::Host;
-use broker::upstream::address::{Forbidden, checked};
+use crate::tls::RootsError;
+use broker::upstream::{Forbidden, Host, checked};
 use bytes::Bytes;
 use http::{Request, Response, Uri, header};
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
 use std::net::{IpAddr, SocketAddr};
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -35,8 +33,8 @@ pub(crate) struct Limits {
 pub(crate) enum FetchError {
     #[error("{0} is no address to connect to: https, or http on loopback")]
     Address(String),
-    #[error("the certificate authorities in {0} cannot be read")]
-    Authorities(String),
+    #[error(transparent)]
+    Roots(#[from] RootsError),
     #[error(transparent)]
     Forbidden(#[from] Forbidden),
     #[error("{0}")]
@@ -45,41 +43,6 @@ pub(crate) enum FetchError {
     Late(Duration),
     #[error("its answer is larger than {0} bytes")]
     TooLarge(usize),
-}
-
-/// TLS under the certificate authorities in a file, or the system's.
-pub(crate) fn roots(ca: Option<&Path>) -> Result<Arc<ClientConfig>, FetchError> {
-    let Some(path) = ca else { return trusting(None) };
-    let named = path.display().to_string();
-    let text = std::fs::read(path).map_err(|_| FetchError::Authorities(named.clone()))?;
-    trusting(Some((&named, &text)))
-}
-
-/// TLS under the certificate authorities in a PEM text of that name, or the system's.
-pub(crate) fn trusting(authorities: Option<(&str, &[u8])>) -> Result<Arc<ClientConfig>, FetchError> {
-    let mut roots = RootCertStore::empty();
-    match authorities {
-        Some((name, pem)) => {
-            let unreadable = || FetchError::Authorities(name.to_owned());
-            for certificate in CertificateDer::pem_slice_iter(pem) {
-                let certificate = certificate.map_err(|_| unreadable())?;
-                roots.add(certificate).map_err(|_| unreadable())?;
-            }
-            if roots.is_empty() {
-                return Err(unreadable());
-            }
-        }
-        None => {
-            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        }
-    }
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| FetchError::Connection(error.to_string()))?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    Ok(Arc::new(config))
 }
 
 /// Sends one request to `uri`.

@@ -1,16 +1,19 @@
 //! What every surface works on: configuration, clock, store, keys, and the little state of one server.
 
+use crate::approval::Repeats;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::decisions::Denials;
 use crate::entropy::random;
 use crate::followers::Followers;
 use crate::health::Metrics;
 use crate::keys::{KeyError, Keys};
 use crate::members::Allowances;
 use crate::published::Published;
-use crate::secrets::UpstreamSecrets;
+use crate::secrets::{PdpSecrets, UpstreamSecrets, WebhookSecrets};
 use crate::signer::Signer;
-use crate::token::{Parked, ProofReplays, Unidentified};
+use crate::token::{Parked, Unidentified};
+use crate::webhook::Webhooks;
 use arc_swap::ArcSwap;
 use audit::event::CommitmentKey;
 use broker::Draw;
@@ -20,10 +23,13 @@ use std::sync::Arc;
 use store::Store;
 use store::contracts::Contracts;
 use store::ledger::Ledger;
+use sync::{ProofKeys, ProofReplays};
 use tokio::sync::{Mutex, Semaphore};
 
 /// The share of all exchanges that may wait for decision points outside.
 const HEARINGS_SHARE: usize = 4;
+/// Proofs remembered at once: those of 9,000 requests a second.
+const PROOFS_MAX: usize = 655_360;
 
 /// One running server's state. Shared by all requests.
 #[derive(Debug)]
@@ -42,6 +48,10 @@ pub struct Installation {
     pub signer: Signer,
     /// Sealed upstream secrets.
     pub secrets: UpstreamSecrets,
+    /// Sealed secrets of webhooks.
+    pub webhook_secrets: WebhookSecrets,
+    /// Sealed tokens of decision points.
+    pub pdp_secrets: PdpSecrets,
     /// Compiled contracts.
     pub contracts: Contracts,
     /// Counts of what was issued.
@@ -54,6 +64,7 @@ pub struct Installation {
     pub(crate) ciba_target: RequestTarget,
     /// Clients that wait for an approval.
     pub(crate) parked: Parked,
+    pub(crate) proof_keys: ProofKeys,
     pub(crate) replays: ProofReplays,
     pub(crate) unidentified: Unidentified,
     /// Bounds entries of members' refusals.
@@ -63,9 +74,15 @@ pub struct Installation {
     pub(crate) hearings: Semaphore,
     /// Questions of services at once; a batch is one.
     pub(crate) decisions: Arc<Semaphore>,
+    /// What services may have people asked about.
+    pub(crate) denials: Denials,
+    /// Their requests that are sent again.
+    pub(crate) repeats: Repeats,
     pub(crate) joining: Mutex<()>,
     /// One request for an approval at a time.
     pub(crate) asking: Mutex<()>,
+    /// How the endpoints do that are told of approvals.
+    pub(crate) webhooks: Webhooks,
     published: ArcSwap<Published>,
 }
 
@@ -100,6 +117,10 @@ pub struct Opened {
     pub keys: Arc<Keys>,
     /// Sealed upstream secrets.
     pub secrets: UpstreamSecrets,
+    /// Sealed secrets of webhooks.
+    pub webhook_secrets: WebhookSecrets,
+    /// Sealed tokens of decision points.
+    pub pdp_secrets: PdpSecrets,
 }
 
 impl Installation {
@@ -112,6 +133,8 @@ impl Installation {
             store,
             keys,
             secrets,
+            webhook_secrets,
+            pdp_secrets,
         } = opened;
         let token_target = RequestTarget::parse(&config.issuer.endpoint(crate::token::TOKEN_PATH))?;
         let ciba_target = RequestTarget::parse(&config.issuer.endpoint(crate::token::CIBA_AUTHORIZE_PATH))?;
@@ -121,13 +144,17 @@ impl Installation {
             exchanges: Semaphore::new(config.exchanges_max),
             hearings: Semaphore::new((config.exchanges_max / HEARINGS_SHARE).max(1)),
             decisions: Arc::new(Semaphore::new(config.exchanges_max)),
+            denials: Denials::default(),
+            repeats: Repeats::default(),
             joining: Mutex::default(),
             asking: Mutex::default(),
+            webhooks: Webhooks::default(),
             contracts: Contracts::default(),
             ledger: Arc::default(),
             metrics: Metrics::default(),
             followers: Followers::default(),
-            replays: ProofReplays::default(),
+            replays: ProofReplays::new(PROOFS_MAX),
+            proof_keys: ProofKeys::default(),
             unidentified: Unidentified::default(),
             allowances: Allowances::default(),
             token_target,
@@ -139,6 +166,8 @@ impl Installation {
             store,
             keys,
             secrets,
+            webhook_secrets,
+            pdp_secrets,
         })
     }
 

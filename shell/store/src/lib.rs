@@ -38,6 +38,7 @@ mod settings;
 mod snapshot;
 mod staleness;
 mod store;
+mod thread;
 mod writer;
 
 #[cfg(test)]

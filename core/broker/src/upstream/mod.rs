@@ -2,11 +2,11 @@
 //!
 //! - [`manifest`]: the YAML an author writes, into an [`Upstream`] and a reference to its secret.
 //! - [`delivery`]: the one upstream that is our own, for what goes to people.
-//! - [`origin`]: where it is, in the one spelling we accept, and [`address`]: which addresses that may turn out to be.
+//! - [`origin`]: where it is, in the one spelling we accept.
 //! - [`route`]: a request into the action it is, or why it is none.
 //! - [`Described`]: the same for an action that a service tells us of, instead of a request.
 
-pub mod address;
+mod address;
 mod body;
 pub mod delivery;
 mod described;
@@ -15,6 +15,7 @@ pub mod origin;
 pub mod route;
 pub mod target;
 
+pub use address::{Forbidden, Reach, checked, reach};
 pub use body::{BODY_BYTES_MAX, BODY_DEPTH_MAX, BodyError};
 pub use described::{Described, MEMBERS_MAX};
 pub use manifest::{Manifest, ManifestError, SecretReference};

@@ -7,7 +7,6 @@ use super::caller::Caller;
 use super::refused::Refused;
 use super::upstreams::decode;
 use super::users::Right;
-use crate::secrets::SecretOf;
 use crate::settle::settle;
 use axum::Json;
 use axum::extract::State;
@@ -161,10 +160,9 @@ fn sealed(
             if caller.who.may(Role::Admin, org) {
                 let now = installation.clock.now();
                 let version = before.saturating_add(1).max(now.millis());
-                let of = SecretOf::DecisionPoint { org, issuer };
                 installation
-                    .secrets
-                    .put(of, version, &token, now)
+                    .pdp_secrets
+                    .put(org, issuer, version, &token, now)
                     .map_err(|error| Refused::unavailable(&error.to_string()))?;
                 version
             } else {

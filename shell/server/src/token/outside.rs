@@ -4,9 +4,9 @@
 //! exactly what was asked is none, and says nothing. What its operators may see of a failure is a fixed sentence: nothing
 //! that came over the wire gets into the record.
 
-use crate::fetch::{FetchError, Limits, send, trusting};
+use crate::fetch::{FetchError, Limits, send};
 use crate::installation::Installation;
-use crate::secrets::SecretOf;
+use crate::tls::trusting;
 use broker::pdp::{ANSWER_BYTES_MAX, Asking, NoAnswer};
 use broker::world::{DecisionPoint, Judged};
 use http::request::Builder;
@@ -38,11 +38,8 @@ async fn answered(
 ) -> Result<(HeaderMap, bytes::Bytes), NoAnswer> {
     let body = String::from_utf8(asking.request()?).map_err(|_| NoAnswer::Malformed)?;
     let point = asking.point();
-    let authorities = point
-        .authorities
-        .as_ref()
-        .map(|pem| ("its trust source", pem.as_bytes()));
-    let tls = trusting(authorities).map_err(|error| unreachable(point, &error))?;
+    let authorities = point.authorities.as_ref().map(String::as_bytes);
+    let tls = trusting(authorities).map_err(|error| unreachable(point, &error.into()))?;
     let request = authorized(installation, asking, Request::post("/"))?
         .header(header::CONTENT_TYPE, "application/json")
         .header(REQUEST_ID, request_id()?);
@@ -83,14 +80,13 @@ fn authorized(installation: &Installation, asking: &Asking, request: Builder) ->
     if version == 0 {
         return Ok(request);
     }
-    let of = SecretOf::DecisionPoint {
-        org: asking.org(),
-        issuer: asking.issuer(),
-    };
-    let secret = installation.secrets.get(of, version).map_err(|error| {
-        tracing::error!(%error, "a decision point's token cannot be opened");
-        NoAnswer::Secret
-    })?;
+    let sealed = &installation.pdp_secrets;
+    let secret = sealed
+        .get(asking.org(), asking.issuer(), version)
+        .map_err(|error| {
+            tracing::error!(%error, "a decision point's token cannot be opened");
+            NoAnswer::Secret
+        })?;
     let mut value = [b"Bearer ", secret.expose().as_slice()].concat();
     let header = HeaderValue::from_bytes(&value).map_err(|_| NoAnswer::Secret);
     zeroize::Zeroize::zeroize(&mut value);

@@ -508,13 +508,13 @@ async fn the_token_of_a_decision_point_is_sealed_and_never_shown() {
         .await;
     let shown = plane.get("/v1/trust-sources").await;
     let version = shown[0]["pdp"]["secret_version"].as_u64().unwrap();
-    let of = server::secrets::SecretOf::DecisionPoint {
-        org: plane.place.org,
-        issuer: "https://idp.example",
-    };
     let installation = plane.place.installation();
     assert_eq!(
-        installation.secrets.get(of, version).unwrap().expose(),
+        installation
+            .pdp_secrets
+            .get(plane.place.org, "https://idp.example", version)
+            .unwrap()
+            .expose(),
         b"secret-one"
     );
     // Set again without one, none is sent; with another, under a version that was never used.

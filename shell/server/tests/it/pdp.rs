@@ -576,15 +576,11 @@ async fn its_token_is_sealed_and_never_shown_to_anybody_else() {
     const TOKEN: &str = "canary-7f2b91";
     let pdp = Pdp::new(Some(TOKEN)).await;
     let (place, idp) = furnished(&pdp).await;
-    let of = server::secrets::SecretOf::DecisionPoint {
-        org: place.org,
-        issuer: IDP,
-    };
     let secret = identity::Secret::new(TOKEN.as_bytes().to_vec());
     place
         .installation()
-        .secrets
-        .put(of, 7, &secret, place.now())
+        .pdp_secrets
+        .put(place.org, IDP, 7, &secret, place.now())
         .unwrap();
     let planner = launch(&place, "planner").await;
     // Version 0 is no token: this point wants one.
@@ -597,7 +593,7 @@ async fn its_token_is_sealed_and_never_shown_to_anybody_else() {
     unavailable(&place, &exchange(&place, &idp, &planner, READ).await);
     assert_eq!(pdp.asked(), asked);
     assert!(place.entries().iter().all(|entry| !entry.contains(TOKEN)));
-    for file in std::fs::read_dir(place.config().data_dir.join("secrets")).unwrap() {
+    for file in std::fs::read_dir(place.config().data_dir.join("pdp")).unwrap() {
         let bytes = std::fs::read(file.unwrap().path()).unwrap();
         assert!(!bytes.windows(TOKEN.len()).any(|it| it == TOKEN.as_bytes()));
     }
