@@ -12,6 +12,8 @@ use maud::{DOCTYPE, Markup, html};
 const FOR_PRINCIPALS: &[(&str, &str)] = &[
     ("/ui/", "Home"),
     ("/ui/approvals", "Approvals"),
+    ("/ui/proposals", "Proposals"),
+    ("/ui/exceptions", "Exceptions"),
     ("/ui/sessions", "Sessions"),
     ("/ui/passkeys", "Passkeys"),
     ("/ui/terminal", "Command line"),
