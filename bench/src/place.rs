@@ -261,6 +261,7 @@ pub(crate) async fn open(folder: &Path, listener: tokio::net::TcpListener) -> Re
         admin_socket: folder.join("admin.sock"),
         people: None,
         four_eyes: FourEyes::Off,
+        webhook_ca: None,
         connections_max: 1024,
         exchanges_max: 1024,
         data_dir,

@@ -45,6 +45,7 @@ pub mod trust;
 pub mod unidentified;
 pub mod upstream;
 pub mod user;
+pub mod webhook;
 pub mod world;
 
 pub use draw::Draw;

@@ -104,6 +104,10 @@ impl Permit {
     pub const fn grant(&self) -> &Grant {
         &self.grant
     }
+    /// Takes out what it is for.
+    pub(crate) fn into_grant(self) -> Grant {
+        self.grant
+    }
     /// When the credential ends.
     pub fn expires_at(&self) -> UnixTime {
         match &self.grant {
@@ -114,10 +118,16 @@ impl Permit {
     }
 }
 
-/// Digest of everything that determines a credential: what its entry holds. Taken over the debug form of the grant,
-/// which names every field; the entry's own place is not part of it.
+/// Digest of everything that determines a credential: what its entry holds. Of an access token it is that of the claims
+/// themselves, so whoever has the token can tell which entry is its own; of an SVID, of the debug form of the grant,
+/// which names every field. The entry's own place is part of neither.
 pub(crate) fn digest_of(grant: &Grant) -> Digest {
-    Digest::from_bytes(credential::sha256(format!("{grant:?}").as_bytes()))
+    match grant {
+        Grant::AccessToken(claims) => claims.digest(),
+        Grant::X509Svid(_) | Grant::JwtSvid(_) => {
+            Digest::from_bytes(credential::sha256(format!("{grant:?}").as_bytes()))
+        }
+    }
 }
 
 /// A family for a first exchange.

@@ -109,6 +109,11 @@ impl<P> Plan<P> {
         self.expect.push(precondition);
         self
     }
+    /// One line for people, of one more Change.
+    pub(crate) fn saying(mut self, line: String) -> Self {
+        self.event.change_summary.push(line);
+        self
+    }
     pub(crate) fn changing(mut self, change: Change) -> Self {
         self.changes.push(change);
         self

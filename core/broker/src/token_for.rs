@@ -27,10 +27,9 @@ pub fn log_origin(trust_domain: &TrustDomain, entry: EntryRef) -> String {
 }
 
 /// The credential of a permit that was recorded as `entry`.
-pub fn token_for(permit: &Permit, trust_domain: &TrustDomain, entry: EntryRef) -> Unsigned {
-    match permit.grant() {
-        Grant::AccessToken(claims) => {
-            let mut claims = claims.clone();
+pub fn token_for(permit: Permit, trust_domain: &TrustDomain, entry: EntryRef) -> Unsigned {
+    match permit.into_grant() {
+        Grant::AccessToken(mut claims) => {
             claims.entry = EntryPlace {
                 origin: log_origin(trust_domain, entry),
                 index: entry.index,
@@ -38,15 +37,15 @@ pub fn token_for(permit: &Permit, trust_domain: &TrustDomain, entry: EntryRef) -
             Unsigned::AccessToken(claims)
         }
         Grant::JwtSvid(grant) => Unsigned::JwtSvid(JwtSvidTemplate {
-            spiffe_id: grant.spiffe_id.clone(),
-            audiences: grant.audiences.clone(),
-            issuer: grant.issuer.clone(),
+            token: Some(grant.jti()),
+            spiffe_id: grant.spiffe_id,
+            audiences: grant.audiences,
+            issuer: grant.issuer,
             issued_at: grant.issued_at,
             expires_at: grant.expires_at,
-            token: Some(grant.jti()),
         }),
         Grant::X509Svid(grant) => Unsigned::X509Svid {
-            grant: grant.clone(),
+            grant,
             entry_index: entry.index,
         },
     }

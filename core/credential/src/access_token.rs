@@ -4,6 +4,7 @@
 //! Strict both ways: a token with a claim that we do not write is not ours. Replay, revocation and the proof of the
 //! bound key are judged elsewhere; this module says only that our key signed these claims and that they are current.
 
+use crate::hash::sha256;
 use crate::jose::{HeaderSegment, Jws, Unsigned, Verified};
 use crate::json;
 use crate::key::VerifyingKeys;
@@ -108,6 +109,14 @@ impl AccessTokenClaims {
     /// The token without its signature. Fractions of a second are dropped: `exp` never moves later.
     pub fn unsigned(&self, header: &HeaderSegment) -> Unsigned {
         Unsigned::new(header, &wire::to_wire(self))
+    }
+
+    /// SHA-256 of the claims as the token carries them, with `entry` empty (`{"log":"","index":0}`): what the entry of
+    /// the decision says of its credential. The place is known only once that entry is written.
+    pub fn digest(&self) -> Digest {
+        Digest::from_bytes(sha256(
+            &serde_json::to_vec(&wire::without_place(self)).unwrap_or_default(),
+        ))
     }
 
     /// What a token says of itself, for whoever holds it. Proves nothing.

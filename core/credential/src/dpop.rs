@@ -5,7 +5,7 @@
 //! with [`DpopProof::replay_key`] only after everything else has passed.
 
 use crate::hash::sha256;
-use crate::jose::{HeaderSegment, Jws, Unsigned};
+use crate::jose::{Frame, HeaderSegment, Unsigned};
 use crate::json::{self, Object};
 use crate::jwk::Jwk;
 use crate::key::VerifyingKey;
@@ -144,21 +144,68 @@ impl DpopProof {
     }
 }
 
+/// The key that a proof is made with, read from its header and ready to verify: half of what a verification costs, and
+/// the same for every proof of a client. Who sees many proofs keeps it, by [`header_of`].
+#[derive(Debug)]
+pub struct ProofKey {
+    header: Box<str>,
+    key: VerifyingKey,
+}
+
+/// The header of a proof as it was sent. Nothing is proven.
+pub fn header_of(proof: &str) -> Result<&str, Rejection> {
+    Ok(Frame::of(proof)?.header)
+}
+
 /// Verifies a proof: the twelve checks of RFC 9449 section 4.3 but for the count of headers and replay.
 pub fn verify(proof: &str, expected: &ProofExpected<'_>, now: UnixTime) -> Result<DpopProof, Rejection> {
-    let jws = Jws::parse(proof, TokenClass::DpopProof)?;
-    let algorithm = jws.header().algorithm;
-    if !DPOP_ALGORITHMS.contains(&algorithm) {
-        return Err(Rejection::AlgorithmNotAllowed);
-    }
-    let jwk = jws.header().jwk.as_ref().ok_or(Rejection::UnknownKey)?;
-    if !algorithm.fits(&jwk.key) {
-        return Err(Rejection::AlgorithmNotAllowed);
-    }
-    let key = VerifyingKey::new(&jwk.key, None, algorithm, TokenClass::DpopProof)
-        .map_err(|_| Rejection::BadSignature)?;
-    let claims = parse(&jws.verified_by(&key)?)?;
+    ProofKey::of(proof)?.verify(proof, expected, now)
+}
 
+impl ProofKey {
+    /// Reads the header of a proof. Nothing is proven.
+    pub fn of(proof: &str) -> Result<Self, Rejection> {
+        let frame = Frame::of(proof)?;
+        let header = frame.read_header(TokenClass::DpopProof)?;
+        let algorithm = header.algorithm;
+        if !DPOP_ALGORITHMS.contains(&algorithm) {
+            return Err(Rejection::AlgorithmNotAllowed);
+        }
+        let jwk = header.jwk.as_ref().ok_or(Rejection::UnknownKey)?;
+        if !algorithm.fits(&jwk.key) {
+            return Err(Rejection::AlgorithmNotAllowed);
+        }
+        let key = VerifyingKey::new(&jwk.key, None, algorithm, TokenClass::DpopProof)
+            .map_err(|_| Rejection::BadSignature)?;
+        Ok(Self {
+            header: frame.header.into(),
+            key,
+        })
+    }
+
+    /// Verifies a proof with this very header; see [`verify`].
+    pub fn verify(
+        &self,
+        proof: &str,
+        expected: &ProofExpected<'_>,
+        now: UnixTime,
+    ) -> Result<DpopProof, Rejection> {
+        let frame = Frame::of(proof)?;
+        if *frame.header != *self.header {
+            return Err(Rejection::UnknownKey);
+        }
+        let claims = parse(&frame.verified_by(&self.key)?)?;
+        judge(claims, self.key.thumbprint(), expected, now)
+    }
+}
+
+/// Judges the claims of a proof that `key` has signed.
+fn judge(
+    claims: Claims,
+    key: Thumbprint,
+    expected: &ProofExpected<'_>,
+    now: UnixTime,
+) -> Result<DpopProof, Rejection> {
     if claims.htm != expected.method || !expected.target.is_named_by(&claims.htu) {
         return Err(Rejection::WrongRequest);
     }
@@ -190,8 +237,8 @@ pub fn verify(proof: &str, expected: &ProofExpected<'_>, now: UnixTime) -> Resul
         }
     }
     Ok(DpopProof {
-        key: key.thumbprint(),
-        replay_key: replay_key(key.thumbprint(), &claims.htm, expected.target, &claims.jti),
+        key,
+        replay_key: replay_key(key, &claims.htm, expected.target, &claims.jti),
         issued_at,
         expires_at,
         nonce: claims.nonce,

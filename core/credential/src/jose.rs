@@ -58,33 +58,71 @@ pub struct Jws<'a> {
     signed: &'a [u8],
 }
 
-impl<'a> Jws<'a> {
-    /// Takes a token of `class` apart and judges its frame and header. Nothing in it is proven.
-    pub fn parse(token: &'a str, class: TokenClass) -> Result<Self, Rejection> {
+/// The segments of a token as they were sent; nothing in them has been looked at.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Frame<'a> {
+    pub(crate) header: &'a str,
+    payload: &'a str,
+    signature: &'a str,
+    signed: &'a str,
+}
+
+impl<'a> Frame<'a> {
+    /// Cuts a token at its two dots.
+    pub(crate) fn of(token: &'a str) -> Result<Self, Rejection> {
         if token.len() > TOKEN_BYTES_MAX {
             return Err(Rejection::TooLarge {
                 limit: TOKEN_BYTES_MAX,
             });
         }
-        let frame = Rejection::Malformed(Part::Frame, 0);
-        let (signed, signature) = token.rsplit_once('.').ok_or_else(|| frame.clone())?;
-        let (header, payload) = signed.split_once('.').ok_or_else(|| frame.clone())?;
+        let malformed = Rejection::Malformed(Part::Frame, 0);
+        let (signed, signature) = token.rsplit_once('.').ok_or_else(|| malformed.clone())?;
+        let (header, payload) = signed.split_once('.').ok_or_else(|| malformed.clone())?;
         if payload.contains('.') {
-            return Err(frame);
+            return Err(malformed);
         }
-        let decode = |text: &str, part| {
-            URL_SAFE_NO_PAD
-                .decode(text)
-                .map_err(|_| Rejection::Malformed(part, 0))
-        };
-        let header = parse_header(&decode(header, Part::Header)?, class)?;
-        let payload = decode(payload, Part::Payload)?;
-        json::check_depth(&payload).map_err(|error| in_part(error, Part::Payload))?;
         Ok(Self {
             header,
             payload,
-            signature: decode(signature, Part::Signature)?,
-            signed: signed.as_bytes(),
+            signature,
+            signed,
+        })
+    }
+
+    /// The header, judged for a token of `class`.
+    pub(crate) fn read_header(&self, class: TokenClass) -> Result<Header, Rejection> {
+        parse_header(&decode(self.header, Part::Header)?, class)
+    }
+
+    fn read_payload(&self) -> Result<Vec<u8>, Rejection> {
+        let payload = decode(self.payload, Part::Payload)?;
+        json::check_depth(&payload).map_err(|error| in_part(error, Part::Payload))?;
+        Ok(payload)
+    }
+
+    /// The claims, once `key` has signed them. Whether the header is one for that key, the caller has found out.
+    pub(crate) fn verified_by(self, key: &VerifyingKey) -> Result<Vec<u8>, Rejection> {
+        let payload = self.read_payload()?;
+        key.verify_signature(self.signed.as_bytes(), &decode(self.signature, Part::Signature)?)?;
+        Ok(payload)
+    }
+}
+
+fn decode(text: &str, part: Part) -> Result<Vec<u8>, Rejection> {
+    URL_SAFE_NO_PAD
+        .decode(text)
+        .map_err(|_| Rejection::Malformed(part, 0))
+}
+
+impl<'a> Jws<'a> {
+    /// Takes a token of `class` apart and judges its frame and header. Nothing in it is proven.
+    pub fn parse(token: &'a str, class: TokenClass) -> Result<Self, Rejection> {
+        let frame = Frame::of(token)?;
+        Ok(Self {
+            header: frame.read_header(class)?,
+            payload: frame.read_payload()?,
+            signature: decode(frame.signature, Part::Signature)?,
+            signed: frame.signed.as_bytes(),
         })
     }
 

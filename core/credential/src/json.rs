@@ -18,8 +18,8 @@ pub enum JsonError {
     /// Not JSON, or a member twice.
     #[error("not JSON, or a member stands twice, near byte {0}")]
     Malformed(usize),
-    /// Deeper than [`JSON_DEPTH_MAX`].
-    #[error("JSON nests deeper than 12 levels")]
+    /// Deeper than it may: [`JSON_DEPTH_MAX`], where nothing else is said.
+    #[error("JSON nests too deep")]
     TooDeep,
 }
 
@@ -32,7 +32,12 @@ impl From<serde_json::Error> for JsonError {
 
 /// Reads any JSON value, refusing duplicate members and deep nesting.
 pub fn parse_strict(bytes: &[u8]) -> Result<Value, JsonError> {
-    check_depth(bytes)?;
+    parse_within(bytes, JSON_DEPTH_MAX)
+}
+
+/// The same for JSON that may nest `depth_max` levels deep, which a recursive reader has to bear.
+pub fn parse_within(bytes: &[u8], depth_max: usize) -> Result<Value, JsonError> {
+    check_depth_within(bytes, depth_max)?;
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let value = Strict.deserialize(&mut deserializer)?;
     deserializer.end()?;
@@ -41,6 +46,10 @@ pub fn parse_strict(bytes: &[u8]) -> Result<Value, JsonError> {
 
 /// Refuses what nests deeper than [`JSON_DEPTH_MAX`], before any recursive reader sees it.
 pub(crate) fn check_depth(bytes: &[u8]) -> Result<(), JsonError> {
+    check_depth_within(bytes, JSON_DEPTH_MAX)
+}
+
+fn check_depth_within(bytes: &[u8], depth_max: usize) -> Result<(), JsonError> {
     let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
     for byte in bytes {
         match byte {
@@ -52,7 +61,7 @@ pub(crate) fn check_depth(bytes: &[u8]) -> Result<(), JsonError> {
             b'}' | b']' => depth = depth.saturating_sub(1),
             _ => {}
         }
-        if depth > JSON_DEPTH_MAX {
+        if depth > depth_max {
             return Err(JsonError::TooDeep);
         }
     }

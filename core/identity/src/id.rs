@@ -269,6 +269,8 @@ registry! {
     SessionId, Session, "ses";
     /// A right beyond a contract, for a while.
     ExceptionId, Exception, "exc";
+    /// An endpoint that is told of approvals.
+    WebhookId, Webhook, "whk";
 }
 
 #[cfg(test)]

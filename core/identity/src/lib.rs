@@ -21,7 +21,7 @@ pub use digest::{Digest, DigestError, Thumbprint};
 pub use entry::{EntryRef, LogId, Revision};
 pub use id::{
     AgentId, ApprovalId, DecisionId, EventId, ExceptionId, FamilyId, Id, IdError, IdHash, IdHasher,
-    InstanceId, Kind, NodeId, OrgId, RunId, SessionId, TaskId, TokenId, UpstreamId, kind,
+    InstanceId, Kind, NodeId, OrgId, RunId, SessionId, TaskId, TokenId, UpstreamId, WebhookId, kind,
 };
 pub use name::{Audience, AudienceError, Name, NameError};
 pub use scope::OrgScope;

@@ -28,6 +28,7 @@ mod limit;
 mod reason;
 mod verdict;
 mod week_ranges;
+pub mod yaml;
 
 #[cfg(test)]
 mod tests;

@@ -9,31 +9,31 @@ use crate::problem::{Challenge, Problem};
 use crate::tokens::Tokens;
 use crate::view::View;
 use broker::Fresh;
-use broker::replay::{NotFresh, ReplayCache, ReplayKey};
+use broker::replay::{NotFresh, ReplayKey};
 use credential::access_token::{self, Expected};
-use credential::dpop::{self, Caller, NoncePolicy, ProofExpected, RequestTarget};
-use credential::{AccessTokenClaims, Binding, Rejection, sha256};
+use credential::dpop::{Caller, NoncePolicy, ProofExpected, RequestTarget};
+use credential::{AccessTokenClaims, Binding, DpopProof, Rejection, sha256};
 use http::header::{AUTHORIZATION, HeaderName};
 use http::{HeaderMap, HeaderValue};
 use identity::{OrgScope, Thumbprint, UnixTime};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use sync::{ProofKeys, ProofReplays};
 
-/// How long a proof is remembered, in seconds: its window, and a clock ahead on either side.
-const PROOF_SECS: u64 = dpop::WINDOW_SECS + 2 * dpop::FUTURE_SECS;
-/// Most proofs of one shard and lifetime: over 30,000 a second in all, at some 40 bytes each.
-const SHARD_PROOFS_MAX: usize = 160_000;
-const SHARDS: usize = 16;
+/// Proofs remembered at once: those of 34,000 requests a second.
+const PROOFS_MAX: usize = 2_560_000;
 
-/// Replay caches, and remembered tokens.
+/// Proofs seen, their keys, and remembered tokens.
 pub(crate) struct Doorkeeper {
-    seen: [Mutex<ReplayCache>; SHARDS],
+    seen: ProofReplays,
+    keys: ProofKeys,
     tokens: Tokens,
 }
 
 impl Default for Doorkeeper {
     fn default() -> Self {
         Self {
-            seen: std::array::from_fn(|_| Mutex::new(ReplayCache::new(PROOF_SECS, SHARD_PROOFS_MAX))),
+            seen: ProofReplays::new(PROOFS_MAX),
+            keys: ProofKeys::default(),
             tokens: Tokens::default(),
         }
     }
@@ -70,7 +70,7 @@ impl Doorkeeper {
         let token = self.token(settings, view, text, request.now)?;
         match (token.binding, scheme) {
             (Binding::Key(key), Scheme::Dpop) => {
-                let proof = proof_of(settings, key, text, request)?;
+                let proof = proof_of(&self.keys, settings, key, text, request)?;
                 let fresh = self.admit(proof.replay_key(), proof.expires_at(), request.now)?;
                 let instance = view.world.instance(OrgScope::Only(token.org), token.instance);
                 let vouched = instance.is_some_and(|instance| instance.key == proof.key());
@@ -120,14 +120,7 @@ impl Doorkeeper {
     }
 
     fn admit(&self, key: ReplayKey, until: UnixTime, now: UnixTime) -> Result<Fresh, Problem> {
-        let [first, ..] = key;
-        let [zero, ..] = &self.seen;
-        let shard = self.seen.get(usize::from(first) % SHARDS).unwrap_or(zero);
-        let admitted = shard
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .admit(key, until, now);
-        admitted.map_err(|why| match why {
+        self.seen.admit(key, until, now).map_err(|why| match why {
             NotFresh::Replayed => Problem::unauthenticated(
                 Challenge::InvalidProof,
                 "The proof was used before.",
@@ -143,11 +136,12 @@ impl Doorkeeper {
 }
 
 fn proof_of(
+    keys: &ProofKeys,
     settings: &Settings,
     key: Thumbprint,
     token: &str,
     request: &Presented<'_>,
-) -> Result<dpop::DpopProof, Problem> {
+) -> Result<DpopProof, Problem> {
     let mut proofs = request.headers.get_all(DPOP).iter();
     let (Some(Ok(text)), None) = (proofs.next().map(HeaderValue::to_str), proofs.next()) else {
         return Err(invalid_proof());
@@ -163,7 +157,7 @@ fn proof_of(
         access_token: Some(token),
         nonce,
     };
-    let proof = dpop::verify(text, &expected, request.now).map_err(|rejection| {
+    let proof = keys.verify(text, &expected, request.now).map_err(|rejection| {
         tracing::debug!(%rejection, "proof rejected");
         match rejection {
             Rejection::NonceNeeded => Problem::unauthenticated(

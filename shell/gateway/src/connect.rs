@@ -3,8 +3,7 @@
 //! Each upstream has a pool of its own, so a connection never carries the requests of two. The name is resolved once
 //! a connection; what was checked is what is connected to, so an answer that changes in between changes nothing.
 
-use crate::addresses::checked;
-use broker::upstream::{Host, Origin};
+use broker::upstream::{Forbidden, Host, Origin, checked};
 use http::Uri;
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::client::legacy::connect::{Connected, Connection};
@@ -26,7 +25,7 @@ use tokio_rustls::client::TlsStream;
 pub(crate) enum ConnectError {
     /// The guard said no.
     #[error("{0}")]
-    Forbidden(#[from] crate::addresses::Forbidden),
+    Forbidden(#[from] Forbidden),
     /// Too slow.
     #[error("the upstream did not accept a connection in time")]
     TimedOut,

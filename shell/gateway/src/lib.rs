@@ -12,7 +12,6 @@
 //! HTTP/2 towards agents, redirects (they go back to the agent).
 
 mod address;
-mod addresses;
 mod answer;
 mod approval;
 mod authenticate;

@@ -8,6 +8,7 @@ use crate::installation::Installation;
 use crate::keys::KeyError;
 use crate::signer::{Credential, NotSigned};
 use crate::tls::OwnCertificate;
+use crate::webhook;
 use broker::world::TASK_MEMORY_SECS;
 use broker::{approve, exception, inventory, issue, rotate, unidentified};
 use identity::{OrgScope, SpiffeIdError, UnixTime};
@@ -94,6 +95,7 @@ pub(crate) async fn run(installation: Arc<Installation>, own: Arc<OwnCertificate
         each(EXPIRE_EVERY, &installation, Expiring),
         each(KEEP_EVERY, &installation, KeepingLedger),
         each(ROTATE_EVERY, &installation, Rotating),
+        webhook::run(installation.clone()),
     );
 }
 

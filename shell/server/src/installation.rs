@@ -1,17 +1,20 @@
 //! What every surface works on: configuration, clock, store, keys, and the little state of one server.
 
+use crate::approval::Repeats;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::contracts::Contracts;
+use crate::decisions::Denials;
 use crate::entropy::random;
 use crate::followers::Followers;
 use crate::health::Metrics;
 use crate::keys::{KeyError, Keys};
 use crate::members::Allowances;
 use crate::published::Published;
-use crate::secrets::UpstreamSecrets;
+use crate::secrets::{UpstreamSecrets, WebhookSecrets};
 use crate::signer::Signer;
-use crate::token::{Parked, ProofReplays, Unidentified};
+use crate::token::{Parked, Unidentified};
+use crate::webhook::Webhooks;
 use arc_swap::ArcSwap;
 use audit::event::CommitmentKey;
 use broker::Draw;
@@ -20,7 +23,11 @@ use identity::{LogId, OrgId, OrgScope, UnixTime};
 use std::sync::Arc;
 use store::Store;
 use store::ledger::Ledger;
+use sync::{ProofKeys, ProofReplays};
 use tokio::sync::{Mutex, Semaphore};
+
+/// Proofs remembered at once: those of 9,000 requests a second.
+const PROOFS_MAX: usize = 655_360;
 
 /// One running server's state. Shared by all requests.
 #[derive(Debug)]
@@ -39,6 +46,8 @@ pub struct Installation {
     pub signer: Signer,
     /// Sealed upstream secrets.
     pub secrets: UpstreamSecrets,
+    /// Sealed secrets of webhooks.
+    pub webhook_secrets: WebhookSecrets,
     /// Compiled contracts.
     pub contracts: Contracts,
     /// Counts of what was issued.
@@ -51,6 +60,7 @@ pub struct Installation {
     pub(crate) ciba_target: RequestTarget,
     /// Clients that wait for an approval.
     pub(crate) parked: Parked,
+    pub(crate) proof_keys: ProofKeys,
     pub(crate) replays: ProofReplays,
     pub(crate) unidentified: Unidentified,
     /// Bounds entries of members' refusals.
@@ -58,9 +68,15 @@ pub struct Installation {
     pub(crate) exchanges: Semaphore,
     /// Questions of services at once; a batch is one.
     pub(crate) decisions: Arc<Semaphore>,
+    /// What services may have people asked about.
+    pub(crate) denials: Denials,
+    /// Their requests that are sent again.
+    pub(crate) repeats: Repeats,
     pub(crate) joining: Mutex<()>,
     /// One request for an approval at a time.
     pub(crate) asking: Mutex<()>,
+    /// How the endpoints do that are told of approvals.
+    pub(crate) webhooks: Webhooks,
     published: ArcSwap<Published>,
 }
 
@@ -95,6 +111,8 @@ pub struct Opened {
     pub keys: Arc<Keys>,
     /// Sealed upstream secrets.
     pub secrets: UpstreamSecrets,
+    /// Sealed secrets of webhooks.
+    pub webhook_secrets: WebhookSecrets,
 }
 
 impl Installation {
@@ -107,6 +125,7 @@ impl Installation {
             store,
             keys,
             secrets,
+            webhook_secrets,
         } = opened;
         let token_target = RequestTarget::parse(&config.issuer.endpoint(crate::token::TOKEN_PATH))?;
         let ciba_target = RequestTarget::parse(&config.issuer.endpoint(crate::token::CIBA_AUTHORIZE_PATH))?;
@@ -115,13 +134,17 @@ impl Installation {
             published: ArcSwap::from_pointee(Published::of(&store.world(), &config.trust_domain)),
             exchanges: Semaphore::new(config.exchanges_max),
             decisions: Arc::new(Semaphore::new(config.exchanges_max)),
+            denials: Denials::default(),
+            repeats: Repeats::default(),
             joining: Mutex::default(),
             asking: Mutex::default(),
+            webhooks: Webhooks::default(),
             contracts: Contracts::default(),
             ledger: Arc::default(),
             metrics: Metrics::default(),
             followers: Followers::default(),
-            replays: ProofReplays::default(),
+            replays: ProofReplays::new(PROOFS_MAX),
+            proof_keys: ProofKeys::default(),
             unidentified: Unidentified::default(),
             allowances: Allowances::default(),
             token_target,
@@ -133,6 +156,7 @@ impl Installation {
             store,
             keys,
             secrets,
+            webhook_secrets,
         })
     }
 

@@ -29,6 +29,7 @@ mod settle;
 pub mod signer;
 mod tls;
 mod token;
+mod webhook;
 
 pub use config::Config;
 pub use founding::Founder;

@@ -11,7 +11,7 @@ use crate::human::Door;
 use crate::installation::{Installation, Opened};
 use crate::keys::{Kek, KeyError, Keys};
 use crate::problem::Problem;
-use crate::secrets::UpstreamSecrets;
+use crate::secrets::{UpstreamSecrets, WebhookSecrets};
 use crate::tls::{self, OwnCertificate};
 use crate::{approval, decisions, discovery, health, log, members, token};
 use axum::Router;
@@ -125,7 +125,8 @@ impl Server {
             kek.clone(),
             clock.now(),
         )?);
-        let secrets = UpstreamSecrets::open(&config.data_dir, kek)?;
+        let secrets = UpstreamSecrets::open(&config.data_dir, kek.clone())?;
+        let webhook_secrets = WebhookSecrets::open(&config.data_dir, kek)?;
         let mut settings = Settings::new(&config.data_dir, log, keys.log());
         settings.checkpoint_outside = Some(config.checkpoint_copy.clone());
         let store = Arc::new(Store::open(&settings)?);
@@ -138,6 +139,7 @@ impl Server {
             store,
             keys,
             secrets,
+            webhook_secrets,
         })?);
         founding::found(&installation, founder).await?;
         recover(&installation)?;

@@ -85,7 +85,7 @@ impl Signer {
     pub fn sign(&self, recorded: Recorded<Permit>) -> Result<Credential, NotSigned> {
         let (permit, entry, _) = recorded.into_parts();
         let expires_at = permit.expires_at();
-        match token_for(&permit, &self.trust_domain, entry) {
+        match token_for(permit, &self.trust_domain, entry) {
             Unsigned::AccessToken(claims) => {
                 let (key, header) = &self.access_token;
                 let unsigned = claims.unsigned(header);

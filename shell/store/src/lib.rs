@@ -37,6 +37,7 @@ mod settings;
 mod snapshot;
 mod staleness;
 mod store;
+mod thread;
 mod writer;
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ use crate::queue::{Job, Message, QUEUE_PLANS_MAX};
 use crate::recorded::{Receipt, Recorded};
 use crate::recovery::recover;
 use crate::settings::Settings;
+use crate::thread::{spawn, spawn_behind};
 use crate::writer::Writer;
 use arc_swap::ArcSwap;
 use audit::Event;
@@ -26,7 +27,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, mpsc as chores};
-use std::thread::{Builder, JoinHandle};
+use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::sync::{broadcast, mpsc, oneshot};
 
@@ -74,7 +75,7 @@ impl Store {
     /// Blocks for some milliseconds, longer after a crash.
     pub fn open(settings: &Settings) -> Result<Self, OpenError> {
         let recovered = recover(settings)?;
-        let spawn = |source: io::Error| OpenError::Io {
+        let not_started = |source: io::Error| OpenError::Io {
             what: "start threads for",
             path: settings.root.clone(),
             source,
@@ -128,19 +129,9 @@ impl Store {
 
         let (snapshots, log_key) = (directory.snapshots(), key.clone());
         let keep = move || housekeeper::run(&to_do, &snapshots, &key);
-        threads.housekeeper = Some(
-            Builder::new()
-                .name("store-keep".into())
-                .spawn(keep)
-                .map_err(spawn)?,
-        );
+        threads.housekeeper = Some(spawn_behind("store-keep", keep).map_err(not_started)?);
         let write = move || writer.run(waiting);
-        threads.writer = Some(
-            Builder::new()
-                .name("store-write".into())
-                .spawn(write)
-                .map_err(spawn)?,
-        );
+        threads.writer = Some(spawn("store-write", write).map_err(not_started)?);
         let seal = {
             let (queue, stop, poison, every) = (
                 queue.downgrade(),
@@ -156,22 +147,12 @@ impl Store {
             };
             move || sealer.run(every, &stop, &poison, tell)
         };
-        threads.sealer = Some(
-            Builder::new()
-                .name("store-seal".into())
-                .spawn(seal)
-                .map_err(spawn)?,
-        );
+        threads.sealer = Some(spawn_behind("store-seal", seal).map_err(not_started)?);
         let follow = {
             let stop = stop.clone();
             move || Indexer::run(indexer, &reader_of_index, &stop)
         };
-        threads.indexer = Some(
-            Builder::new()
-                .name("store-index".into())
-                .spawn(follow)
-                .map_err(spawn)?,
-        );
+        threads.indexer = Some(spawn_behind("store-index", follow).map_err(not_started)?);
         Ok(Self {
             world,
             head,

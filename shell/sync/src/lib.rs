@@ -9,6 +9,8 @@ mod lag;
 pub mod link;
 pub mod member;
 pub mod own_certificate;
+mod proof_keys;
+mod proof_replays;
 pub mod replica;
 pub mod tls;
 
@@ -16,6 +18,8 @@ pub use client_svid::{ClientSvids, Distrust};
 pub use link::{Ended, Link, LinkError, Pinned};
 pub use member::{Member, MemberIdentity};
 pub use own_certificate::OwnCertificate;
+pub use proof_keys::ProofKeys;
+pub use proof_replays::ProofReplays;
 pub use replica::{FeedHealth, Replica, SNAPSHOT_FORMAT};
 
 /// Messages and services, generated from `proto/tabard.sync.v1.proto`.

@@ -197,6 +197,7 @@ fn show(one: &Value, page: &Page) {
         "request",
         format!("{} {}", text(one, "method"), text(one, "path")),
     );
+    row("asked by", text(one, "asked_by"));
     row(
         "agent",
         format!("{}, owned by {}", text(one, "agent"), text(one, "agent_owner")),

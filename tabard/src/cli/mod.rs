@@ -29,6 +29,7 @@ mod task;
 mod trust;
 mod upstream;
 mod user;
+mod webhook;
 
 pub(crate) use failure::{Exit, Failure};
 pub(crate) use page::Page;
@@ -155,6 +156,9 @@ enum Command {
     /// Groups of people who approve
     #[command(subcommand)]
     Group(approval::GroupCommand),
+    /// Endpoints that are told of approvals
+    #[command(subcommand)]
+    Webhook(webhook::WebhookCommand),
     /// What people may do through agents
     #[command(subcommand)]
     User(user::UserCommand),
@@ -239,6 +243,7 @@ fn run(cli: &Cli, page: &Page) -> Result<Exit, Failure> {
         Command::Approval(command) => approval::run(command, &at()?, page),
         Command::Approve(wanted) => approval::approve(wanted, &at()?, page),
         Command::Group(command) => approval::group(command, &at()?, page),
+        Command::Webhook(command) => webhook::run(command, &at()?, page),
         Command::User(command) => user::run(command, &at()?, page),
         Command::Directory(command) => directory::run(command, &at()?, page),
         Command::Revoke(command) => revoke::run(command, &at()?, page),

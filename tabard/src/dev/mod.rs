@@ -142,6 +142,7 @@ async fn start(args: &DevArgs, places: &Places) -> Result<Running, String> {
         admin_socket: places.admin_socket(),
         people: Some(people(args)?),
         four_eyes: FourEyes::Off,
+        webhook_ca: None,
         connections_max: 4096,
         exchanges_max: 512,
     };

@@ -200,6 +200,14 @@ kinds! {
     UserRemoved = "user.removed",
     /// What a user may do through agents was set.
     UserSet = "user.set",
+    /// An endpoint of others is told of approvals from now on.
+    WebhookAdded = "webhook.added",
+    /// A message to such an endpoint was given up.
+    WebhookFailed = "webhook.failed",
+    /// An endpoint is told nothing more.
+    WebhookRemoved = "webhook.removed",
+    /// An administrator had a message sent that says nothing.
+    WebhookTested = "webhook.tested",
 }
 
 impl From<String> for EventKind {

@@ -55,8 +55,11 @@ pub struct Bound {
     pub method: String,
     /// The path without its query.
     pub path: String,
-    /// Digest of the very bytes that will be sent: see [`content_of`].
+    /// Digest of the very bytes that will be sent: see [`content_of`]. Of a question that a service asks, of what it asks.
     pub content: Digest,
+    /// The service that enforces it itself and asked; `None` where our gateway does. Another service's request is another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked_by: Option<Name>,
 }
 
 impl Bound {
@@ -116,6 +119,7 @@ pub fn bind(live: &Live, call: &Call<'_>, content: Digest) -> Bound {
         method: call.method.unwrap_or_default().to_owned(),
         path: call.path.unwrap_or_default().to_owned(),
         content,
+        asked_by: call.asked_by.cloned(),
     }
 }
 

@@ -25,6 +25,7 @@ pub use eligible::{Ineligible, eligible};
 pub use end::{expire, overdue, withdraw};
 pub use found::{Approved, Found, find};
 pub use group::set_group;
+pub(crate) use spend::good;
 pub use spend::{Spent, spend, spent_before};
 pub use vote::{Voted, vote};
 

@@ -82,7 +82,7 @@ pub fn spent_before(
 }
 
 /// Whether it is good for this now, by everything that is known now.
-fn good(world: &World, approval: &Approval, digest: &Digest, now: UnixTime) -> Result<(), Reason> {
+pub(crate) fn good(world: &World, approval: &Approval, digest: &Digest, now: UnixTime) -> Result<(), Reason> {
     if approval.digest != *digest {
         return Err(Reason::ApprovalOutOfScope);
     }

@@ -68,6 +68,7 @@ fn bound(chain: ActorChain) -> Bound {
         method: "POST".into(),
         path: "/refund".into(),
         content: Digest::from_bytes([3; 32]),
+        asked_by: None,
     }
 }
 

@@ -3,18 +3,23 @@
 //! The contract, the chain and the state are those of a call at the gateway, and what is permitted counts as a call:
 //! there is one budget, whoever enforces it. But nothing of ours is opened, so no proof of a fresh request is spent,
 //! and no permit is made: [`Evaluated`] buys no credential.
+//!
+//! What rests on an approval spends it in the very commit of the decision: the server is where approvals are spent, so there
+//! is nothing between the two that could fail.
 
-use super::{Call, CallPermit, Live, arguments, judged, tell_who_asked};
+use super::{Blocked, Call, CallPermit, Live, arguments, judged, tell_who_asked};
+use crate::approve::{Approved, good};
 use crate::draw::Draw;
 use crate::ledger::Seen;
 use crate::plan::{Outcome, Plan};
 use crate::refusal::{Cause, Refusal};
 use crate::service::Service;
 use crate::upstream::Described;
-use crate::world::World;
+use crate::world::approval::Ended;
+use crate::world::{Change, World};
 use audit::EventKind;
 use audit::event::{Decision, Ruling, What};
-use identity::{Audience, DecisionId, Name};
+use identity::{Audience, DecisionId, Name, OrgScope};
 use policy::Reason;
 
 /// It may be done, as far as we are concerned, once this is recorded. Made only by [`evaluate`].
@@ -25,6 +30,7 @@ pub struct Evaluated {
     confined_to: Option<Name>,
     shadowed: bool,
     seen: Seen,
+    approved: Option<Approved>,
 }
 
 impl Evaluated {
@@ -34,6 +40,7 @@ impl Evaluated {
             tenant,
             shadowed,
             seen,
+            approved,
             ..
         } = permit;
         Self {
@@ -41,6 +48,7 @@ impl Evaluated {
             confined_to: tenant,
             shadowed,
             seen,
+            approved,
         }
     }
     /// The decision.
@@ -59,6 +67,10 @@ impl Evaluated {
     pub const fn seen(&self) -> &Seen {
         &self.seen
     }
+    /// The approval that it rests on. It is used up by the record of this.
+    pub const fn approved(&self) -> Option<&Approved> {
+        self.approved.as_ref()
+    }
 }
 
 /// Judges one question of a service.
@@ -66,10 +78,36 @@ pub fn evaluate(world: &World, live: &Live, call: &Call<'_>, draw: &mut Draw<'_>
     let outcome = arguments(call.mapped, |arguments| {
         judged(world, live, call, arguments, draw)
     });
-    match outcome {
-        Outcome::Granted(plan) => Outcome::Granted(plan.map(Evaluated::of)),
-        Outcome::Refused(plan) => Outcome::Refused(plan),
+    let plan = match outcome {
+        Outcome::Granted(plan) => plan.map(Evaluated::of),
+        Outcome::Refused(plan) => return Outcome::Refused(plan),
+    };
+    let Some(approved) = plan.proof().approved().cloned() else {
+        return Outcome::Granted(plan);
+    };
+    // Looked at a second time, as at any other spend: who approved has to be somebody who still may.
+    let now = draw.now();
+    let known = world.approval(OrgScope::Only(live.task().org), approved.id());
+    let is_good = known.map_or(Err(Reason::ApprovalOutOfScope), |known| {
+        good(world, known, &approved.digest(), now)
+    });
+    if let Err(reason) = is_good {
+        let blocked = Blocked {
+            standing: call.standing,
+            audience: &call.upstream.audience,
+            upstream: Some(call.upstream),
+            request: None,
+            asked_by: call.asked_by,
+        };
+        return Outcome::Refused(blocked.plan(world, reason, draw));
     }
+    let used = Change::ApprovalEnded {
+        approval: approved.id(),
+        org: live.task().org,
+        how: Ended::Used,
+        at: now,
+    };
+    Outcome::Granted(plan.saying(format!("{} used", approved.id())).changing(used))
 }
 
 /// Refuses a question of a service that names nobody we know, or nothing of its own. It is recorded like any other: the

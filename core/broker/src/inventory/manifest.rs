@@ -9,6 +9,7 @@ use crate::upstream::ManifestError;
 use crate::world::{ArgvRule, MeasuredRoot, VisiblePath, World};
 use identity::{Digest, Name, OrgId, OrgScope, UnixTime};
 use policy::contract::{Date, Seconds};
+use policy::yaml::{self, Bounds, Position, Unreadable};
 use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, Deserializer, MapAccess, Visitor};
@@ -20,11 +21,13 @@ use std::str::FromStr;
 
 /// Longest manifest in bytes: a hundred roots and as many arguments, several times over.
 pub const AGENT_MANIFEST_BYTES_MAX: usize = 64 * 1024;
-/// Deepest nesting: the format needs five levels.
-const DEPTH_MAX: usize = 16;
-/// Most YAML nodes; bounds the work for a small text with many of them.
-const NODES_MAX: usize = 10_000;
 
+const BOUNDS: Bounds = Bounds {
+    bytes_max: AGENT_MANIFEST_BYTES_MAX,
+    // The format needs five levels.
+    depth_max: 16,
+    nodes_max: 10_000,
+};
 const API_VERSION: &str = "tabard/v1";
 const STRICT: &str = "a manifest is plain UTF-8 YAML of at most 65536 bytes, without anchors, aliases, duplicate or unknown keys";
 
@@ -165,46 +168,21 @@ enum Root {
 impl AgentFile {
     /// Reads `bytes`; `file` is what errors call it.
     pub fn parse(file: &str, bytes: &[u8]) -> Result<Self, Box<ManifestError>> {
-        let top = |what: String, fix: &str| wrong(file, Location::UNKNOWN, "", what, STRICT, fix);
-        if bytes.len() > AGENT_MANIFEST_BYTES_MAX {
-            return Err(top(
-                format!("the manifest has {} bytes", bytes.len()),
-                "shorten it; is it the right file?",
-            ));
-        }
-        let text = std::str::from_utf8(bytes)
-            .map_err(|_| top("the file is not UTF-8".into(), "save it as UTF-8"))?;
-        let options = serde_saphyr::options! {
-            budget: serde_saphyr::budget! {
-                max_anchors: 0,
-                max_aliases: 0,
-                max_depth: DEPTH_MAX,
-                max_nodes: NODES_MAX,
-                max_documents: 1,
-            },
-            duplicate_keys: serde_saphyr::DuplicateKeyPolicy::Error,
-            merge_keys: serde_saphyr::MergeKeyPolicy::Error,
-            strict_booleans: true,
-            reject_unsupported_tags: true,
-            with_snippet: false,
-        };
-        let read: File = serde_saphyr::from_str_with_options(text, options).map_err(|error| {
-            let at = error.location().unwrap_or(Location::UNKNOWN);
-            let text = error.without_snippet().to_string();
-            let first = text.lines().next().unwrap_or_default();
-            let cut = first.rfind(" at line ").unwrap_or(first.len());
-            let what = first
-                .get(..cut)
-                .unwrap_or(first)
-                .trim_end_matches([':', '.', ' ']);
-            wrong(
-                file,
-                at,
-                "",
-                what.to_owned(),
-                STRICT,
-                "correct the text at this place",
-            )
+        let read: File = yaml::read(bytes, BOUNDS).map_err(|unreadable| {
+            let (at, what, fix) = match unreadable {
+                Unreadable::TooLarge(bytes) => (
+                    Position::default(),
+                    format!("the manifest has {bytes} bytes"),
+                    "shorten it; is it the right file?",
+                ),
+                Unreadable::NotText => (
+                    Position::default(),
+                    "the file is not UTF-8".into(),
+                    "save it as UTF-8",
+                ),
+                Unreadable::NotYaml { at, what } => (at, what, "correct the text at this place"),
+            };
+            wrong(file, at, "", what, STRICT, fix)
         })?;
         read.judge(file)
     }
@@ -572,12 +550,19 @@ fn parsed<T: FromStr<Err: fmt::Display>>(
     clippy::unnecessary_box_returns,
     reason = "every caller returns it as the boxed error of a Result"
 )]
-fn wrong(file: &str, at: Location, key: &str, what: String, why: &str, fix: &str) -> Box<ManifestError> {
-    let number = |from: u64| u32::try_from(from).unwrap_or(u32::MAX).max(1);
+fn wrong(
+    file: &str,
+    at: impl Into<Position>,
+    key: &str,
+    what: String,
+    why: &str,
+    fix: &str,
+) -> Box<ManifestError> {
+    let at = at.into();
     Box::new(ManifestError {
         file: file.to_owned(),
-        line: number(at.line()),
-        column: number(at.column()),
+        line: at.line.max(1),
+        column: at.column.max(1),
         path: key.to_owned(),
         what,
         why: why.to_owned(),

@@ -3,9 +3,8 @@
 //! Duplicate members are refused anywhere, and on the way to an argument also members that differ only in case:
 //! some parsers match names without it, and the last one wins (RFC 8259 section 4). The body is forwarded as it came.
 
-use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
-use serde_json::{Map, Number, Value};
-use std::fmt;
+use credential::json::{self, JsonError};
+use serde_json::Value;
 
 /// Longest body that a decision looks into. Larger ones belong on routes whose arguments stand elsewhere.
 pub const BODY_BYTES_MAX: usize = 1024 * 1024;
@@ -34,19 +33,10 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Value, BodyError> {
     if bytes.len() > BODY_BYTES_MAX {
         return Err(BodyError::TooLong);
     }
-    let mut reader = serde_json::Deserializer::from_slice(bytes);
-    let mut too_deep = false;
-    let value = Strict {
-        depth: 0,
-        too_deep: &mut too_deep,
-    }
-    .deserialize(&mut reader);
-    if too_deep {
-        return Err(BodyError::TooDeep);
-    }
-    let value = value.map_err(|_| BodyError::Malformed)?;
-    reader.end().map_err(|_| BodyError::Malformed)?;
-    Ok(value)
+    json::parse_within(bytes, BODY_DEPTH_MAX).map_err(|error| match error {
+        JsonError::TooDeep => BodyError::TooDeep,
+        JsonError::Malformed(_) => BodyError::Malformed,
+    })
 }
 
 /// What a JSON pointer (RFC 6901), already split and unescaped, names in `body`.
@@ -98,75 +88,6 @@ fn fold(name: &str) -> String {
         .flat_map(char::to_uppercase)
         .flat_map(char::to_lowercase)
         .collect()
-}
-
-struct Strict<'d> {
-    depth: usize,
-    too_deep: &'d mut bool,
-}
-
-impl Strict<'_> {
-    fn inner<E: de::Error>(&mut self) -> Result<Strict<'_>, E> {
-        if self.depth >= BODY_DEPTH_MAX {
-            *self.too_deep = true;
-            return Err(E::custom("too deep"));
-        }
-        Ok(Strict {
-            depth: self.depth + 1,
-            too_deep: self.too_deep,
-        })
-    }
-}
-
-impl<'de> DeserializeSeed<'de> for Strict<'_> {
-    type Value = Value;
-    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<Value, D::Error> {
-        from.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Strict<'_> {
-    type Value = Value;
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("JSON without duplicate members")
-    }
-    fn visit_unit<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
-    }
-    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
-        Ok(Value::Bool(value))
-    }
-    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
-        Ok(Value::Number(value.into()))
-    }
-    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
-        Ok(Value::Number(value.into()))
-    }
-    fn visit_f64<E: de::Error>(self, value: f64) -> Result<Value, E> {
-        Number::from_f64(value)
-            .map(Value::Number)
-            .ok_or_else(|| E::custom("not finite"))
-    }
-    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
-        Ok(Value::String(value.to_owned()))
-    }
-    fn visit_seq<A: SeqAccess<'de>>(mut self, mut items: A) -> Result<Value, A::Error> {
-        let mut list = Vec::new();
-        while let Some(item) = items.next_element_seed(self.inner()?)? {
-            list.push(item);
-        }
-        Ok(Value::Array(list))
-    }
-    fn visit_map<A: MapAccess<'de>>(mut self, mut members: A) -> Result<Value, A::Error> {
-        let mut map = Map::new();
-        while let Some(name) = members.next_key::<String>()? {
-            let value = members.next_value_seed(self.inner()?)?;
-            if map.insert(name, value).is_some() {
-                return Err(de::Error::custom("duplicate member"));
-            }
-        }
-        Ok(Value::Object(map))
-    }
 }
 
 #[cfg(test)]

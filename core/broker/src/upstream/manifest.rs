@@ -443,7 +443,7 @@ fn secret(group: &Group<'_>) -> Option<SecretReference> {
     if matches!(&node.value, Value::Text(text) if text == "stdin") {
         return Some(SecretReference::Stdin);
     }
-    if matches!(&node.value, Value::Text(_) | Value::Integer) {
+    if matches!(&node.value, Value::Text(_) | Value::Integer(_)) {
         // The value is not repeated: it may be the secret.
         let why = "a manifest is read, copied and committed; the secret itself never stands in it";
         let fix = "write {file: path}, {env: NAME} or stdin";

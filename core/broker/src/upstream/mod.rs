@@ -6,6 +6,7 @@
 //! - [`route`]: a request into the action it is, or why it is none.
 //! - [`Described`]: the same for an action that a service tells us of, instead of a request.
 
+mod address;
 mod body;
 pub mod delivery;
 mod described;
@@ -14,6 +15,7 @@ pub mod origin;
 pub mod route;
 pub mod target;
 
+pub use address::{Forbidden, Reach, checked, reach};
 pub use body::{BODY_BYTES_MAX, BODY_DEPTH_MAX, BodyError};
 pub use described::{Described, MEMBERS_MAX};
 pub use manifest::{Manifest, ManifestError, SecretReference};

@@ -28,6 +28,7 @@ impl World {
         let mut part = self.clone();
         part.principals.clear();
         part.groups.clear();
+        part.webhooks.clear();
         part.principal_uids.clear();
         part.principal_accounts.clear();
         part.principal_passkeys.clear();
@@ -241,6 +242,13 @@ impl World {
             Change::GroupSet(group) => {
                 self.groups
                     .insert((group.org, group.name.clone()), Arc::new(group));
+            }
+            Change::WebhookAdded(webhook) => {
+                let key = (webhook.org, webhook.name.clone());
+                self.webhooks.insert(key, Arc::new(webhook));
+            }
+            Change::WebhookRemoved { org, name } => {
+                self.webhooks.remove(&(org, name));
             }
             Change::DirectorySet(directory) => {
                 let key = (directory.org, directory.tenant.clone());

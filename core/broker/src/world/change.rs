@@ -8,7 +8,7 @@ use super::approval::{Ended, Vote};
 use super::{
     Account, Agent, AgentState, Approval, Claimed, Consent, ContractRecord, Directory, Exception, Group,
     Instance, Invite, JoinToken, LaunchSpec, NodeRecord, Org, Passkey, Principal, Proposal, PublicKey,
-    Registration, Revocation, Session, Task, TrustSource, User,
+    Registration, Revocation, Session, Task, TrustSource, User, Webhook,
 };
 use crate::ledger::TrailKey;
 use crate::upstream::Upstream;
@@ -189,6 +189,15 @@ pub enum Change {
     },
     /// Who is in a group of approvers, all of them.
     GroupSet(Group),
+    /// An endpoint is told of approvals from now on.
+    WebhookAdded(Webhook),
+    /// The opposite.
+    WebhookRemoved {
+        /// Its org.
+        org: OrgId,
+        /// What people called it.
+        name: Name,
+    },
     /// The destinations that are a tenant's own, all of them.
     DirectorySet(Directory),
     /// A user and what they may do through agents, all of it.
@@ -328,6 +337,8 @@ impl Change {
             | Self::ContractPublished(_)
             | Self::ContractProposed(_)
             | Self::ProposalWithdrawn { .. }
+            | Self::WebhookAdded(_)
+            | Self::WebhookRemoved { .. }
             | Self::ExceptionOpened(_)
             | Self::UpstreamSecretRotated { .. }
             | Self::TaskOpened(_)
@@ -357,12 +368,14 @@ impl Change {
             Self::TaskOpened(task) => Some(task.org),
             Self::ApprovalRequested(approval) => Some(approval.org),
             Self::GroupSet(group) => Some(group.org),
+            Self::WebhookAdded(webhook) => Some(webhook.org),
             Self::InstanceOpened(instance) => Some(instance.org),
             Self::AgentStateSet { org, .. }
             | Self::ApprovalVoted { org, .. }
             | Self::ApprovalEnded { org, .. }
             | Self::RegistrationRemoved { org, .. }
             | Self::ProposalWithdrawn { org, .. }
+            | Self::WebhookRemoved { org, .. }
             | Self::ExceptionEnded { org, .. }
             | Self::UpstreamSecretRotated { org, .. }
             | Self::TaskClosed { org, .. }
@@ -404,6 +417,8 @@ impl Change {
         match self {
             Self::PrincipalAdded(_)
             | Self::GroupSet(_)
+            | Self::WebhookAdded(_)
+            | Self::WebhookRemoved { .. }
             | Self::PrincipalRemoved { .. }
             | Self::InviteCreated(_)
             | Self::AccountLinked { .. }
@@ -475,6 +490,8 @@ impl Change {
             | Self::ApprovalVoted { .. }
             | Self::ApprovalEnded { .. }
             | Self::GroupSet(_)
+            | Self::WebhookAdded(_)
+            | Self::WebhookRemoved { .. }
             | Self::DirectorySet(_)
             | Self::UserSet(_)
             | Self::UserRemoved { .. }

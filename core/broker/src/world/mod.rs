@@ -22,6 +22,7 @@ mod session;
 mod task;
 mod trust;
 mod user;
+mod webhook;
 
 pub use agent::{Agent, AgentState, ArgvRule, Instance, LaunchSpec, MeasuredRoot, Registration, VisiblePath};
 pub use approval::{Approval, Group};
@@ -41,6 +42,7 @@ pub use session::{Account, Invite, Passkey, Session, Surface, WayIn};
 pub use task::{Opener, OpenerKind, Task};
 pub use trust::{ClaimRights, TrustSource};
 pub use user::{User, UserRight};
+pub use webhook::Webhook;
 
 use crate::ledger::TrailKey;
 use crate::upstream::Upstream;
@@ -112,6 +114,7 @@ pub struct World {
     // The newest of each exact request of a task.
     requests: Ordered<(TaskId, Digest), ApprovalId>,
     groups: Ordered<(OrgId, Name), Arc<Group>>,
+    webhooks: Ordered<(OrgId, Name), Arc<Webhook>>,
 }
 
 /// What an installation is from its first Change on.
@@ -427,6 +430,17 @@ impl World {
     /// Every group in reach.
     pub fn groups(&self, scope: OrgScope) -> impl Iterator<Item = &Arc<Group>> {
         self.groups.values().filter(move |group| scope.holds(group.org))
+    }
+    /// An endpoint that is told of approvals.
+    pub fn webhook_named(&self, scope: OrgScope, org: OrgId, name: &Name) -> Option<&Arc<Webhook>> {
+        let key = (org, name.clone());
+        scope.holds(org).then(|| self.webhooks.get(&key)).flatten()
+    }
+    /// Every such endpoint in reach.
+    pub fn webhooks(&self, scope: OrgScope) -> impl Iterator<Item = &Arc<Webhook>> {
+        self.webhooks
+            .values()
+            .filter(move |webhook| scope.holds(webhook.org))
     }
 
     /// A live instance.

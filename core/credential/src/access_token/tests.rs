@@ -3,6 +3,8 @@
 use super::*;
 use crate::SigningKey as _;
 use crate::testing::{EcKey, NOW};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use identity::{ActorKind, LogId};
 use proptest::prelude::*;
 use serde_json::Value;
@@ -92,6 +94,23 @@ fn what_we_issue_verifies_and_reads_back() {
         );
         assert_eq!(check(&key, &token, NOW), Ok(claims));
     }
+}
+
+#[test]
+fn whoever_has_a_token_can_tell_the_digest_that_its_entry_holds() {
+    let claims = claims(3);
+    let token = signed(&EcKey::new(), &claims);
+    let payload = URL_SAFE_NO_PAD.decode(token.split('.').nth(1).unwrap()).unwrap();
+    let place = r#""entry":{"log":"example.org/log/1","index":7}"#;
+    let text = String::from_utf8(payload).unwrap();
+    assert!(text.contains(place), "{text}");
+    let without = text.replace(place, r#""entry":{"log":"","index":0}"#);
+    assert_eq!(claims.digest(), Digest::from_bytes(sha256(without.as_bytes())));
+    let other = AccessTokenClaims {
+        revision: Revision(43),
+        ..claims.clone()
+    };
+    assert_ne!(claims.digest(), other.digest());
 }
 
 #[test]

@@ -131,6 +131,18 @@ pub(super) fn to_wire(claims: &AccessTokenClaims) -> Claims<'_> {
     }
 }
 
+/// The same without the place of the entry.
+pub(super) fn without_place(claims: &AccessTokenClaims) -> Claims<'_> {
+    let entry = Object(Entry {
+        log: "".into(),
+        index: 0,
+    });
+    Claims {
+        entry,
+        ..to_wire(claims)
+    }
+}
+
 pub(super) fn from_wire(wire: Claims<'_>) -> Result<AccessTokenClaims, Rejection> {
     let bounded = |text: &str, max: usize| !text.is_empty() && text.len() <= max;
     for (text, max, name) in [

@@ -33,6 +33,31 @@ fn check(proof: &str) -> Result<DpopProof, Rejection> {
 }
 
 #[test]
+fn a_key_that_was_read_before_verifies_proofs_with_its_own_header_only() {
+    let (key, other) = (EcKey::new(), EcKey::new());
+    let uri = target("https://server.example.com/token");
+    let known = ProofKey::of(&key.token(&header(&key), &claims(""))).unwrap();
+    let next = key.token(&header(&key), &claims(r#","nonce":"n""#));
+    assert_eq!(
+        known.verify(&next, &post(&uri), NOW).unwrap().key(),
+        key.public.thumbprint()
+    );
+    for foreign in [
+        other.token(&header(&other), &claims("")),
+        key.token(&header(&other), &claims("")),
+        key.token(&header(&key).replace("dpop+jwt", "at+jwt"), &claims("")),
+    ] {
+        let refused = known.verify(&foreign, &post(&uri), NOW);
+        assert_eq!(refused.unwrap_err(), Rejection::UnknownKey);
+    }
+    let forged = other.token(&header(&key), &claims(""));
+    assert_eq!(
+        known.verify(&forged, &post(&uri), NOW).unwrap_err(),
+        Rejection::BadSignature
+    );
+}
+
+#[test]
 fn the_examples_of_rfc_9449_verify() {
     let jkt = include_str!("../../../../testdata/vectors/rfc9449/6.1.jkt").trim();
     let request = include_str!("../../../../testdata/vectors/rfc9449/4.1.proof").trim();

@@ -7,6 +7,7 @@ use broker::world::approval::Ended;
 use broker::world::{AgentState, Change};
 use credential::Binding;
 use identity::{ApprovalId, OrgScope, Revision};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 const CONTRACT: &str = "
@@ -79,10 +80,10 @@ routes:
     sink: {clearance: secret, consequential: false}
 ";
 
-const LARGE: &str = r#"{"amount":700,"note":"paid twice"}"#;
+pub(crate) const LARGE: &str = r#"{"amount":700,"note":"paid twice"}"#;
 
-struct Office {
-    fixture: Fixture,
+pub(crate) struct Office {
+    pub(crate) fixture: Arc<Fixture>,
 }
 
 impl Office {
@@ -91,19 +92,41 @@ impl Office {
     }
 
     async fn with_quorum(quorum: u8) -> Self {
+        Self::with(quorum, UPSTREAM).await
+    }
+
+    /// One whose service others enforce as well.
+    pub(crate) async fn beside(service: &str) -> Self {
+        let more = format!("hosts: [invoices.demo]\nenforced_by: [{service}]\nroutes:");
+        Self::with(1, Box::leak(UPSTREAM.replace("routes:", &more).into_boxed_str())).await
+    }
+
+    async fn with(quorum: u8, definition: &'static str) -> Self {
         let contract: &'static str = match quorum {
             1 => Box::leak(CONTRACT.replace("QUORUM", "1").into_boxed_str()),
             _ => Box::leak(CONTRACT.replace("QUORUM", "2").into_boxed_str()),
         };
         let fixture = Fixture::with(Wish {
             contract,
-            definition: UPSTREAM,
+            definition,
             humans: true,
             ..Wish::default()
         })
         .await;
         fixture.desk.hire(fixture.org);
-        Self { fixture }
+        Self {
+            fixture: Arc::new(fixture),
+        }
+    }
+
+    /// A token of `agent`, for one approved request if that is said.
+    pub(crate) fn token(&self, agent: &Actor1, approval: Option<ApprovalId>) -> String {
+        let binding = Binding::Key(agent.key.public.thumbprint());
+        let mut claims = self.fixture.claims(agent, "invoices", Revision(1), binding);
+        let actions = ["mail.read", "refund.create", "page.write"];
+        claims.details[0].actions = Some(actions.map(|it| it.parse().unwrap()).into());
+        claims.details[0].approval = approval;
+        self.fixture.sign(&claims)
     }
 
     async fn send(&self, line: &str, fields: &str, body: &str) -> Answer {
@@ -120,12 +143,7 @@ impl Office {
     ) -> Answer {
         let fixture = &self.fixture;
         let (method, path) = line.split_once(' ').unwrap();
-        let binding = Binding::Key(agent.key.public.thumbprint());
-        let mut claims = fixture.claims(agent, "invoices", Revision(1), binding);
-        let actions = ["mail.read", "refund.create", "page.write"];
-        claims.details[0].actions = Some(actions.map(|it| it.parse().unwrap()).into());
-        claims.details[0].approval = approval;
-        let token = fixture.sign(&claims);
+        let token = self.token(agent, approval);
         let url = format!("http://{}{path}", fixture.address);
         let credentials = fixture.credentials_with(agent, &token, method, &url);
         let length = if body.is_empty() {
@@ -143,7 +161,7 @@ impl Office {
         fixture.raw(&request).await
     }
 
-    async fn refund(&self, body: &str) -> Answer {
+    pub(crate) async fn refund(&self, body: &str) -> Answer {
         self.send(REFUND, "", body).await
     }
 
@@ -152,7 +170,7 @@ impl Office {
     }
 
     /// Asks for the large refund and has it approved.
-    async fn approved(&self) -> ApprovalId {
+    pub(crate) async fn approved(&self) -> ApprovalId {
         let id = waits(&self.refund(LARGE).await);
         self.approve(id);
         id
@@ -330,7 +348,7 @@ async fn nothing_else_is_let_pass_by_it_and_a_refusal_burns_nothing() {
 
 #[tokio::test]
 async fn of_sixty_four_at_once_one_passes() {
-    let office = std::sync::Arc::new(Office::new().await);
+    let office = Arc::new(Office::new().await);
     office.approved().await;
     let mut all = tokio::task::JoinSet::new();
     for _ in 0..64 {

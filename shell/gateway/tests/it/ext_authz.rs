@@ -1,5 +1,6 @@
 //! Envoy's `ext_authz` as Envoy speaks it, and what an agent, another service or a thief tries with it.
 
+use crate::approvals::{LARGE, Office};
 use crate::fixture::{CANARY, Fixture, Wish, now};
 use audit::EventKind;
 use base64::Engine as _;
@@ -64,7 +65,7 @@ const PATH: &str = "/tenants/acme-eu/invoices/1";
 
 /// An authority of the fixture's trust domain, and the listener for proxies.
 struct Edge {
-    fixture: Fixture,
+    fixture: Arc<Fixture>,
     authority: CertifiedIssuer<'static, KeyPair>,
     address: SocketAddr,
 }
@@ -86,6 +87,10 @@ impl Edge {
             ..Wish::default()
         })
         .await;
+        Self::of(Arc::new(fixture)).await
+    }
+
+    async fn of(fixture: Arc<Fixture>) -> Self {
         let mut root = params();
         root.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         root.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
@@ -177,11 +182,15 @@ impl Edge {
     /// A request of the first agent as Envoy tells of it, with a token and a fresh proof.
     fn http(&self, method: &str, target: &str) -> HttpRequest {
         let token = self.fixture.token(self.fixture.agent(), "invoices");
+        self.http_with(&token, method, target)
+    }
+
+    fn http_with(&self, token: &str, method: &str, target: &str) -> HttpRequest {
         let path = target.split('?').next().unwrap();
         let key = &self.fixture.agent().key;
         let proof = self
             .fixture
-            .proof(key, &token, method, &format!("https://{HOST}{path}"));
+            .proof(key, token, method, &format!("https://{HOST}{path}"));
         HttpRequest {
             method: method.into(),
             path: target.into(),
@@ -512,4 +521,55 @@ async fn a_token_bound_to_a_certificate_needs_the_one_that_envoy_verified() {
         assert_eq!(refused(&response.into_inner()).0, 401, "{principal}");
     }
     assert!(claims.expires_at > now());
+}
+
+/// A refund as Envoy tells of it, with a token of the first agent.
+fn refund(edge: &Edge, token: &str, body: &str) -> HttpRequest {
+    let mut http = edge.http_with(token, "POST", "/invoices/inv_1/refund");
+    http.headers
+        .insert("content-type".into(), "application/json".into());
+    body.clone_into(&mut http.body);
+    http
+}
+
+/// Our own listener has the bytes, and asked people about them; a check is another enforcer's.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_for_one_approved_request_is_good_for_nothing_in_a_check() {
+    let office = Office::beside("edge").await;
+    let edge = Edge::of(office.fixture.clone()).await;
+    let agent = edge.fixture.agent();
+    let mut envoy = edge.envoy().await;
+    let (plain, small) = (office.token(agent, None), r#"{"amount":5}"#);
+    assert!(is_permitted(&ask(&mut envoy, refund(&edge, &plain, small)).await));
+    let id = office.approved().await;
+    let token = office.token(agent, Some(id));
+    // The approved request itself and other arguments wait for people here, and what would need no approval at all does
+    // not rest on one: no credential for any.
+    for (body, code) in [
+        (LARGE, "NEEDS_APPROVAL"),
+        (r#"{"amount":701}"#, "NEEDS_APPROVAL"),
+        (small, "APPROVAL_OUT_OF_SCOPE"),
+    ] {
+        for _ in 0..2 {
+            let response = ask(&mut envoy, refund(&edge, &token, body)).await;
+            assert_eq!(refused(&response), (403, code.into()), "{body}");
+        }
+    }
+    // Naming it with a token for anything is not looked at: the request waits for people.
+    let mut named = refund(&edge, &plain, LARGE);
+    named.headers.insert("tabard-approval".into(), id.to_string());
+    assert_eq!(
+        refused(&ask(&mut envoy, named).await),
+        (403, "NEEDS_APPROVAL".into())
+    );
+    // Another service has no such upstream, whatever the token is for.
+    let vault = "spiffe://test.example/finance/svc/vault";
+    let mut vault = edge.connect(Some(vault)).await.unwrap();
+    let response = ask(&mut vault, refund(&edge, &token, LARGE)).await;
+    assert_eq!(refused(&response), (403, "UPSTREAM_UNDECLARED".into()));
+    // None of that used it up: where it was asked for it passes, once.
+    assert_eq!(office.refund(LARGE).await.status(), 200);
+    assert_eq!(office.refund(LARGE).await.code(), "NEEDS_APPROVAL");
+    let response = ask(&mut envoy, refund(&edge, &token, LARGE)).await;
+    assert_eq!(refused(&response).1, "NEEDS_APPROVAL");
 }

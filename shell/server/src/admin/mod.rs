@@ -43,6 +43,7 @@ mod three_lists;
 mod trust_sources;
 mod upstreams;
 mod users;
+mod webhooks;
 mod which_decision;
 
 pub use join_string::{JoinString, JoinStringError};
@@ -219,6 +220,9 @@ pub(crate) fn routes(plane: &Arc<Plane>) -> Router {
         .route("/v1/approvals/{id}/vote", post(approvals::vote))
         .route("/v1/approvals/{id}/withdraw", post(approvals::withdraw))
         .route("/v1/groups", get(groups::list).post(groups::set))
+        .route("/v1/webhooks", get(webhooks::list).post(webhooks::add))
+        .route("/v1/webhooks/{name}", delete(webhooks::remove))
+        .route("/v1/webhooks/{name}/test", post(webhooks::test))
         .route("/v1/directories", post(directories::set))
         .route("/v1/directories/{tenant}", get(directories::show))
         .route(

@@ -4,13 +4,16 @@
 //! here, on one record for each exact request ([`broker::approve`]).
 
 mod ask;
+mod repeats;
 mod requests;
 mod spend;
+mod unrequested;
 mod view;
 mod vote;
 
 pub(crate) use ask::{NotAsked, ask};
-pub(crate) use requests::routes;
+pub(crate) use repeats::Repeats;
+pub(crate) use requests::{REQUESTS_PATH, routes};
 pub(crate) use spend::spend;
 pub(crate) use view::{ApprovalView, may_vote};
 pub(crate) use vote::vote;

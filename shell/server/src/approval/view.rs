@@ -34,6 +34,9 @@ pub(crate) struct ApprovalView {
     pub(crate) arguments: BTreeMap<Name, Value>,
     pub(crate) version: Option<String>,
     pub(crate) content: String,
+    /// The service that enforces it itself and asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) asked_by: Option<String>,
     pub(crate) agent: String,
     pub(crate) agent_owner: String,
     pub(crate) agent_purpose: String,
@@ -140,6 +143,7 @@ impl ApprovalView {
             arguments: bound.arguments,
             version: bound.version,
             content: bound.content.to_string(),
+            asked_by: bound.asked_by.map(|service| service.to_string()),
             agent: agent.map_or_else(|| approval.agent.to_string(), |agent| agent.name.to_string()),
             agent_owner: agent.map_or_else(String::new, |agent| agent.owner.clone()),
             agent_purpose: agent.map_or_else(String::new, |agent| agent.purpose.clone()),

@@ -1,7 +1,7 @@
 //! Which keys exist, so that a typing error is answered with the key that was meant.
 
 /// Every section and its keys. A test compares it with what the example sets.
-pub(super) const KEYS: [(&str, &[&str]); 7] = [
+pub(super) const KEYS: [(&str, &[&str]); 8] = [
     (
         "server",
         &["data_dir", "listen", "issuer", "trust_domain", "tls_names"],
@@ -11,6 +11,7 @@ pub(super) const KEYS: [(&str, &[&str]); 7] = [
     ("admin", &["socket"]),
     ("people", &["listen", "url", "providers"]),
     ("contracts", &["four_eyes"]),
+    ("webhooks", &["ca"]),
     ("limits", &["connections_max", "exchanges_max"]),
 ];
 

@@ -46,6 +46,8 @@ pub struct Config {
     pub people: Option<People>,
     /// Which changes of a contract take two people.
     pub four_eyes: FourEyes,
+    /// Authorities that webhooks' certificates must come from; `None` for the system's.
+    pub webhook_ca: Option<PathBuf>,
     /// Connections at once; more wait in the kernel's queue.
     pub connections_max: usize,
     /// Token requests at once; more are told to come back.
@@ -117,6 +119,8 @@ struct File {
     #[serde(default)]
     contracts: ContractsSection,
     #[serde(default)]
+    webhooks: WebhooksSection,
+    #[serde(default)]
     limits: LimitsSection,
 }
 
@@ -160,6 +164,12 @@ struct AdminSection {
 #[serde(deny_unknown_fields)]
 struct ContractsSection {
     four_eyes: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WebhooksSection {
+    ca: Option<PathBuf>,
 }
 
 #[derive(Deserialize)]
@@ -255,6 +265,7 @@ impl File {
         })?;
         Ok(Config {
             four_eyes,
+            webhook_ca: self.webhooks.ca.map(|it| folder.join(it)),
             listen: self.server.listen,
             issuer,
             trust_domain: trust_domain

@@ -1,7 +1,8 @@
 //! Answers: a decision with its id, and for a refusal its reasons as the service may know them.
 
+use broker::enforce::Evaluated;
 use broker::{Cause, Refusal};
-use identity::DecisionId;
+use identity::UnixTime;
 use policy::{Reason, Remedy};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -13,11 +14,27 @@ pub(super) struct Decided {
     pub(super) context: Map<String, Value>,
 }
 
+/// What a service is told with a refusal, besides its reasons.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Advice {
+    /// Where people can be asked, and until when.
+    pub(super) requestable: Option<(String, UnixTime)>,
+    /// It was asked with an approval.
+    pub(super) named: bool,
+    /// The decision would have rested on an obligation of these kinds, and the service did not say that it carries them out.
+    pub(super) lacks: Option<&'static str>,
+}
+
 impl Decided {
     /// It may be done; `obligations` have to be carried out.
-    pub(super) fn permitted(id: DecisionId, obligations: Vec<Value>) -> Self {
+    pub(super) fn permitted(evaluated: &Evaluated, obligations: Vec<Value>) -> Self {
         let mut context = Map::new();
-        context.insert("evaluation_id".into(), id.to_string().into());
+        context.insert("evaluation_id".into(), evaluated.decision().to_string().into());
+        if let Some(approved) = evaluated.approved() {
+            let until = approved.good_until().rfc3339();
+            let approval = json!({"id": approved.id(), "approved_until": until});
+            context.insert("approval".into(), approval);
+        }
         if !obligations.is_empty() {
             context.insert("obligations".into(), obligations.into());
         }
@@ -28,7 +45,7 @@ impl Decided {
     }
 
     /// It may not.
-    pub(super) fn refused(refusal: &Refusal) -> Self {
+    pub(super) fn refused(refusal: &Refusal, advice: Advice) -> Self {
         let told = reasons(refusal);
         let mut context = Map::new();
         context.insert("evaluation_id".into(), refusal.decision().to_string().into());
@@ -40,9 +57,19 @@ impl Decided {
             })
         });
         context.insert("reasons".into(), list.collect());
-        if let Some(request) = access_request(refusal) {
+        let is_requestable = advice.requestable.is_some();
+        if let Some((endpoint, until)) = advice.requestable {
             context.insert("reason".into(), "approval_required".into());
+            let request = json!({"endpoint": endpoint, "expires_at": until.rfc3339()});
             context.insert("access_request".into(), request);
+        }
+        if advice.named {
+            let (reason, next) = again(&told, is_requestable);
+            context.insert("reason".into(), reason.into());
+            context.insert("next_action".into(), next.into());
+        }
+        if let Some(kind) = advice.lacks {
+            context.insert("required_obligations".into(), vec![kind].into());
         }
         Self {
             decision: false,
@@ -85,8 +112,14 @@ fn reasons(refusal: &Refusal) -> Vec<Reason> {
     told
 }
 
-/// Where a human can be asked, if nothing else stands in the way (Access Request and Approval Profile). Filled in where
-/// approvals are kept; until then a refusal for want of one is a plain refusal.
-const fn access_request(_: &Refusal) -> Option<Value> {
-    None
+/// What became of the approval that it was asked with, and what to do (re-evaluation denial reasons).
+fn again(told: &[Reason], is_requestable: bool) -> (&'static str, &'static str) {
+    match told {
+        // It waits for people still, or takes more of them: whoever requests it gets the handle of what waits.
+        _ if is_requestable => ("approval_required", "request"),
+        [Reason::ApprovalExpired | Reason::ApprovalUsed] => ("approval_expired", "none"),
+        [Reason::ApprovalOutOfScope] => ("out_of_scope", "none"),
+        [Reason::ApproverIneligible] => ("approval_unverifiable", "none"),
+        _ => ("policy_denied", "none"),
+    }
 }

@@ -1,19 +1,21 @@
 //! One decision: gather, decide, record, answer; again when something was restricted in between.
 
-use super::answer::Decided;
+use super::answer::{Advice, Decided};
+use super::denials::{Denial, REQUESTABLE_SECS};
 use super::failed::Failed;
 use super::obligation;
 use super::question::{NotAQuestion, Question};
 use super::subject::{Who, who};
+use crate::approval::REQUESTS_PATH;
 use crate::installation::{DrawSource, Installation};
 use crate::settle::settle;
-use broker::approve::Found;
-use broker::enforce::{Blocked, Call, Evaluated, arguments, evaluate, refuse};
+use broker::approve::{Ask, Bound, Found, REQUEST_BYTES_MAX, bind, find};
+use broker::enforce::{Blocked, Call, Evaluated, Live, arguments, evaluate, refuse};
 use broker::home::{Claimant, Counted, Whose, claim, is_claimable};
 use broker::service::Service;
 use broker::upstream::{Described, Upstream};
 use broker::{Outcome, Plan, Refusal, World};
-use identity::UnixTime;
+use identity::{ApprovalId, Digest, UnixTime};
 use policy::Reason;
 use std::sync::Arc;
 use store::CommitError;
@@ -85,10 +87,13 @@ async fn judged(
             })
             .await;
         };
-        let upstream = confined(upstream, obligation::can_confine(&question.context));
+        let can_confine = obligation::can_confine(&question.context);
+        let lacks = (!can_confine && upstream.tenant_header.is_some()).then_some(obligation::CUSTOM);
+        let upstream = confined(upstream, can_confine);
         let asked = Asked {
             installation,
             service,
+            question,
             who: &who,
             upstream: &upstream,
             described: &described,
@@ -101,15 +106,19 @@ async fn judged(
                 asked.claim(&counted).await?;
             }
             Err(Stopped::Failed(failed)) => return Err(failed),
-            Ok(Ok(evaluated)) => {
+            Ok(Answered::Permitted(evaluated)) => {
                 let tenant = evaluated.confined_to();
                 let obligations = tenant.and_then(|tenant| obligation::confine(&upstream, tenant));
-                return Ok(Decided::permitted(
-                    evaluated.decision(),
-                    obligations.into_iter().collect(),
-                ));
+                return Ok(Decided::permitted(&evaluated, obligations.into_iter().collect()));
             }
-            Ok(Err(refusal)) => return Ok(Decided::refused(&refusal)),
+            Ok(Answered::Refused(refusal, requestable)) => {
+                let advice = Advice {
+                    requestable: requestable.and_then(|exact| asked.requestable(&refusal, *exact)),
+                    named: asked.names_approval(),
+                    lacks,
+                };
+                return Ok(Decided::refused(&refusal, advice));
+            }
         }
     }
     Err(Failed::Contended)
@@ -160,18 +169,39 @@ impl From<Failed> for Stopped {
     }
 }
 
+/// What was decided and recorded.
+enum Answered {
+    Permitted(Box<Evaluated>),
+    /// With what people could let pass.
+    Refused(Refusal, Option<Box<Exact>>),
+}
+
+/// The exact request of a refused question.
+struct Exact {
+    bound: Bound,
+    content: Digest,
+}
+
 /// One question, all but the World that it is decided on.
 struct Asked<'a> {
     installation: &'a Installation,
     service: &'a Service,
+    question: &'a Question<'a>,
     who: &'a Who,
     upstream: &'a Upstream,
     described: &'a Described<'a>,
     now: UnixTime,
 }
 
+impl Answered {
+    /// A refusal that nobody is asked about.
+    const fn plain(refusal: Refusal) -> Self {
+        Self::Refused(refusal, None)
+    }
+}
+
 impl Asked<'_> {
-    async fn attempt(&self, world: &World, claimed: bool) -> Result<Result<Evaluated, Refusal>, Stopped> {
+    async fn attempt(&self, world: &World, claimed: bool) -> Result<Answered, Stopped> {
         let Self {
             installation,
             service,
@@ -188,7 +218,7 @@ impl Asked<'_> {
             Err(reason) => {
                 let asked = Some((described, Some(&upstream.audience)));
                 let plan = refuse(world, service, asked, reason, &mut source.draw());
-                return settled(installation, plan).await.map(Err);
+                return settled(installation, plan).await.map(Answered::plain);
             }
         };
         let standing = stands.standing();
@@ -208,7 +238,7 @@ impl Asked<'_> {
                 if let Some(Err(why)) = why {
                     tracing::debug!(%why, service = %service.name(), "a question is not what its route says");
                 }
-                return blocked(Reason::ArgumentOutOfRange).await.map(Err);
+                return blocked(Reason::ArgumentOutOfRange).await.map(Answered::plain);
             }
         };
         let links = installation
@@ -218,9 +248,9 @@ impl Asked<'_> {
         let counted = Counted::of(stands.live().task(), standing.instance, &links);
         match counted.whose(world, service.scope(), installation.log) {
             Whose::Ours => {}
-            Whose::Others => return blocked(Reason::CountedElsewhere).await.map(Err),
+            Whose::Others => return blocked(Reason::CountedElsewhere).await.map(Answered::plain),
             Whose::Nobodys if claimed || !is_claimable(world, &self.claimant(), &counted, now) => {
-                return blocked(Reason::StateUnavailable).await.map(Err);
+                return blocked(Reason::StateUnavailable).await.map(Answered::plain);
             }
             Whose::Nobodys => return Err(Stopped::Homeless(counted)),
         }
@@ -238,8 +268,8 @@ impl Asked<'_> {
                 now,
             })
         });
-        let outcome = {
-            let call = Call {
+        let (outcome, exact) = {
+            let mut call = Call {
                 standing,
                 asked_by: Some(service.name()),
                 upstream,
@@ -249,24 +279,101 @@ impl Asked<'_> {
                 caller: self.who.caller(world),
                 links: &links,
                 gathered: reservation.gathered(),
-                // An approval is for the bytes of a request, and here are none.
                 found: &Found::Nothing,
             };
-            evaluate(world, stands.live(), &call, &mut source.draw())
+            let found = self.found(world, stands.live(), &call);
+            call.found = &found;
+            let outcome = evaluate(world, stands.live(), &call, &mut source.draw());
+            let exact = match &outcome {
+                Outcome::Refused(plan) if !plan.proof().needs().is_empty() => {
+                    let content = self.question.content();
+                    content.map(|content| Exact {
+                        bound: bind(stands.live(), &call, content),
+                        content,
+                    })
+                }
+                Outcome::Refused(_) | Outcome::Granted(_) => None,
+            };
+            (outcome, exact)
         };
         match outcome {
             Outcome::Granted(plan) => {
-                // Before it is answered: what comes back is in whatever the task does from here on.
-                installation.ledger.see(plan.proof().seen());
+                // Before it is answered: what comes back is in whatever the task does from here on. What rests on an
+                // approval is not permitted before that is spent, which its record does.
+                let seen = plan.proof().seen().clone();
+                let rests = plan.proof().approved().is_some();
+                if !rests {
+                    installation.ledger.see(&seen);
+                }
                 let evaluated = settled(installation, plan).await?;
+                if rests {
+                    installation.ledger.see(&seen);
+                }
                 reservation.keep();
-                Ok(Ok(evaluated))
+                Ok(Answered::Permitted(Box::new(evaluated)))
             }
             Outcome::Refused(plan) => {
                 installation.ledger.denied(reservation.gathered(), now);
-                settled(installation, plan).await.map(Err)
+                let refusal = settled(installation, plan).await?;
+                Ok(Answered::Refused(refusal, exact.map(Box::new)))
             }
         }
+    }
+
+    /// What stands for exactly this question among the approvals of its task. An approval is used where it is named and
+    /// nowhere else: services ask about much that nobody does.
+    fn found(&self, world: &World, live: &Live, call: &Call<'_>) -> Found {
+        let named = match (call.token_approval(), self.question.context.approval) {
+            // The token is for one, the question for another: for neither.
+            (Some(token), Some(context)) if token != context => {
+                return Found::Dead(context, Reason::ApprovalOutOfScope);
+            }
+            (token, context) => token.or(context),
+        };
+        let task = live.task();
+        if named.is_none() && !world.asked_in(task.id) {
+            return Found::Nothing;
+        }
+        let exact = self
+            .question
+            .content()
+            .and_then(|content| bind(live, call, content).text());
+        let Some((_, digest)) = exact else {
+            let unknown = |id: ApprovalId| Found::Dead(id, Reason::ApprovalOutOfScope);
+            return named.map_or(Found::Nothing, unknown);
+        };
+        match find(world, self.service.scope(), task.id, &digest, named, self.now) {
+            Found::Good(_) if named.is_none() => Found::Nothing,
+            found => found,
+        }
+    }
+
+    /// Whether it is asked with an approval.
+    const fn names_approval(&self) -> bool {
+        self.question.context.approval.is_some()
+    }
+
+    /// Remembers a denial that people could turn, and says where they are asked.
+    fn requestable(&self, refusal: &Refusal, exact: Exact) -> Option<(String, UnixTime)> {
+        let Exact { bound, content } = exact;
+        // Nobody would read it: see `broker::approve::ask`.
+        bound.text().filter(|(text, _)| text.len() <= REQUEST_BYTES_MAX)?;
+        let expires_at = self.now.plus_secs(REQUESTABLE_SECS);
+        let ask = Ask {
+            bound,
+            needs: refusal.needs().to_vec(),
+            refusal: refusal.decision(),
+            reasons: refusal.codes(),
+            said: None,
+        };
+        let denial = Denial {
+            ask,
+            content,
+            expires_at,
+        };
+        self.installation.denials.keep(self.service, denial);
+        let endpoint = self.installation.config.issuer.endpoint(REQUESTS_PATH);
+        Some((endpoint, expires_at))
     }
 
     fn claimant(&self) -> Claimant {
@@ -294,7 +401,8 @@ impl Asked<'_> {
 async fn settled<P>(installation: &Installation, plan: Plan<P>) -> Result<P, Stopped> {
     match installation.store.commit(plan).await {
         Ok(recorded) => Ok(recorded.into_parts().0),
-        Err(CommitError::Stale { .. }) => Err(Stopped::Stale),
+        // A conflict is an approval that somebody else used meanwhile: decided anew, it is found used.
+        Err(CommitError::Stale { .. } | CommitError::Conflict(_)) => Err(Stopped::Stale),
         Err(error) => Err(unavailable(&error).into()),
     }
 }
@@ -311,7 +419,7 @@ async fn refused(
         .draw_source(Some(service.org()), now)
         .map_err(|error| unavailable(&error))?;
     match settled(installation, plan(&world, &source)).await {
-        Ok(refusal) => Ok(Decided::refused(&refusal)),
+        Ok(refusal) => Ok(Decided::refused(&refusal, Advice::default())),
         Err(Stopped::Stale | Stopped::Homeless(_)) => Err(Failed::Contended),
         Err(Stopped::Failed(failed)) => Err(failed),
     }

@@ -8,7 +8,7 @@ use serde_json::json;
 
 /// Why there is no decision.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Failed {
+pub(crate) enum Failed {
     /// The connection has no SVID of a service.
     #[error("the caller is no service")]
     NotAService,

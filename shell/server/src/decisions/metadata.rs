@@ -5,12 +5,16 @@ use super::{
     EVALUATION_PATH, EVALUATIONS_PATH, SEARCH_ACTION_PATH, SEARCH_RESOURCE_PATH, SEARCH_SUBJECT_PATH,
     obligation,
 };
+use crate::approval::REQUESTS_PATH;
 use crate::installation::Installation;
 use axum::extract::State;
 use axum::response::IntoResponse;
 use http::header;
 use serde::Serialize;
 use std::sync::Arc;
+
+/// The capability of the Access Request and Approval Profile (section "Discovery").
+const ACCESS_REQUEST: &str = "urn:openid:authzen:capability:access-request";
 
 #[derive(Serialize)]
 struct Metadata<'a> {
@@ -20,7 +24,8 @@ struct Metadata<'a> {
     search_subject_endpoint: String,
     search_resource_endpoint: String,
     search_action_endpoint: String,
-    capabilities: [&'a str; 0],
+    access_request_endpoint: String,
+    capabilities: [&'a str; 1],
     supported_obligations: [&'a str; 1],
 }
 
@@ -34,7 +39,8 @@ pub(super) async fn answer(State(installation): State<Arc<Installation>>) -> imp
         search_subject_endpoint: issuer.endpoint(SEARCH_SUBJECT_PATH),
         search_resource_endpoint: issuer.endpoint(SEARCH_RESOURCE_PATH),
         search_action_endpoint: issuer.endpoint(SEARCH_ACTION_PATH),
-        capabilities: [],
+        access_request_endpoint: issuer.endpoint(REQUESTS_PATH),
+        capabilities: [ACCESS_REQUEST],
         supported_obligations: obligation::SUPPORTED,
     };
     let headers = [

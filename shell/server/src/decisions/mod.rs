@@ -4,13 +4,15 @@
 //! Who asks is a service by the X.509-SVID of its connection ([`Pep`](caller::Pep)), and there is nothing for it but what
 //! upstreams say it enforces. Whom it asks about is an agent, by the agent's own access token or by its task. The decision
 //! is the gateway's: same contract, same chain, same counts, recorded before it is answered. Searching is foreseeing:
-//! nothing is counted or recorded.
+//! nothing is counted or recorded. A denial that people could turn is remembered ([`denials`]), and requested elsewhere
+//! (`approval/requests.rs`); an approval that a question names is spent by its answer.
 //!
 //! Not here: Envoy's ext_authz, which hands out upstream credentials and so belongs to the gateway.
 
 mod answer;
 mod caller;
 mod decide;
+mod denials;
 mod evaluation;
 mod evaluations;
 mod failed;
@@ -19,6 +21,10 @@ mod obligation;
 mod question;
 mod search;
 mod subject;
+
+pub(crate) use denials::{Denial, Denials, NoDenial};
+pub(crate) use failed::Failed;
+pub(crate) use question::{Members, NotAQuestion, content, read};
 
 use crate::installation::Installation;
 use axum::Router;

@@ -3,15 +3,18 @@
 //!
 //! There is one. Some upstreams confine a request to a tenant by a header (`tenant_header`); our gateway sets it. A service
 //! that says it carries out `custom` obligations is told to do the same, and the decision is made on the tenant that the
-//! header names. For all others whose data it is stays unknown.
+//! header names. For all others whose data it is stays unknown, and a refusal tells them what they would have to carry out
+//! (`required_obligations`).
 
 use super::question::Context;
 use broker::upstream::Upstream;
 use identity::Name;
 use serde_json::{Value, json};
 
+/// The one kind that we attach.
+pub(super) const CUSTOM: &str = "custom";
 /// The kinds that we may attach.
-pub(super) const SUPPORTED: [&str; 1] = ["custom"];
+pub(super) const SUPPORTED: [&str; 1] = [CUSTOM];
 
 /// Whether the service can be told to confine a request.
 pub(super) fn can_confine(context: &Context) -> bool {
@@ -26,7 +29,7 @@ pub(super) fn confine(upstream: &Upstream, tenant: &Name) -> Option<Value> {
     let header = upstream.tenant_header.as_ref()?;
     Some(json!({
         "id": "tenant",
-        "type": "custom",
+        "type": CUSTOM,
         "properties": {
             "vendor": "tabard",
             "action": "set_header",

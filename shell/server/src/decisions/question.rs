@@ -1,10 +1,12 @@
 //! A question as it comes in (AuthZEN Authorization API 1.0 sections 5 to 8): bounded, of the right types, and with every
 //! member that we do not know ignored, as the specification wants it. What is ignored decides nothing.
 
+use audit::event::canonical_json;
 use axum::body::Body;
+use broker::approve::content_of;
 use broker::upstream::{Described, MEMBERS_MAX};
 use http::{Request, header};
-use identity::{Audience, Name, TaskId};
+use identity::{ApprovalId, Audience, Digest, Name, TaskId};
 use serde_json::{Map, Value};
 use std::time::Duration;
 
@@ -17,7 +19,7 @@ const TEXT_BYTES_MAX: usize = 2048;
 
 /// Why something is not a question.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(super) enum NotAQuestion {
+pub(crate) enum NotAQuestion {
     /// Another content type.
     #[error("the Content-Type is not application/json")]
     ContentType,
@@ -45,7 +47,7 @@ pub(super) enum NotAQuestion {
 }
 
 impl NotAQuestion {
-    pub(super) const fn code(self) -> &'static str {
+    pub(crate) const fn code(self) -> &'static str {
         match self {
             Self::ContentType => "CONTENT_TYPE",
             Self::TooLarge => "BODY_TOO_LARGE",
@@ -60,10 +62,10 @@ impl NotAQuestion {
 }
 
 /// Members of an object.
-pub(super) type Members = Map<String, Value>;
+pub(crate) type Members = Map<String, Value>;
 
 /// Reads a body.
-pub(super) async fn read(request: Request<Body>) -> Result<Members, NotAQuestion> {
+pub(crate) async fn read(request: Request<Body>) -> Result<Members, NotAQuestion> {
     let (head, body) = request.into_parts();
     let kind = head.headers.get(header::CONTENT_TYPE);
     let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or_default();
@@ -186,6 +188,22 @@ pub(super) struct Context {
     pub(super) audience: Option<Audience>,
     /// Kinds of obligations that the service carries out (Obligations Profile, negotiation).
     pub(super) obligations: Vec<String>,
+    /// The approval that it is asked again with (Access Request and Approval Profile, re-evaluation).
+    pub(super) approval: Option<ApprovalId>,
+}
+
+/// What stands for an id that is none: no approval has it.
+const NO_APPROVAL: ApprovalId = ApprovalId::from_u128(0);
+
+/// The approval that a context names. One that no approval can have is one that there is not.
+fn approval(context: &Members) -> Result<Option<ApprovalId>, NotAQuestion> {
+    let named = object(context, "approval", "context.approval")?;
+    named
+        .map(|approval| {
+            let id = text(approval, "id", "context.approval.id")?;
+            Ok(id.parse().unwrap_or(NO_APPROVAL))
+        })
+        .transpose()
 }
 
 impl Context {
@@ -208,6 +226,7 @@ impl Context {
                 .filter_map(|kind| kind.as_str().map(str::to_owned))
                 .take(MEMBERS_MAX)
                 .collect(),
+            approval: approval(context)?,
         })
     }
 }
@@ -219,6 +238,8 @@ pub(super) struct Question<'q> {
     pub(super) action: Action<'q>,
     pub(super) resource: Resource<'q>,
     pub(super) context: Context,
+    /// All of it, as it came.
+    pub(super) asked: &'q Members,
 }
 
 impl<'q> Question<'q> {
@@ -228,7 +249,13 @@ impl<'q> Question<'q> {
             action: Action::of(members)?,
             resource: Resource::of(members, false)?,
             context: Context::of(members)?,
+            asked: members,
         })
+    }
+
+    /// Digest of what is asked: subject, action and resource as they stand there, member by member; see [`content`].
+    pub(super) fn content(&self) -> Option<Digest> {
+        content(self.asked)
     }
 
     /// The action and the type of the thing; `None` where no route can be that.
@@ -245,4 +272,28 @@ impl<'q> Question<'q> {
             said: [self.action.properties, self.resource.properties],
         }
     }
+}
+
+/// What an agent shows anew each time: it says who asks, and nothing about what for.
+const SHOWN_ANEW: [&str; 2] = ["token", "dpop"];
+
+/// Digest of subject, action and resource as they were sent, all their members included, so that what is approved is what
+/// is asked again (Access Request and Approval Profile, exact-match baseline). Left out is what is [`SHOWN_ANEW`]. `None`
+/// where there is no canonical form: a fraction, say.
+pub(crate) fn content(asked: &Members) -> Option<Digest> {
+    let mut subject = asked.get("subject")?.clone();
+    if let Some(subject) = subject.as_object_mut()
+        && let Some(properties) = subject.get_mut("properties").and_then(Value::as_object_mut)
+    {
+        for name in SHOWN_ANEW {
+            properties.remove(name);
+        }
+        if properties.is_empty() {
+            subject.remove("properties");
+        }
+    }
+    let (action, resource) = (asked.get("action")?, asked.get("resource")?);
+    let whole = serde_json::json!({"subject": subject, "action": action, "resource": resource});
+    let bytes = canonical_json(&whole).ok()?;
+    Some(content_of("AUTHZEN", "/access/v1/evaluation", &[], &bytes))
 }

@@ -13,7 +13,7 @@ use broker::enforce::{Live, Standing, StandingOf, alive, standing};
 use broker::replay::NotFresh;
 use broker::service::Service;
 use credential::access_token::Expected;
-use credential::dpop::{self, Caller, NoncePolicy, ProofExpected, RequestTarget};
+use credential::dpop::{Caller, NoncePolicy, ProofExpected, RequestTarget};
 use credential::{AccessTokenClaims, Binding, Verified};
 use identity::{Actor, ActorKind, Audience, OrgScope, SpiffeId, TaskId, Thumbprint, UnixTime};
 use policy::Reason;
@@ -177,7 +177,10 @@ fn possession(
         // The service's own affair: it is the service that the agent talks to.
         nonce: NoncePolicy::Ignored,
     };
-    let verified = dpop::verify(proof.jws, &expected, now).map_err(|_| Reason::ProofOfPossessionFailed)?;
+    let verified = installation
+        .proof_keys
+        .verify(proof.jws, &expected, now)
+        .map_err(|_| Reason::ProofOfPossessionFailed)?;
     if claims.binding != Binding::Key(verified.key()) {
         return Err(Reason::ProofOfPossessionFailed);
     }

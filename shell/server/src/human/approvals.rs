@@ -208,7 +208,11 @@ fn request(view: &ApprovalView) -> Markup {
             @for (name, value) in &view.arguments { dt { (name) } dd { code { (plain(value)) } } }
             @if let Some(version) = &view.version { dt { "In version" } dd { code { (version) } } }
             dt { "Request" }
-            dd { code { (view.method) " " (view.path) } br; span .hint { "and nothing but these bytes: " (view.content) } }
+            dd {
+                @if let Some(service) = &view.asked_by { "asked by the service " strong { (service) } ", which makes or enforces it itself" }
+                @else { code { (view.method) " " (view.path) } }
+                br; span .hint { "and nothing but these bytes: " (view.content) }
+            }
             dt { "Agent" }
             dd { strong { (view.agent) } ", owned by " (view.agent_owner) ". " (view.agent_purpose) }
             dt { "On behalf of, through" }

@@ -20,7 +20,7 @@ use axum::{Extension, Json};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use broker::session;
-use credential::dpop::{self, NoncePolicy, ProofExpected, RequestTarget};
+use credential::dpop::{NoncePolicy, ProofExpected, RequestTarget};
 use credential::sha256;
 use http::{HeaderMap, Method, StatusCode};
 use identity::{Thumbprint, UnixTime};
@@ -278,7 +278,7 @@ pub(super) fn proven(
     let proof = proof
         .to_str()
         .ok()
-        .and_then(|proof| dpop::verify(proof, &expected, now).ok())
+        .and_then(|proof| human.installation().proof_keys.verify(proof, &expected, now).ok())
         .ok_or_else(unproven)?;
     human
         .installation()

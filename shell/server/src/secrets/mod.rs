@@ -1,34 +1,28 @@
-//! Upstream secrets, sealed: one file for each version of each upstream's secret.
+//! Secrets of others, sealed: one file for each version of each upstream's, and one for each webhook's.
 //!
-//! The World knows only the version number; a gateway that is entitled to an upstream is sent the secret over its
-//! own channel. Nothing here reads a secret from a flag, an environment variable or the configuration.
+//! The World knows only that there is one; a gateway that is entitled to an upstream is sent the secret over its own
+//! channel. Nothing here reads a secret from a flag, an environment variable or the configuration.
 
-use crate::keys::KeyError;
+mod drawer;
+mod webhook;
+
+pub use webhook::WebhookSecrets;
+
 use crate::keys::kek::Kek;
-use crate::keys::sealed_file::{self, Label, SealError};
+use crate::keys::{KeyError, SealError};
+use drawer::Drawer;
 use identity::{Secret, UnixTime, UpstreamId};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
-/// What the sealed files say they are.
-const PURPOSE: &str = "upstream-secret";
-
-/// The sealed secrets of an installation.
+/// The sealed secrets of upstreams.
 #[derive(Debug)]
-pub struct UpstreamSecrets {
-    folder: PathBuf,
-    kek: Arc<Kek>,
-}
+pub struct UpstreamSecrets(Drawer);
 
 impl UpstreamSecrets {
     /// In `data_dir/secrets`, made if it is missing.
     pub fn open(data_dir: &Path, kek: Arc<Kek>) -> Result<Self, KeyError> {
-        let folder = data_dir.join("secrets");
-        sealed_file::private_folder(&folder).map_err(|source| SealError::File {
-            path: folder.clone(),
-            source,
-        })?;
-        Ok(Self { folder, kek })
+        Drawer::open(data_dir, "secrets", "upstream-secret", kek).map(Self)
     }
 
     /// Seals a version of an upstream's secret. Do so before the Change that names the version: a version that no
@@ -40,32 +34,12 @@ impl UpstreamSecrets {
         secret: &Secret<Vec<u8>>,
         now: UnixTime,
     ) -> Result<(), SealError> {
-        let label = Label {
-            purpose: PURPOSE.to_owned(),
-            kid: name(upstream, version),
-            created: now,
-            certificate: None,
-        };
-        sealed_file::write(&self.path(upstream, version), &self.kek, &label, secret.expose())
+        self.0.put(name(upstream, version), secret, now)
     }
 
     /// Opens a version of an upstream's secret.
     pub fn get(&self, upstream: UpstreamId, version: u64) -> Result<Secret<Vec<u8>>, SealError> {
-        let path = self.path(upstream, version);
-        let (label, mut secret) = sealed_file::read(&path, &self.kek, PURPOSE)?;
-        let wanted = name(upstream, version);
-        if label.kid != wanted {
-            return Err(SealError::Mislabelled {
-                path,
-                wanted,
-                found: label.kid,
-            });
-        }
-        Ok(Secret::new(std::mem::take(&mut *secret)))
-    }
-
-    fn path(&self, upstream: UpstreamId, version: u64) -> PathBuf {
-        self.folder.join(format!("{}.sealed", name(upstream, version)))
+        self.0.get(name(upstream, version))
     }
 }
 
@@ -90,7 +64,7 @@ mod tests {
         assert_eq!(secrets.get(mine, 1).unwrap().expose(), b"one");
         assert_eq!(secrets.get(mine, 2).unwrap().expose(), b"two");
         assert!(matches!(secrets.get(other, 1), Err(SealError::File { .. })));
-        std::fs::copy(secrets.path(mine, 1), secrets.path(other, 1)).unwrap();
+        std::fs::copy(secrets.0.path(&name(mine, 1)), secrets.0.path(&name(other, 1))).unwrap();
         assert!(matches!(
             secrets.get(other, 1),
             Err(SealError::Mislabelled { .. })

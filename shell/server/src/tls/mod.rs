@@ -2,8 +2,10 @@
 //! and client certificates that are optional and, when sent, must be X.509-SVIDs of the trust domain.
 
 mod own_certificate;
+mod roots;
 
 pub(crate) use own_certificate::OwnCertificate;
+pub(crate) use roots::{RootsError, client_roots};
 
 use crate::installation::Installation;
 use credential::x509_svid::{self, PeerRole};

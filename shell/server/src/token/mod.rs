@@ -12,14 +12,12 @@ mod errors;
 mod on_behalf;
 mod possession;
 mod remembered;
-mod replays;
 mod subject;
 mod unidentified;
 mod wish;
 
 pub(crate) use ciba::{AUTHORIZE_PATH as CIBA_AUTHORIZE_PATH, CIBA_GRANT, Parked};
 pub(crate) use remembered::Remembered;
-pub(crate) use replays::ProofReplays;
 pub(crate) use unidentified::Unidentified;
 
 pub(crate) use credential::token_exchange::TOKEN_EXCHANGE as TOKEN_EXCHANGE_GRANT;

@@ -4,15 +4,15 @@
 //! with neither is nobody's: a JWT-SVID alone is a bearer token, and whoever copied it could send it.
 
 use super::errors::NotIssued;
-use super::replays::ProofReplays;
 use crate::connection::Peer;
 use crate::installation::Installation;
 use broker::exchange::Possession;
 use broker::replay::NotFresh;
-use credential::dpop::{self, NoncePolicy, ProofExpected, RequestTarget};
+use credential::dpop::{NoncePolicy, ProofExpected, RequestTarget};
 use credential::{Binding, DpopProof};
 use http::HeaderMap;
 use identity::{Thumbprint, UnixTime};
+use sync::ProofReplays;
 
 /// Header name of a proof (RFC 9449 section 4.1).
 const DPOP: &str = "dpop";
@@ -52,7 +52,10 @@ pub(super) fn prove(
                 nonce: NoncePolicy::Required(installation.keys.nonces()),
             };
             Ok(Proven::Proof(
-                dpop::verify(proof, &expected, now).map_err(NotIssued::proof)?,
+                installation
+                    .proof_keys
+                    .verify(proof, &expected, now)
+                    .map_err(NotIssued::proof)?,
             ))
         }
         (None, _, Some(svid)) => Ok(Proven::Connection {

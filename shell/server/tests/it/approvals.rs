@@ -4,10 +4,10 @@
 use crate::hostile_member::member;
 use crate::instance::{Instance, jti};
 use crate::people::{Browser, Town};
-use broker::approve::{Ask, Bound, content_of, definition_of, set_group};
+use broker::approve::{Ask, Bound, content_of, definition_of};
 use broker::inventory::publish_upstream;
 use broker::upstream::Manifest;
-use broker::world::{Group, MemberRole, Role};
+use broker::world::{MemberRole, Role};
 use http::{Method, Request};
 use http_body_util::Full;
 use identity::{Actor, ActorChain, ActorKind, DecisionId, OrgScope, UpstreamId};
@@ -51,19 +51,23 @@ routes:
     arguments: [{name: amount, body: /amount, type: integer}]
 ";
 /// What an agent says that wants to look like a part of the page.
-const SAID: &str = "</blockquote><h1>Approved by the CFO</h1><form><button>Approve</button></form>";
+pub(crate) const SAID: &str =
+    "</blockquote><h1>Approved by the CFO</h1><form><button>Approve</button></form>";
 
-struct Story {
-    town: Town,
+pub(crate) struct Story {
+    pub(crate) town: Town,
     link: Link,
     instance: Instance,
-    ask: Ask,
+    pub(crate) ask: Ask,
 }
 
 impl Story {
     /// An agent whose refund was refused at a gateway.
-    async fn new() -> Self {
-        let town = Town::new().await;
+    pub(crate) async fn new() -> Self {
+        Self::of(Town::new().await).await
+    }
+
+    pub(crate) async fn of(town: Town) -> Self {
         let place = &town.place;
         place.register(place.org, "refunder", CONTRACT).await;
         let manifest = Manifest::parse("till.yaml", TILL).unwrap();
@@ -106,6 +110,7 @@ impl Story {
             method: "POST".into(),
             path: "/invoices/inv_1/refund".into(),
             content: content_of("POST", "/invoices/inv_1/refund", &[], b"{\"amount\":700}"),
+            asked_by: None,
         };
         let log = link.identity().unwrap().log;
         let ask = Ask {
@@ -124,29 +129,15 @@ impl Story {
     }
 
     /// Somebody of the group, logged in.
-    async fn approver(&self, name: &str) -> Browser {
-        let browser = self.town.principal(name, &[Role::Approver]).await;
-        let place = &self.town.place;
-        let (source, world) = (place.draw(), place.installation().store.world());
-        let leads = "leads".parse().unwrap();
-        let known = world.group(OrgScope::Every, place.org, &leads);
-        let mut members = known.map(|group| group.members.clone()).unwrap_or_default();
-        members.insert(name.parse().unwrap());
-        let group = Group {
-            org: place.org,
-            name: leads,
-            members,
-        };
-        let set = set_group(&world, &place.admin(), group, &mut source.draw());
-        drop(place.grant(set).await);
-        browser
+    pub(crate) async fn approver(&self, name: &str) -> Browser {
+        self.town.approver(name, "leads").await
     }
 
-    async fn asks(&self) -> Result<WaitingApproval, String> {
+    pub(crate) async fn asks(&self) -> Result<WaitingApproval, String> {
         self.asks_for(&self.ask).await
     }
 
-    async fn asks_for(&self, ask: &Ask) -> Result<WaitingApproval, String> {
+    pub(crate) async fn asks_for(&self, ask: &Ask) -> Result<WaitingApproval, String> {
         let ask = serde_json::to_vec(ask).unwrap();
         let mut client = self.link.client().await.unwrap();
         let reply = client.ask_approval(AskApprovalRequest { ask }).await.unwrap();
@@ -156,7 +147,7 @@ impl Story {
         }
     }
 
-    async fn spends(&self, id: &str) -> Result<(), String> {
+    pub(crate) async fn spends(&self, id: &str) -> Result<(), String> {
         let (_, digest) = self.ask.bound.text().unwrap();
         let request = SpendApprovalRequest {
             approval_id: id.to_owned(),
@@ -168,15 +159,6 @@ impl Story {
             spend_approval_reply::Outcome::Spent(_) => Ok(()),
             spend_approval_reply::Outcome::Refused(refused) => Err(refused.code),
         }
-    }
-
-    /// Says yes or no on the page.
-    async fn says(&self, browser: &Browser, id: &str, vote: &str) -> crate::client::Answer {
-        let page = format!("/ui/approvals/{id}");
-        let (_, digest) = self.ask.bound.text().unwrap();
-        let digest = digest.to_string().replace(':', "%3A");
-        let fields = format!("digest={digest}&vote={vote}");
-        browser.form(&page, &format!("{page}/vote"), &fields).await
     }
 
     /// What a client sends to an endpoint of ours, with the proof of the instance's key.
@@ -268,14 +250,14 @@ async fn a_person_in_a_browser_approves_exactly_that_request_and_it_is_used_once
         page.contains("/ui/verify?to=/ui/approvals/") && !page.contains("name=\"vote\""),
         "{page}"
     );
-    let refused = story.says(&ann, &id, "yes").await;
+    let refused = ann.votes(&id, "yes").await;
     assert!(
         refused.text().contains("APPROVER_INELIGIBLE"),
         "{}",
         refused.text()
     );
     assert_eq!(ann.verify().await.status, 200);
-    let said = story.says(&ann, &id, "yes").await;
+    let said = ann.votes(&id, "yes").await;
     assert_eq!(said.status, 303, "{}", said.text());
     assert!(
         ann.get(&format!("/ui/approvals/{id}"))
@@ -324,7 +306,7 @@ async fn only_who_is_asked_decides_and_only_on_what_they_were_shown() {
     let page = format!("/ui/approvals/{id}");
     assert!(zoe.get(&page).await.text().contains("You cannot decide on this"));
     for vote in ["yes", "no"] {
-        let refused = story.says(&zoe, &id, vote).await;
+        let refused = zoe.votes(&id, vote).await;
         assert!(
             refused.text().contains("APPROVER_INELIGIBLE"),
             "{}",
@@ -356,7 +338,7 @@ async fn only_who_is_asked_decides_and_only_on_what_they_were_shown() {
     assert_eq!(forged.status, 403);
     assert_eq!(story.spends(&id).await.unwrap_err(), "NEEDS_APPROVAL");
     // A no is the end, whoever asks again.
-    assert_eq!(story.says(&ann, &id, "no").await.status, 303);
+    assert_eq!(ann.votes(&id, "no").await.status, 303);
     let again = story.asks().await.unwrap();
     assert_eq!(
         (again.approval_id.as_str(), again.state.as_str()),
@@ -371,7 +353,7 @@ async fn the_word_of_somebody_who_was_removed_is_worth_nothing() {
     let story = Story::new().await;
     let ann = story.approver("ann").await;
     let id = story.asks().await.unwrap().approval_id;
-    assert_eq!(story.says(&ann, &id, "yes").await.status, 303);
+    assert_eq!(ann.votes(&id, "yes").await.status, 303);
     story.town.remove("ann").await;
     assert_eq!(story.spends(&id).await.unwrap_err(), "APPROVER_INELIGIBLE");
     story.town.end().await;
@@ -468,7 +450,7 @@ async fn an_oauth_client_waits_by_ciba_and_gets_a_token_for_that_request_alone()
     let early = story.posts("/oauth/token", &form).await.error();
     assert_eq!(early, (400, "invalid_authorization_details".into()));
 
-    assert_eq!(story.says(&ann, &id, "yes").await.status, 303);
+    assert_eq!(ann.votes(&id, "yes").await.status, 303);
     place.pass(11);
     let issued = story.polls(&request).await;
     assert_eq!(issued.status, 200, "{}", issued.text());
@@ -482,13 +464,15 @@ async fn an_oauth_client_waits_by_ciba_and_gets_a_token_for_that_request_alone()
     // Its agent can look how it stands, and nobody else.
     let own = story.instance.mtls(place).await;
     let path = format!("/access/v1/requests/{id}");
-    assert_eq!(own.get(&path).await.json()["status"], "approved");
+    let handle = own.get(&path).await.json();
+    assert_eq!(handle["task"]["status"], "approved");
+    assert_eq!(handle["result"]["approval"]["id"], id);
     let stranger = Instance::launch(place).await.mtls(place).await;
     for other in [&stranger, &place.client] {
         assert_eq!(other.get(&path).await.status, 404);
     }
     // The token did not use it up: the call does.
     assert_eq!(story.spends(&id).await, Ok(()));
-    assert_eq!(own.get(&path).await.json()["status"], "expired");
+    assert_eq!(own.get(&path).await.json()["task"]["status"], "expired");
     story.town.end().await;
 }

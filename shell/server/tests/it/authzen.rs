@@ -1,13 +1,14 @@
-//! The AuthZEN certification scenario, and the payloads of the todo interop scenario, as other implementations answer
-//! them. Where they come from: `testdata/authzen/README.md`.
+//! The AuthZEN certification scenario, and the interop scenarios (todo, API gateway, search, identity provider), as other
+//! implementations answer them. Where they come from: `testdata/authzen/README.md`.
 
 use crate::instance::Instance;
 use crate::pep::{Pep, contract, grant, publish};
 use crate::place::Place;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 const SCENARIO: &str = include_str!("../../../../testdata/authzen/scenario.jsonl");
+const RECORDS_OF_SEARCH: &str = include_str!("../../../../testdata/authzen/records.txt");
 const TODO: &str = include_str!("../../../../testdata/authzen/todo.json");
 
 const RECORDS: &str = "
@@ -61,6 +62,34 @@ routes:
     resource: {type: todo, id: id}
     arguments: [{name: owner, body: /ownerID}]
     sink: {clearance: internal}
+";
+
+const SEARCHED: &str = "
+apiVersion: tabard/v1
+kind: Upstream
+metadata: {name: records}
+base_url: http://127.0.0.1:9
+credential: none
+enforced_by: [edge]
+routes:
+  - {method: GET, path: '/records/{id}', action: view, resource: {type: record, id: id}, arguments: [{name: id, path: id}]}
+  - {method: PUT, path: '/records/{id}', action: edit, resource: {type: record, id: id}, arguments: [{name: id, path: id}]}
+  - {method: DELETE, path: '/records/{id}', action: delete, resource: {type: record, id: id}, arguments: [{name: id, path: id}]}
+";
+
+/// A gateway's own routes as resources, and methods as actions.
+const ROUTES: &str = "
+apiVersion: tabard/v1
+kind: Upstream
+metadata: {name: todos}
+base_url: http://127.0.0.1:9
+credential: none
+enforced_by: [edge]
+routes:
+  - {method: GET, path: '/routes/{route}', action: get, resource: {type: route, id: route}, arguments: [{name: route, path: route}]}
+  - {method: POST, path: '/routes/{route}', action: post, resource: {type: route, id: route}, arguments: [{name: route, path: route}]}
+  - {method: PUT, path: '/routes/{route}', action: put, resource: {type: route, id: route}, arguments: [{name: route, path: route}]}
+  - {method: DELETE, path: '/routes/{route}', action: delete, resource: {type: route, id: route}, arguments: [{name: route, path: route}]}
 ";
 
 /// Subjects are agents here.
@@ -223,10 +252,14 @@ async fn what_is_no_json_of_the_right_type_is_400_and_metadata_names_what_there_
         ("search_subject_endpoint", "/access/v1/search/subject"),
         ("search_resource_endpoint", "/access/v1/search/resource"),
         ("search_action_endpoint", "/access/v1/search/action"),
+        ("access_request_endpoint", "/access/v1/requests"),
     ] {
         assert_eq!(metadata[name], format!("{}{path}", place.issuer()), "{name}");
     }
-    assert!(metadata["capabilities"].is_array());
+    assert_eq!(
+        metadata["capabilities"],
+        json!(["urn:openid:authzen:capability:access-request"])
+    );
     place.running.stop().await;
 }
 
@@ -303,5 +336,175 @@ async fn the_todo_payloads_are_answered_as_other_implementations_do() {
             .collect();
         assert_eq!(Value::from(decisions), case["expected"], "{question}");
     }
+    place.running.stop().await;
+}
+
+/// Who may do what to which record, by the rules of the search scenario: owners do everything; who works in its department
+/// views it; a manager views all and edits those of their department.
+fn rule(action: &str, [id, role, department]: [&str; 3], [_, of, owner]: [&str; 3]) -> bool {
+    let (own, near, manager) = (owner == id, of == department, role == "manager");
+    match action {
+        "view" => own || near || manager,
+        "edit" => own || near && manager,
+        _ => own,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_search_scenario_is_answered_by_its_rules() {
+    let rows = |kind: &str| -> Vec<[&str; 3]> {
+        let mut rows = Vec::new();
+        for line in RECORDS_OF_SEARCH.lines() {
+            if let [of, id, one, other] = line.split(' ').collect::<Vec<_>>()[..]
+                && of == kind
+            {
+                rows.push([id, one, other]);
+            }
+        }
+        rows
+    };
+    let (users, records) = (rows("user"), rows("record"));
+    assert_eq!((users.len(), records.len()), (6, 20));
+    let place = Place::new().await;
+    publish(&place, place.org, SEARCHED).await;
+    let actions = ["view", "edit", "delete"];
+    for user in &users {
+        let grants = actions.map(|action| {
+            let own = records.iter().filter(|record| rule(action, *user, **record));
+            let ids: Vec<String> = own.map(|[id, ..]| format!("'{id}'")).collect();
+            grant(
+                action,
+                "records",
+                action,
+                &format!("{{id: [{}]}}", ids.join(", ")),
+            )
+        });
+        let text = contract(user[0], &grants.concat(), "");
+        place.register(place.org, user[0], text.as_bytes()).await;
+    }
+    let edge = Pep::of(&place, place.org, "edge").await;
+    let found = async |path: &str, member: &str, search: Value| -> BTreeSet<String> {
+        let answer = edge.ask(path, &search).await;
+        assert_eq!(answer.status, 200, "{search}: {}", answer.text());
+        let json = answer.json();
+        assert_eq!(json["page"]["next_token"], "", "{search}");
+        let results = json["results"].as_array().unwrap().iter();
+        results
+            .map(|result| result[member].as_str().unwrap().to_owned())
+            .collect()
+    };
+    let set = |names: Vec<&str>| -> BTreeSet<String> { names.into_iter().map(str::to_owned).collect() };
+    let agent = |id: &str| json!({"type": "agent", "id": id});
+    let mut searches = 0;
+    for user in &users {
+        for action in actions {
+            let search = json!({"subject": agent(user[0]), "action": {"name": action}, "resource": {"type": "record"}});
+            let wanted = records.iter().filter(|record| rule(action, *user, **record));
+            let wanted = set(wanted.map(|[id, ..]| *id).collect());
+            assert_eq!(found("/access/v1/search/resource", "id", search).await, wanted);
+            searches += 1;
+        }
+        for record in &records {
+            let search = json!({"subject": agent(user[0]), "resource": {"type": "record", "id": record[0]}});
+            let wanted = actions.into_iter().filter(|action| rule(action, *user, *record));
+            assert_eq!(
+                found("/access/v1/search/action", "name", search).await,
+                set(wanted.collect())
+            );
+            searches += 1;
+        }
+    }
+    for record in &records {
+        for action in actions {
+            let search = json!({"subject": {"type": "agent"}, "action": {"name": action},
+                "resource": {"type": "record", "id": record[0]}});
+            let wanted = users.iter().filter(|user| rule(action, **user, *record));
+            let wanted = set(wanted.map(|[id, ..]| *id).collect());
+            assert_eq!(found("/access/v1/search/subject", "id", search).await, wanted);
+            searches += 1;
+        }
+    }
+    assert_eq!(searches, 198);
+    // People are no subjects: a search finds none, and a question has an answer. Neither is an error.
+    let person = json!({"type": "user", "id": "alice"});
+    for (path, search) in [
+        (
+            "subject",
+            json!({"subject": {"type": "user"}, "action": {"name": "view"}, "resource": {"type": "record", "id": "101"}}),
+        ),
+        (
+            "resource",
+            json!({"subject": person, "action": {"name": "view"}, "resource": {"type": "record"}}),
+        ),
+        (
+            "action",
+            json!({"subject": person, "resource": {"type": "record", "id": "101"}}),
+        ),
+    ] {
+        let path = format!("/access/v1/search/{path}");
+        assert!(found(&path, "id", search).await.is_empty(), "{path}");
+    }
+    let question =
+        json!({"subject": person, "action": {"name": "view"}, "resource": {"type": "record", "id": "101"}});
+    assert_eq!(edge.codes(&question).await, ["RESOURCE_UNAVAILABLE"]);
+    place.running.stop().await;
+}
+
+/// Two of the five look; the others change as well. Which todo it is, a gateway does not know.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_api_gateway_payloads_are_answered_as_other_implementations_do() {
+    let place = Place::new().await;
+    publish(&place, place.org, ROUTES).await;
+    let routes = [
+        ("get", "/users/{userId}"),
+        ("get", "/todos"),
+        ("post", "/todos"),
+        ("put", "/todos/{todoId}"),
+        ("delete", "/todos/{todoId}"),
+    ];
+    let people = [
+        ("rick", true),
+        ("morty", true),
+        ("summer", true),
+        ("beth", false),
+        ("jerry", false),
+    ];
+    let may = |changes: bool, method: &str| changes || method == "get";
+    for (name, changes) in people {
+        let granted = routes
+            .iter()
+            .enumerate()
+            .filter(|(_, (method, _))| may(changes, method));
+        let grants: String = granted
+            .map(|(place, (method, route))| {
+                grant(
+                    &format!("g{place}"),
+                    "todos",
+                    method,
+                    &format!("{{route: ['{route}']}}"),
+                )
+            })
+            .collect();
+        place
+            .register(place.org, name, contract(name, &grants, "").as_bytes())
+            .await;
+        Instance::launch_as(&place, place.org, name).await;
+    }
+    let edge = Pep::of(&place, place.org, "edge").await;
+    let mut count = 0;
+    for (name, changes) in people {
+        for (method, route) in routes {
+            let question = json!({"subject": {"type": "agent", "id": name}, "action": {"name": method},
+                "resource": {"type": "route", "id": route}});
+            let (decision, context) = edge.decides(&question).await;
+            assert_eq!(decision, may(changes, method), "{question} -> {context}");
+            count += 1;
+        }
+    }
+    assert_eq!(count, 25);
+    // Spelled as there it is no action that we can have: an answer, and no error.
+    let question = json!({"subject": {"type": "identity", "id": "rick"}, "action": {"name": "GET"},
+        "resource": {"type": "route", "id": "/todos"}});
+    assert_eq!(edge.codes(&question).await, ["RESOURCE_UNAVAILABLE"]);
     place.running.stop().await;
 }

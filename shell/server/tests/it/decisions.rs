@@ -521,6 +521,9 @@ async fn a_tenant_that_only_a_header_names_is_an_obligation_or_unknown() {
     let scene = Scene::with_mail("tenants: {mode: task, allowed: [acme-eu]}\n").await;
     let draft = json!({"subject": by_name("clerk"), "action": {"name": "mail.draft"}, "resource": {"type": "draft", "id": "d"}});
     assert_eq!(scene.edge.codes(&draft).await, ["RESOURCE_UNAVAILABLE"]);
+    // Who cannot carry it out is told what that would be.
+    let (_, context) = scene.edge.decides(&draft).await;
+    assert_eq!(context["required_obligations"], json!(["custom"]));
     let able = with(draft, "/context", json!({"supported_obligations": ["custom"]}));
     let (decision, context) = scene.edge.decides(&able).await;
     assert!(decision, "{context}");

@@ -49,6 +49,10 @@ async fn an_instance_exchanges_its_svid_for_a_token_bound_to_its_key() {
     assert_eq!(place_of.origin, "dev.tabard/log/0");
     assert_eq!(entry["kind"], "token.exchanged");
     assert_eq!(entry["credential"]["id"], claims(token)["jti"]);
+    assert_eq!(
+        entry["credential"]["digest"],
+        verified.claims().digest().to_string()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

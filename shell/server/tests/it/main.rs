@@ -9,6 +9,7 @@
 
 extern crate tabard_server as server;
 
+mod access_requests;
 mod admin;
 mod approvals;
 mod authzen;
@@ -31,8 +32,10 @@ mod pep;
 mod place;
 mod proofs;
 mod provider;
+mod receiver;
 mod restarts;
 mod routes;
 mod sessions;
 mod terminal;
 mod test_key;
+mod webhooks;

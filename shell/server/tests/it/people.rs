@@ -8,11 +8,13 @@ use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair as _};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use broker::world::Role;
+use broker::approve::set_group;
+use broker::world::{Group, Role};
 use credential::sha256;
 use http::{HeaderMap, Method, Request};
 use http_body_util::Full;
 use hyper::body::Bytes;
+use identity::OrgScope;
 use serde_json::{Value, json};
 use server::admin::AdminParts;
 use server::config::{People, Provider};
@@ -35,11 +37,16 @@ impl Town {
         Self::with(BTreeMap::new()).await
     }
 
+    /// Around a place that is there.
+    pub(crate) async fn around(place: Place) -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::at(place, listener, BTreeMap::new())
+    }
+
     /// With identity providers.
     pub(crate) async fn with(providers: BTreeMap<identity::Name, Provider>) -> Self {
-        let place = Place::new().await;
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        Self::at(place, listener, providers)
+        Self::at(Place::new().await, listener, providers)
     }
 
     fn at(
@@ -72,8 +79,34 @@ impl Town {
     }
 
     pub(crate) async fn end(self) {
+        drop(self.closed().await);
+    }
+
+    /// Without its listener for people.
+    pub(crate) async fn closed(self) -> Place {
         self.stop.send_replace(true);
         self.serving.await.unwrap();
+        self.place
+    }
+
+    /// Somebody of the group of approvers, logged in.
+    pub(crate) async fn approver(&self, name: &str, group: &str) -> Browser {
+        let browser = self.principal(name, &[Role::Approver]).await;
+        let place = &self.place;
+        let (source, world) = (place.draw(), place.installation().store.world());
+        let group = group.parse().unwrap();
+        let known = world.group(OrgScope::Every, place.org, &group);
+        let mut members = known.map(|group| group.members.clone()).unwrap_or_default();
+        members.retain(|name| world.principal(name).is_some());
+        members.insert(name.parse().unwrap());
+        let group = Group {
+            org: place.org,
+            name: group,
+            members,
+        };
+        let set = set_group(&world, &place.admin(), group, &mut source.draw());
+        drop(place.grant(set).await);
+        browser
     }
 
     /// A principal of that name with those roles, in a browser that is logged in by a new passkey.
@@ -360,6 +393,17 @@ impl Browser {
 
     pub(crate) fn session(&self) -> Option<String> {
         self.jar.lock().unwrap().get("__Host-tabard-session").cloned()
+    }
+
+    /// Says yes or no to what is shown, on the page of an approval.
+    pub(crate) async fn votes(&self, id: &str, vote: &str) -> Answer {
+        let known = self
+            .script(Method::GET, &format!("/v1/approvals/{id}"), &json!({}))
+            .await;
+        let digest = known.json()["digest"].as_str().unwrap().replace(':', "%3A");
+        let page = format!("/ui/approvals/{id}");
+        let fields = format!("digest={digest}&vote={vote}");
+        self.form(&page, &format!("{page}/vote"), &fields).await
     }
 
     /// Whether it is logged in.

@@ -49,6 +49,20 @@ impl Pep {
         post(&self.client, path, kind, body).await
     }
 
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        self.client.get(path).await
+    }
+
+    /// With an `Idempotency-Key`.
+    pub(crate) async fn keyed(&self, path: &str, body: &Value, key: &str) -> Answer {
+        let request = Request::post(path)
+            .header("host", "pdp")
+            .header("content-type", "application/json")
+            .header("idempotency-key", key)
+            .body(Full::from(Bytes::from(body.to_string())));
+        self.client.send(request.unwrap()).await.unwrap()
+    }
+
     /// Asks, and says what was decided.
     pub(crate) async fn decides(&self, question: &Value) -> (bool, Value) {
         let answer = self.ask("/access/v1/evaluation", question).await;

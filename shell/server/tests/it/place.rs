@@ -42,10 +42,15 @@ pub(crate) struct Place {
 impl Place {
     /// A new installation.
     pub(crate) async fn new() -> Self {
+        Self::set_up(|_| {}).await
+    }
+
+    /// The same with another configuration.
+    pub(crate) async fn set_up(change: impl FnOnce(&mut Config)) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let listen = listener.local_addr().unwrap();
-        let config = Config {
+        let mut config = Config {
             data_dir: dir.path().join("data"),
             listen,
             issuer: format!("https://{listen}").parse().unwrap(),
@@ -56,9 +61,11 @@ impl Place {
             admin_socket: dir.path().join("admin.sock"),
             people: None,
             four_eyes: FourEyes::Off,
+            webhook_ca: None,
             connections_max: 64,
             exchanges_max: 64,
         };
+        change(&mut config);
         let hand = Arc::<Hand>::default();
         let running = start(&config, &hand, listener).await;
         let client = Client::of(&config);

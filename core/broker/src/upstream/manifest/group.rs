@@ -1,7 +1,7 @@
 //! One group of keys, read key by key; what nobody asked for is a mistake.
 
 use super::ManifestError;
-use super::node::{Node, Position, Value};
+use super::node::{Key, Node, Position, Value};
 use std::cell::RefCell;
 
 /// Every mistake found so far, and the file they are in.
@@ -37,7 +37,7 @@ impl Mistakes<'_> {
 pub(super) struct Group<'n> {
     pub(super) at: Position,
     pub(super) path: String,
-    keys: &'n [(Position, String, Node)],
+    keys: &'n [(Key, Node)],
     mistakes: &'n Mistakes<'n>,
 }
 
@@ -60,7 +60,7 @@ impl<'n> Group<'n> {
             keys,
             mistakes,
         };
-        for (at, name, _) in keys {
+        for (Key { at, name }, _) in keys {
             if !known.contains(&name.as_str()) {
                 let near = known.iter().find(|word| is_near(word, name));
                 let fix = near.map_or_else(
@@ -90,8 +90,8 @@ impl<'n> Group<'n> {
     pub(super) fn optional(&self, key: &str) -> Option<&'n Node> {
         self.keys
             .iter()
-            .find(|(_, name, _)| name == key)
-            .map(|(_, _, node)| node)
+            .find(|(known, _)| known.name == key)
+            .map(|(_, node)| node)
     }
 
     pub(super) fn required(&self, key: &str) -> Option<&'n Node> {

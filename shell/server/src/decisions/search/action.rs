@@ -51,6 +51,7 @@ pub(in super::super) async fn answer(
                 },
                 resource,
                 context: context.clone(),
+                asked: &members,
             };
             let names = question.names()?;
             let described = question.described(&names);

@@ -32,6 +32,7 @@ pub(in super::super) async fn answer(
             action: Action::of(&members)?,
             resource: Resource::of(&members, true)?,
             context: Context::of(&members)?,
+            asked: &members,
         };
         let wanted = Wanted::of(&members)?;
         let link = link_of(installation, world, &service, &question.subject)?;

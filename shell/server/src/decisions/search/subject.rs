@@ -32,6 +32,7 @@ pub(in super::super) async fn answer(
             action: Action::of(&members)?,
             resource: Resource::of(&members, false)?,
             context: Context::of(&members)?,
+            asked: &members,
         };
         let wanted = Wanted::of(&members)?;
         let Some(names) = question.names().filter(|_| question.subject.kind == AGENT) else {

@@ -2,15 +2,14 @@
 //! no redirects followed. Plain http goes to loopback alone, which the configuration has judged.
 
 use crate::config::is_usable;
+use crate::tls::RootsError;
 use bytes::Bytes;
 use http::{Request, Response, StatusCode, Uri, header};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
-use std::path::Path;
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -27,39 +26,12 @@ const ANSWER: Duration = Duration::from_secs(10);
 pub(super) enum FetchError {
     #[error("{0} is no address that a provider may have: https, or http on loopback")]
     Address(String),
-    #[error("the certificate authorities in {0} cannot be read")]
-    Authorities(String),
+    #[error(transparent)]
+    Roots(#[from] RootsError),
     #[error("{0}")]
     Connection(String),
     #[error("it did not answer within 10 seconds")]
     Late,
-}
-
-/// The roots that a provider is trusted under.
-pub(super) fn roots(ca: Option<&Path>) -> Result<Arc<ClientConfig>, FetchError> {
-    let mut roots = RootCertStore::empty();
-    match ca {
-        Some(path) => {
-            let unreadable = || FetchError::Authorities(path.display().to_string());
-            for certificate in CertificateDer::pem_file_iter(path).map_err(|_| unreadable())? {
-                let certificate = certificate.map_err(|_| unreadable())?;
-                roots.add(certificate).map_err(|_| unreadable())?;
-            }
-            if roots.is_empty() {
-                return Err(unreadable());
-            }
-        }
-        None => {
-            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        }
-    }
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| FetchError::Connection(error.to_string()))?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    Ok(Arc::new(config))
 }
 
 /// Sends one request to `uri`.

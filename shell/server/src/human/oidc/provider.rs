@@ -1,7 +1,8 @@
 //! What is known of an identity provider: its discovery document and its keys, kept for a few minutes.
 
-use super::fetch::{self, FetchError, send};
+use super::fetch::{FetchError, send};
 use crate::config::Provider;
+use crate::tls::client_roots;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use credential::{
@@ -169,7 +170,7 @@ pub(super) struct Code<'a> {
 
 impl Known {
     async fn ask(provider: &Provider, now: UnixTime) -> Result<Self, ProviderError> {
-        let tls = fetch::roots(provider.ca.as_deref())?;
+        let tls = client_roots(provider.ca.as_deref()).map_err(FetchError::Roots)?;
         let base = provider.issuer.trim_end_matches('/');
         let uri = format!("{base}/.well-known/openid-configuration");
         let document: Document = read(&get(&tls, &uri, "the discovery document").await?)

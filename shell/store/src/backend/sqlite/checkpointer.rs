@@ -8,6 +8,7 @@
 //! system nothing to journal, which is half of what a commit costs. How much was written since is counted.
 
 use super::{BackendError, connect};
+use crate::thread::spawn_behind;
 use rusqlite::hooks::Wal;
 use rusqlite::{Connection, OpenFlags};
 use std::path::Path;
@@ -68,9 +69,7 @@ impl Checkpointer {
             }
         };
         writer.wal_hook(Some(count))?;
-        let thread = std::thread::Builder::new()
-            .name("store-copy".into())
-            .spawn(copy)?;
+        let thread = spawn_behind("store-copy", copy)?;
         Ok(Self {
             stop,
             written,

@@ -1,15 +1,15 @@
-//! Which addresses the gateway connects to at all: the guard against server-side request forgery.
+//! Which addresses we connect to at all: the guard against server-side request forgery.
 //!
 //! An upstream is declared by an operator, so private networks are allowed; what no upstream may ever be is the
 //! metadata service of a cloud, a link-local or multicast neighbour, or this machine unless the declaration says so
 //! literally. IPv4 hidden in IPv6 (mapped, compatible, NAT64, 6to4, Teredo) is judged as the IPv4 it is.
 
-use broker::upstream::Host;
+use super::Host;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// Why an upstream's address is not connected to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Forbidden {
+pub enum Forbidden {
     /// Never, whoever declares it.
     #[error("the name resolves to an address that is never connected to")]
     Never,
@@ -21,6 +21,19 @@ pub(crate) enum Forbidden {
     Unresolved,
 }
 
+/// How far away an address is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// Never connected to, whoever declares it: link-local, multicast, unspecified, reserved, metadata of a cloud.
+    Never,
+    /// This machine.
+    Loopback,
+    /// A network of one's own: RFC 1918, RFC 4193, and the carriers' range of RFC 6598.
+    Private,
+    /// Anything else.
+    Public,
+}
+
 /// Metadata and platform services of clouds outside the link-local ranges.
 const METADATA_V4: [Ipv4Addr; 3] = [
     Ipv4Addr::new(100, 100, 100, 200),
@@ -30,7 +43,7 @@ const METADATA_V4: [Ipv4Addr; 3] = [
 const METADATA_V6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254);
 
 /// All of `resolved`, or why not: one bad address refuses the name, so that answers cannot be mixed.
-pub(crate) fn checked(host: &Host, resolved: Vec<SocketAddr>) -> Result<Vec<SocketAddr>, Forbidden> {
+pub fn checked(host: &Host, resolved: Vec<SocketAddr>) -> Result<Vec<SocketAddr>, Forbidden> {
     if resolved.is_empty() {
         return Err(Forbidden::Unresolved);
     }
@@ -41,26 +54,40 @@ pub(crate) fn checked(host: &Host, resolved: Vec<SocketAddr>) -> Result<Vec<Sock
 }
 
 fn judge(host: &Host, address: IpAddr) -> Result<(), Forbidden> {
+    match reach(address) {
+        Reach::Never => Err(Forbidden::Never),
+        at if (at == Reach::Loopback) != host.is_loopback() => Err(Forbidden::Loopback),
+        Reach::Loopback | Reach::Private | Reach::Public => Ok(()),
+    }
+}
+
+/// How far away it is.
+pub fn reach(address: IpAddr) -> Reach {
     let address = match address {
         IpAddr::V4(address) => IpAddr::V4(address),
         IpAddr::V6(address) => hidden_v4(address).map_or(IpAddr::V6(address), IpAddr::V4),
     };
-    let never = match address {
+    let (never, private) = match address {
         IpAddr::V4(v4) => {
-            let [first, ..] = v4.octets();
-            v4.is_link_local() || v4.is_multicast() || first == 0 || first >= 240 || METADATA_V4.contains(&v4)
+            let [first, second, ..] = v4.octets();
+            let reserved = first == 0 || first >= 240 || METADATA_V4.contains(&v4);
+            let shared = first == 100 && second & 0xc0 == 64;
+            (
+                v4.is_link_local() || v4.is_multicast() || reserved,
+                v4.is_private() || shared,
+            )
         }
-        IpAddr::V6(v6) => {
-            v6.is_unicast_link_local() || v6.is_multicast() || v6.is_unspecified() || v6 == METADATA_V6
-        }
+        IpAddr::V6(v6) => (
+            v6.is_unicast_link_local() || v6.is_multicast() || v6.is_unspecified() || v6 == METADATA_V6,
+            v6.is_unique_local(),
+        ),
     };
-    if never {
-        return Err(Forbidden::Never);
+    match (never, address.is_loopback(), private) {
+        (true, ..) => Reach::Never,
+        (false, true, _) => Reach::Loopback,
+        (false, false, true) => Reach::Private,
+        (false, false, false) => Reach::Public,
     }
-    if address.is_loopback() != host.is_loopback() {
-        return Err(Forbidden::Loopback);
-    }
-    Ok(())
 }
 
 /// The IPv4 address that an IPv6 address stands for.
@@ -137,6 +164,29 @@ mod tests {
         assert_eq!(verdict("127.0.0.1", "127.0.0.1"), Ok(()));
         assert_eq!(verdict("[::1]", "::1"), Ok(()));
         assert_eq!(verdict("localhost", "93.184.216.34"), Err(Forbidden::Loopback));
+    }
+
+    #[test]
+    fn networks_of_ones_own_are_told_from_the_rest() {
+        for (address, wanted) in [
+            ("10.1.2.3", Reach::Private),
+            ("172.31.255.255", Reach::Private),
+            ("192.168.0.1", Reach::Private),
+            ("100.64.0.1", Reach::Private),
+            ("fd12::1", Reach::Private),
+            ("::ffff:10.1.2.3", Reach::Private),
+            ("64:ff9b::c0a8:1", Reach::Private),
+            ("127.0.0.1", Reach::Loopback),
+            ("::1", Reach::Loopback),
+            ("169.254.169.254", Reach::Never),
+            ("100.100.100.200", Reach::Never),
+            ("fe80::1", Reach::Never),
+            ("93.184.216.34", Reach::Public),
+            ("100.128.0.1", Reach::Public),
+            ("2606:2800:220:1::1", Reach::Public),
+        ] {
+            assert_eq!(reach(address.parse().unwrap()), wanted, "{address}");
+        }
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! DPoP proofs seen lately, in shards. The fast half of the replay defence: the record remembers every proof that led
-//! to a token as well, so a restart forgets nothing that matters.
+//! DPoP proofs seen lately, in shards (RFC 9449 section 11.1). At a server it is the fast half of the replay defence: the
+//! record remembers every proof that led to a token as well, so a restart forgets nothing that matters.
 
 use broker::Fresh;
 use broker::replay::{NotFresh, ReplayCache, ReplayKey};
@@ -9,26 +9,24 @@ use std::sync::{Mutex, PoisonError};
 
 /// Locks that requests spread over; two cores rarely meet.
 const SHARDS: usize = 16;
-/// Proofs a shard remembers in one lifetime: 16 of these are 655,360, which is 9,000 requests a second.
-const SHARD_PROOFS_MAX: usize = 40_960;
 /// How long a proof can be good, in seconds: its window, and as much again ahead of our clock as is borne.
 const LIFETIME_SECS: u64 = WINDOW_SECS + 2 * FUTURE_SECS;
 
-/// The shards.
+/// The proofs.
 #[derive(Debug)]
-pub(crate) struct ProofReplays([Mutex<ReplayCache>; SHARDS]);
-
-impl Default for ProofReplays {
-    fn default() -> Self {
-        Self(std::array::from_fn(|_| {
-            Mutex::new(ReplayCache::new(LIFETIME_SECS, SHARD_PROOFS_MAX))
-        }))
-    }
-}
+pub struct ProofReplays([Mutex<ReplayCache>; SHARDS]);
 
 impl ProofReplays {
+    /// Remembers so many proofs of one lifetime (75 s), and refuses what is more: one that could not be remembered could
+    /// be used again.
+    pub fn new(proofs_max: usize) -> Self {
+        Self(std::array::from_fn(|_| {
+            Mutex::new(ReplayCache::new(LIFETIME_SECS, proofs_max.div_ceil(SHARDS)))
+        }))
+    }
+
     /// Admits a proof once.
-    pub(crate) fn admit(&self, key: ReplayKey, until: UnixTime, now: UnixTime) -> Result<Fresh, NotFresh> {
+    pub fn admit(&self, key: ReplayKey, until: UnixTime, now: UnixTime) -> Result<Fresh, NotFresh> {
         let Some(shard) = self.shard(&key) else {
             return Err(NotFresh::Full);
         };
@@ -37,12 +35,14 @@ impl ProofReplays {
             .unwrap_or_else(PoisonError::into_inner)
             .admit(key, until, now)
     }
+
     /// Takes an admission back.
-    pub(crate) fn withdraw(&self, key: &ReplayKey) {
+    pub fn withdraw(&self, key: &ReplayKey) {
         if let Some(shard) = self.shard(key) {
             shard.lock().unwrap_or_else(PoisonError::into_inner).withdraw(key);
         }
     }
+
     fn shard(&self, key: &ReplayKey) -> Option<&Mutex<ReplayCache>> {
         let [first, ..] = *key;
         self.0.get(usize::from(first) % SHARDS)
@@ -55,7 +55,7 @@ mod tests {
 
     #[test]
     fn a_proof_from_the_edge_of_the_future_is_admitted_once_and_remembered_to_its_end() {
-        let replays = ProofReplays::default();
+        let replays = ProofReplays::new(1000);
         let now = UnixTime::from_secs(1_795_000_000);
         let until = now.plus_secs(FUTURE_SECS + WINDOW_SECS + FUTURE_SECS);
         for key in 0..32 {
