@@ -45,6 +45,7 @@ const BODIES: &[(&str, Reader)] = &[
     ("users_remove", reads::<users::Named>),
     ("users_require_consent", reads::<users::Consent>),
     ("users_set", reads::<users::Wanted>),
+    ("webhooks_add", reads::<webhooks::Wanted>),
 ];
 
 /// Each operation with a query, and what reads that.

@@ -402,7 +402,7 @@ async fn who_is_refused_gets_to_read_why_and_can_go_on() {
         stream.write_all(head(20_000).as_bytes()).await.unwrap();
         stream.flush().await.unwrap();
         tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-        stream.write_all(&[b'x'; 20_000]).await.unwrap();
+        stream.write_all(&vec![b'x'; 20_000]).await.unwrap();
         stream.flush().await.unwrap();
         let length = stream.read(&mut answer).await.unwrap();
         let text = String::from_utf8_lossy(&answer[..length]);
