@@ -57,7 +57,7 @@ pub(super) async fn show(State(human): State<Arc<HumanPlane>>, visit: Visit) -> 
                                 td data-label="May" { code { (it.action) } " at " (it.service) }
                                 td data-label="Why" { (it.reason) }
                                 td data-label="Who" { (it.by) " opened it, " (it.owner) " answers for it" }
-                                td data-label="Until" { (it.until) }
+                                td data-label="Until" { (Page::written_time(&it.until)) }
                                 td data-label="State" {
                                     @if it.is_open() { strong .bad { "open" } } @else { "over" }
                                     @if it.is_open() && may_end { (ending(&visit, &it.id)) }
