@@ -9,6 +9,10 @@ import { chromium } from "playwright-core";
 
 export const tabard = (...words) => execFileSync("tabard", words, { encoding: "utf8", timeout: 30_000 });
 
+// Who may do everything from the beginning.
+export const founder = () =>
+  JSON.parse(tabard("-o", "json", "principal", "list")).find((it) => it.roles.includes("admin")).name;
+
 // Where to leave pictures of every page that is looked at, for who wants to see them.
 const pictures = process.env.TABARD_INTEROP_PICTURES;
 

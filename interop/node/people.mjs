@@ -6,7 +6,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import https from "node:https";
 import path from "node:path";
 import Provider from "oidc-provider";
-import { Town, tabard } from "./_person.mjs";
+import { Town, founder, tabard } from "./_person.mjs";
 
 const handed = JSON.parse(readFileSync(0, "utf8"));
 
@@ -45,9 +45,9 @@ async function atTheProvider(page, name) {
 }
 
 // A passkey, by an invite of the founder.
-const founder = JSON.parse(tabard("-o", "json", "principal", "list"))[0].name;
-const ann = await town.enrolled(founder);
-assert.match(await ann.page.textContent("h1"), new RegExp(founder));
+const first = founder();
+const ann = await town.enrolled(first);
+assert.match(await ann.page.textContent("h1"), new RegExp(first));
 for (const name of ["Home", "Approvals", "Proposals", "Exceptions", "Sessions", "Passkeys", "Command line", "Acts for me"]) {
   await ann.page.getByRole("navigation").getByRole("link", { name, exact: true }).click();
   await ann.page.waitForLoadState();
