@@ -2,6 +2,7 @@
 //! `tabard node` start alone.
 
 use broker::world::MemberRole;
+use gateway::member::OwnWord;
 use gateway::{Gateway, GatewayParts, NameKeys, Settings as GatewaySettings};
 use identity::UnixTime;
 use node::calls::{GatewayAddress, GatewayCalls, TokenEndpoint};
@@ -13,9 +14,10 @@ use peer::{ExecutableDigests, Listener};
 use server::keys::LogKey;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 use store::{Settings, Store};
+use sync::link::Own;
 use sync::{Ended, Link, OwnCertificate, Pinned, Replica};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -78,16 +80,12 @@ pub(crate) struct GatewayOptions {
 }
 
 /// A replica that follows `link`, with its first World.
-async fn follow(
-    link: &Link,
-    head: impl Fn() -> String + Send + Sync + 'static,
-    tasks: &mut Tasks,
-) -> Result<Replica, String> {
+async fn follow(link: &Link, own: impl Own + 'static, tasks: &mut Tasks) -> Result<Replica, String> {
     let replica = Replica::new();
     let (feed, fresh) = (replica.clone(), replica.clone());
     let (follower, ended) = (link.clone(), tasks.ended.clone());
     tasks.loops.spawn(async move {
-        let why = follower.follow(feed, head).await;
+        let why = follower.follow(feed, own).await;
         tracing::error!(error = %why, "this part can no longer follow its server");
         ended.send_replace(Some(Arc::new(why)));
     });
@@ -112,14 +110,9 @@ pub(crate) async fn start_gateway(
     let settings = Settings::new(&options.journal, identity.log, options.log_key);
     let journal =
         Arc::new(Store::open(&settings).map_err(|error| format!("the gateway's journal: {error}"))?);
-    let heads = journal.clone();
-    let head = move || {
-        heads
-            .checkpoint()
-            .map(|it| String::from_utf8_lossy(&it).into_owned())
-            .unwrap_or_default()
-    };
-    let replica = follow(link, head, tasks).await?;
+    let ledger = Arc::new(OnceLock::new());
+    let own = OwnWord::new(journal.clone(), ledger.clone(), wall_clock);
+    let replica = follow(link, own, tasks).await?;
     let parts = GatewayParts {
         settings: GatewaySettings::new(identity.issuer.clone(), vec![options.public_url], identity.log),
         worlds: replica.worlds(),
@@ -137,6 +130,9 @@ pub(crate) async fn start_gateway(
     gateway
         .recover()
         .map_err(|error| format!("the gateway's journal: {error}"))?;
+    ledger
+        .set(gateway.ledger())
+        .map_err(|_| "the gateway was started twice".to_owned())?;
     let (listener, tls, ext_authz) = (options.listener, options.tls, options.ext_authz);
     let own = Arc::new(OwnCertificate::of(link));
     tasks.parts.spawn(async move {

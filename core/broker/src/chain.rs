@@ -6,13 +6,16 @@
 use crate::facts;
 use crate::ledger::{Gathered, TrailKey};
 use crate::world::directory::holds;
-use crate::world::{Agent, Claimed, ContractRecord, Said, Task, TrustSource, User, UserRight, World};
+use crate::world::{
+    Agent, Answer, Claimed, ContractRecord, DecisionPoint, Judged, Said, Task, TrustSource, User, UserRight,
+    World,
+};
 use audit::event::{Commitment, CommitmentKey};
 use identity::{Actor, ActorChain, ActorKind, Audience, Digest, Name, OrgScope, SpiffeId, UnixTime};
 use policy::contract::TrustedFrom;
 use policy::{
-    ChainLink, ChainVerdict, Compiled, Evaluations, Exception, Facts, FlowFacts, Link, Reason, UserFacts,
-    Verdict, WorkflowFacts, decide_chain,
+    ChainLink, ChainVerdict, Compiled, Evaluations, Exception, Facts, FlowFacts, Link, Outside, Reason,
+    UserFacts, Verdict, WorkflowFacts, decide_chain,
 };
 use std::sync::Arc;
 
@@ -86,8 +89,25 @@ pub struct Party {
     pub user: Option<Arc<User>>,
     /// What they say themselves about agents that act for them.
     pub said: Said,
-    /// What their issuer says of them, and what that is worth; `None` gives no right.
-    pub claimed: Option<(Arc<Claimed>, Arc<TrustSource>)>,
+    /// The issuer that the org trusts to say who they are; `None` where it does no more, which leaves no right.
+    pub source: Option<Arc<TrustSource>>,
+    /// What their issuer says of them; worth what the org's table of now says.
+    pub claimed: Option<Arc<Claimed>>,
+    /// What the org's decision point says of them.
+    pub judged: Option<Arc<Judged>>,
+    /// Whether it was asked just now and gave no answer: then only an older one counts that says it may be used again.
+    pub unheard: bool,
+}
+
+impl Parties {
+    /// The same after the decision point of the user's issuer gave no answer.
+    #[must_use]
+    pub fn unheard(mut self) -> Self {
+        if let Some(user) = &mut self.user {
+            user.unheard = true;
+        }
+        self
+    }
 }
 
 impl Party {
@@ -95,11 +115,27 @@ impl Party {
     pub fn is_known(&self, now: UnixTime) -> bool {
         self.user.as_ref().is_some_and(|user| now < user.expires_at)
             || self.claimed_rights(now).next().is_some()
+            || self
+                .answers(now)
+                .is_some_and(|judged| judged.rights(now).next().is_some())
     }
 
-    /// Whether they may do `action` at `service` through `agent` for `tenant`: on the org's own word, or on their
-    /// issuer's as far as the org gave it a meaning.
+    /// Whether they may do `action` at `service` through `agent` for `tenant`: on the org's own word, on their issuer's as
+    /// far as the org gave it a meaning, or on that of the org's decision point.
     pub fn may(
+        &self,
+        agent: &Name,
+        service: &Audience,
+        action: &Name,
+        tenant: Option<&Name>,
+        now: UnixTime,
+    ) -> bool {
+        let answer = || self.answer(agent, service, action, tenant, now);
+        self.may_by_the_org(agent, service, action, tenant, now) || answer().is_some_and(|it| it.yes)
+    }
+
+    /// The same without asking anybody else.
+    pub(crate) fn may_by_the_org(
         &self,
         agent: &Name,
         service: &Audience,
@@ -116,10 +152,8 @@ impl Party {
 
     /// By the table of now: a value that was taken out of it is worth nothing any more.
     fn claimed_rights(&self, now: UnixTime) -> impl Iterator<Item = &UserRight> {
-        let alive = self
-            .claimed
-            .iter()
-            .filter(move |(claimed, _)| now < claimed.until);
+        let alive = self.claimed.iter().zip(&self.source);
+        let alive = alive.filter(move |(claimed, _)| now < claimed.until);
         alive.flat_map(|(claimed, source)| {
             let table = source.rights.as_ref().map(|rights| &rights.values);
             let values = claimed.values.iter();
@@ -127,6 +161,56 @@ impl Party {
                 .filter_map(move |value| table.and_then(|table| table.get(value)))
                 .flatten()
         })
+    }
+
+    /// Who else is asked about them.
+    pub(crate) fn decision_point(&self) -> Option<&DecisionPoint> {
+        self.source.as_ref()?.pdp.as_ref()
+    }
+
+    /// What it said, as long as it is the one to ask.
+    fn answers(&self, now: UnixTime) -> Option<&Judged> {
+        self.decision_point()?;
+        self.judged.as_deref().filter(|judged| !judged.is_over(now))
+    }
+
+    /// Its answer to that question, if it has one that is good at `now`.
+    pub(crate) fn answer(
+        &self,
+        agent: &Name,
+        service: &Audience,
+        action: &Name,
+        tenant: Option<&Name>,
+        now: UnixTime,
+    ) -> Option<&Answer> {
+        let answer = self.answers(now)?.answer(agent, service, action, tenant, now);
+        answer.filter(|answer| !self.unheard || now < answer.fresh_until)
+    }
+
+    /// What a decision looks at of that: `None` where nobody else is asked, or where the answer decides nothing.
+    fn outside(
+        &self,
+        agent: &Name,
+        service: &Audience,
+        action: &Name,
+        tenant: Option<&Name>,
+        now: UnixTime,
+    ) -> Option<Outside> {
+        self.decision_point()?;
+        if self.may_by_the_org(agent, service, action, tenant, now) {
+            return None;
+        }
+        match self.answer(agent, service, action, tenant, now) {
+            Some(answer) => Some(Outside::Said {
+                yes: answer.yes,
+                age_secs: now.millis_since(answer.asked_at) / 1000,
+            }),
+            // Whoever was stopped by the user themselves need not wait for anybody's word.
+            None => self
+                .said
+                .lets(agent, service, action, tenant, now)
+                .then_some(Outside::Silent),
+        }
     }
 }
 
@@ -153,11 +237,13 @@ pub fn parties(world: &World, scope: OrgScope, chain: &ActorChain) -> Result<Par
                 // Who is authenticated by an issuer that is trusted no more may do nothing.
                 let source = world.trust_source(scope, org, &actor.issuer);
                 let user_of = || world.user(scope, org, &actor.issuer, &actor.id).cloned();
-                let claimed = world.claimed(scope, org, &actor.issuer, &actor.id);
                 user = Some(Party {
                     actor: actor.clone(),
                     user: source.and_then(|_| user_of()),
-                    claimed: claimed.cloned().zip(source.cloned()),
+                    source: source.cloned(),
+                    claimed: world.claimed(scope, org, &actor.issuer, &actor.id).cloned(),
+                    judged: world.judged(scope, org, &actor.issuer, &actor.id).cloned(),
+                    unheard: false,
                     said: world.said(scope, org, &actor.issuer, &actor.id),
                 });
             }
@@ -268,6 +354,7 @@ impl<'a> Asked<'a> {
                 groups: &groups,
                 entitled: party.may(&link.agent.name, audience, action, tenant, now)
                     && party.said.lets(&link.agent.name, audience, action, tenant, now),
+                outside: party.outside(&link.agent.name, audience, action, tenant, now),
             });
             all.push(Facts {
                 agent: link.agent.id,

@@ -16,8 +16,8 @@ use std::collections::BTreeSet;
 /// Longest time that a user can say yes for, in seconds: ninety days, and then they are asked again.
 pub const GIVEN_SECS_MAX: u64 = 90 * 86_400;
 
-/// What may be done for a user at `now` by what the org says about them, and by what their issuer says as far as the org
-/// gave it a meaning.
+/// What may be done for a user at `now` by what the org says about them, by what their issuer says as far as the org gave
+/// it a meaning, and by what the org's decision point was asked.
 pub fn rights_of(world: &World, org: OrgId, account: &Account, now: UnixTime) -> Vec<UserRight> {
     let scope = OrgScope::Only(org);
     let Account { issuer, subject } = account;
@@ -33,9 +33,12 @@ pub fn rights_of(world: &World, org: OrgId, account: &Account, now: UnixTime) ->
         .flat_map(|claimed| &claimed.values)
         .filter_map(|value| table.and_then(|table| table.get(value)))
         .flatten();
+    let judged = world.judged(scope, org, issuer, subject);
+    let judged = judged.filter(|_| source.pdp.is_some()).into_iter();
     own.flat_map(|user| &user.rights)
         .chain(by_claim)
         .cloned()
+        .chain(judged.flat_map(|judged| judged.rights(now)))
         .collect()
 }
 

@@ -14,7 +14,7 @@ use crate::approve::{Approved, Found};
 use crate::chain::{Asked, LinkInForce, Parties, parties};
 use crate::draw::Draw;
 use crate::facts;
-use crate::ledger::{Gathered, Seen};
+use crate::ledger::{Gathered, Seen, carry};
 use crate::plan::{OnceKind, Outcome, Plan, Precondition};
 use crate::refusal::{Cause, Refusal};
 use crate::replay::Fresh;
@@ -366,19 +366,9 @@ fn judged(
                 at: now,
                 ..Seen::default()
             };
-            let detail = [
-                ("taken", serde_json::to_value(&call.gathered.taken)),
-                ("seen", serde_json::to_value(&seen)),
-            ];
-            for (name, value) in detail {
-                if call.gathered.taken.is_empty() && name == "taken" {
-                    continue;
-                }
-                // A count that the entry does not carry would be lost in a crash.
-                let Ok(value) = value else {
-                    return blocked_for(Reason::StateUnavailable, draw);
-                };
-                event.detail.insert(name.into(), value);
+            // A count that the entry does not carry would be lost in a crash.
+            if carry(&mut event, &call.gathered.taken, Some(&seen)).is_err() {
+                return blocked_for(Reason::StateUnavailable, draw);
             }
             if !allowed.findings().is_empty() {
                 let findings: Vec<&str> = allowed.findings().iter().map(|reason| reason.code()).collect();
@@ -483,16 +473,10 @@ fn steps(links: &[LinkInForce], verdicts: &[policy::LinkVerdict]) -> Vec<(Name, 
 
 /// What a refused call takes, as its entry carries it: refusals are counted too.
 fn denied_takes(event: &mut Event, gathered: &Gathered, now: identity::UnixTime) {
-    if !gathered.on_denial.is_empty()
-        && let Ok(taken) = serde_json::to_value(&gathered.on_denial)
-    {
-        event.detail.insert("taken".into(), taken);
-    }
-    if !gathered.ends.is_empty()
-        && let Ok(seen) = serde_json::to_value(Seen::ended(gathered.ends.clone(), now))
-    {
-        event.detail.insert("seen".into(), seen);
-    }
+    let ended = (!gathered.ends.is_empty()).then(|| Seen::ended(gathered.ends.clone(), now));
+    // Plain numbers and texts: their form cannot fail.
+    let carried = carry(event, &gathered.on_denial, ended.as_ref());
+    debug_assert!(carried.is_ok(), "{carried:?}");
 }
 
 /// A list of texts, held so that an [`ArgValue`] can borrow it.

@@ -10,7 +10,7 @@ use crate::draw::Draw;
 use crate::facts;
 use crate::identify::{Identified, Running};
 use crate::issue::record_of;
-use crate::ledger::Gathered;
+use crate::ledger::{Gathered, carry};
 use crate::permit::{Grant, Permit, family_of};
 use crate::plan::{OnceKind, Outcome, Plan, Precondition};
 use crate::refusal::{Cause, Refusal};
@@ -228,11 +228,22 @@ fn judge(
     {
         return Judged::at(Some(task), "actions", Reason::ScopeWidened);
     }
+    let actions = wanted(own, ask, to.is_some(), parent.as_ref(), now);
+    decide_all(world, acting, subject, ask, &task, to, actions, now, draw)
+}
+
+/// The actions that are decided on: those that were asked for by name, else all that the contract grants there; of a token
+/// that was handed on, no more than it covers.
+pub(crate) fn wanted(
+    own: &LinkInForce,
+    ask: &Ask,
+    hands_on: bool,
+    parent: Option<&BTreeSet<Name>>,
+    now: UnixTime,
+) -> BTreeSet<Name> {
     let mut actions: BTreeSet<Name> = if ask.actions.is_empty() {
-        let here = terms
-            .grants
-            .iter()
-            .filter(|grant| to.is_some() || grant.services.contains(&ask.audience));
+        let grants = own.compiled.contract().terms().grants.iter();
+        let here = grants.filter(|grant| hands_on || grant.services.contains(&ask.audience));
         here.flat_map(|grant| &grant.actions)
             .chain(excepted(own, &ask.audience, now).map(|terms| &terms.action))
             .cloned()
@@ -240,10 +251,10 @@ fn judge(
     } else {
         ask.actions.clone()
     };
-    if let Some(parent) = &parent {
+    if let Some(parent) = parent {
         actions.retain(|action| parent.contains(action));
     }
-    decide_all(world, acting, subject, ask, &task, to, actions, now, draw)
+    actions
 }
 
 /// What the agent may do there besides its contract, for a while.
@@ -282,7 +293,7 @@ fn approved(
 }
 
 /// Where an action would be done: at the audience; with a token that is handed on, at any service that grants it.
-fn places<'a>(
+pub(crate) fn places<'a>(
     ask: &'a Ask,
     own: &'a LinkInForce,
     to: Option<&Arc<crate::world::Agent>>,
@@ -496,6 +507,7 @@ fn grant(
         .min()
         .unwrap_or(UnixTime::MAX);
     let own = acting.links.last();
+    let rights_end = rights_end(world, acting, &ask, task.as_deref(), &actions, now);
     let approval = ask.approval;
     let purpose = own.map(|link| link.compiled.contract().terms().purpose.id.clone());
     let tenant = task.as_ref().and_then(|task| task.tenant.clone());
@@ -524,6 +536,7 @@ fn grant(
             .min(ask.not_after)
             .min(task_end)
             .min(exception_end)
+            .min(rights_end)
             .min(agent.expires_at),
         token,
         family: match acting.behalf {
@@ -569,11 +582,9 @@ fn grant(
         decision.outcome = Ruling::Allow;
         facts::allowed(decision, allowed.first().map(|(_, allowed)| allowed));
     }
-    if !acting.gathered.taken.is_empty() {
-        event
-            .detail
-            .insert("taken".into(), json_of(&acting.gathered.taken));
-    }
+    // Plain numbers and texts: their form cannot fail.
+    let carried = carry(&mut event, &acting.gathered.taken, None);
+    debug_assert!(carried.is_ok(), "{carried:?}");
     let bound = bound_key(&claims.binding);
     let grant = Grant::AccessToken(Box::new(claims));
     let mut record = record_of(&grant, CredentialClass::AccessToken, Some(bound));
@@ -582,6 +593,36 @@ fn grant(
     }
     event.credential = Some(record);
     Plan::new(world.revision(), event, Permit::new(grant))
+}
+
+/// When the first of the user's rights ends that only a decision point's answer gives: no credential outlives it.
+fn rights_end(
+    world: &World,
+    acting: Acting<'_>,
+    ask: &Ask,
+    task: Option<&Task>,
+    actions: &BTreeSet<Name>,
+    now: UnixTime,
+) -> UnixTime {
+    let (Some(party), Some(own), Some(task)) = (&acting.parties.user, acting.links.last(), task) else {
+        return UnixTime::MAX;
+    };
+    let to = receiver(world, &own.agent, &ask.audience);
+    let mut end = UnixTime::MAX;
+    for action in actions {
+        for place in places(ask, own, to, action) {
+            for link in acting.links {
+                let (agent, tenant) = (&link.agent.name, task.tenant.as_ref());
+                if !party.may_by_the_org(agent, place, action, tenant, now)
+                    && let Some(answer) = party.answer(agent, place, action, tenant, now)
+                    && answer.yes
+                {
+                    end = end.min(answer.until);
+                }
+            }
+        }
+    }
+    end
 }
 
 fn refused<P>(world: &World, mut event: Event, cause: Cause, mut decision: Decision) -> Outcome<P> {
@@ -593,11 +634,6 @@ fn refused<P>(world: &World, mut event: Event, cause: Cause, mut decision: Decis
     }
     event.decision = Some(decision);
     Outcome::Refused(Plan::new(world.revision(), event, refusal))
-}
-
-/// What was taken, as the entry carries it. Plain numbers and texts: their form cannot fail.
-fn json_of(taken: &[crate::ledger::Taken]) -> serde_json::Value {
-    serde_json::to_value(taken).unwrap_or_default()
 }
 
 fn bound_key(binding: &Binding) -> Thumbprint {

@@ -50,6 +50,7 @@ pub(crate) fn recorded(rows: Vec<FactRow>) -> Vec<Fact> {
                 policy::Provenance::Attested => Provenance::Attested,
                 policy::Provenance::Observed => Provenance::Observed,
                 policy::Provenance::Opener => Provenance::Opener,
+                policy::Provenance::Pdp => Provenance::Pdp,
                 policy::Provenance::Asserted => Provenance::Asserted,
             };
             Fact::new(row.name, row.value, provenance)

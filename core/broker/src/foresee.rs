@@ -5,10 +5,12 @@
 //! an answer about the future is worth no more than what it takes for granted. Nothing here is a permit.
 
 mod could;
+mod known;
 mod reach;
 mod who_can;
 
 pub use could::{could, named_things};
+pub use known::{Keeper, Known, Unknown, unknown};
 pub use reach::{Cell, Reach, Through, Via, reach};
 pub use who_can::{Able, who_can};
 
@@ -23,8 +25,8 @@ use audit::event::CommitmentKey;
 use identity::{Actor, ActorKind, Assurance, Audience, Name, OrgScope, Revision, Secret, TaskId, UnixTime};
 use policy::contract::{self, Terms};
 use policy::{
-    ChainVerdict, DataLabels, Evaluations, Facts, FlowFacts, Labels, Reason, ReasonDetail, ResourceFacts,
-    Sink, Stage, Verdict, WorkflowFacts,
+    ChainVerdict, DataLabels, Evaluations, Facts, FlowFacts, Reason, ReasonDetail, ResourceFacts, Sink,
+    Stage, Verdict, WorkflowFacts,
 };
 use serde::Serialize;
 use std::collections::BTreeSet;
@@ -43,6 +45,8 @@ pub struct Supposed {
     pub arguments: Option<Vec<(Name, ArgumentValue)>>,
     /// A task that exists.
     pub task: Option<Arc<Task>>,
+    /// What was counted and read in it; nothing, if left out.
+    pub known: Option<Known>,
     /// The type of a task that does not.
     pub kind: Option<Name>,
     /// Whose data.
@@ -64,6 +68,7 @@ impl Supposed {
             resource: None,
             arguments: None,
             task: None,
+            known: None,
             kind: None,
             tenant: None,
             caller: policy::Caller::Agent,
@@ -158,29 +163,7 @@ pub fn foresee(world: &World, link: &LinkInForce, supposed: &Supposed, now: Unix
         assurance.level()
     ));
     let parties = parties(link, supposed, terms, now, &mut assumed);
-    let labels = if supposed.tainted {
-        let mut labels = Labels::NONE;
-        labels.taint.insert(supposed.action.clone());
-        assumed.push("the task has read what others can write".to_owned());
-        labels
-    } else {
-        assumed.push("the task has read nothing yet".to_owned());
-        Labels::NONE
-    };
-    if !link.compiled.counters().is_empty() {
-        assumed.push("nothing was counted yet: every rate and budget is unused".to_owned());
-    }
-    let gathered = Gathered {
-        links: vec![
-            link.compiled
-                .counters()
-                .iter()
-                .map(|counter| (counter.id.clone(), 0))
-                .collect(),
-        ],
-        labels,
-        ..Gathered::default()
-    };
+    let gathered = gathered(link, supposed, &mut assumed);
     let declared = declared(world, scope, &supposed.audience, &supposed.action);
     if declared.is_none() {
         assumed.push(format!(
@@ -259,9 +242,35 @@ pub fn foresee(world: &World, link: &LinkInForce, supposed: &Supposed, now: Unix
     }
     Foreseen {
         verdict,
-        stopped: stopped(&link.agent, now),
+        stopped: stopped(&link.agent, now).or_else(|| gathered.suspended.then_some(Reason::BudgetExhausted)),
         assumed,
     }
+}
+
+/// What is known of the task, else nothing counted and nothing read.
+fn gathered(link: &LinkInForce, supposed: &Supposed, assumed: &mut Vec<String>) -> Gathered {
+    let counters = link.compiled.counters();
+    let known = supposed.known.as_ref();
+    if supposed.tainted {
+        assumed.push("the task has read what others can write".to_owned());
+    } else if known.is_none() {
+        assumed.push("the task has read nothing yet".to_owned());
+    }
+    if known.is_none() && !counters.is_empty() {
+        assumed.push("nothing was counted yet: every rate and budget is unused".to_owned());
+    }
+    let unused = || counters.iter().map(|counter| (counter.id.clone(), 0)).collect();
+    let mut gathered = known.map_or_else(
+        || Gathered {
+            links: vec![unused()],
+            ..Gathered::default()
+        },
+        |known| known.gathered.clone(),
+    );
+    if supposed.tainted {
+        gathered.labels.taint.insert(supposed.action.clone());
+    }
+    gathered
 }
 
 /// Why the agent may not act at all.
@@ -381,7 +390,10 @@ fn parties(
                 id: String::new(),
             },
             user: Some(Arc::new(user)),
+            source: None,
             claimed: None,
+            judged: None,
+            unheard: false,
             said: Said::default(),
         }),
         depth: 2,

@@ -7,13 +7,17 @@
 //! Counts of a task are kept under the task at the root of its tree: a child task inherits what remains, and what it
 //! uses is gone for its parent. Labels and steps likewise: what a child has seen its parent is taken to have seen.
 
+mod carried;
 mod distinct;
 mod gathered;
+mod look;
 mod rows;
 mod sliding;
 mod taken;
 
+pub(crate) use carried::carry;
 pub use gathered::Gathered;
+pub use look::{LOOK_MAX, Look, Looked};
 pub use taken::{Seen, Taken, WindowKey};
 
 use crate::world::TASK_MEMORY_SECS;

@@ -26,6 +26,7 @@ pub mod issue;
 pub mod ledger;
 pub mod member;
 pub mod overreach;
+pub mod pdp;
 pub mod permit;
 pub mod plan;
 pub mod principal;

@@ -7,8 +7,9 @@ use crate::admin::{Act, Administrator};
 use crate::draw::Draw;
 use crate::inventory::Done;
 use crate::plan::Outcome;
+use crate::upstream::Origin;
 use crate::user::{LIST_MAX, is_whole};
-use crate::world::{Change, ClaimRights, Role, TrustSource, UserRight, World};
+use crate::world::{Change, ClaimRights, DecisionPoint, Role, TrustSource, UserRight, World};
 use audit::EventKind;
 use credential::{Algorithm, Jwks, TokenClass};
 use identity::{OrgId, OrgScope};
@@ -51,6 +52,10 @@ pub fn set_source(
             rights.claim
         ),
     };
+    let summary = match &source.pdp {
+        None => summary,
+        Some(point) => format!("{summary}; {} is asked what they may do", point.url),
+    };
     who.act(&act, summary, Change::TrustSourceSet(source), world, draw)
 }
 
@@ -84,6 +89,9 @@ fn checked(world: &World, source: &TrustSource) -> Result<Jwks, (&'static str, S
     if let Some(rights) = &source.rights {
         check_rights(world, source.org, rights).map_err(|message| ("TRUST_RIGHTS", message))?;
     }
+    if let Some(point) = &source.pdp {
+        check_point(point).map_err(|message| ("TRUST_PDP", message))?;
+    }
     if source.keys.len() > KEYS_BYTES_MAX {
         return Err(unusable(format!(
             "the keys take more than {KEYS_BYTES_MAX} bytes"
@@ -97,6 +105,27 @@ fn checked(world: &World, source: &TrustSource) -> Result<Jwks, (&'static str, S
         return Err(unusable("no key of the set verifies signatures".to_owned()));
     }
     Ok(keys)
+}
+
+/// An endpoint that may be asked: what nobody can listen in on, in the one spelling that a connection goes to.
+fn check_point(point: &DecisionPoint) -> Result<(), String> {
+    let plain = point.url.len() <= NAME_BYTES_MAX && point.url.bytes().all(|byte| byte.is_ascii_graphic());
+    let path = Origin::split(&point.url).map_err(|error| {
+        format!("the decision point's endpoint is no usable URL: {error}; write it as in https://pdp.example/access/v1/evaluations")
+    });
+    let (_, path) = path?;
+    if !plain || path.len() < 2 {
+        return Err(format!(
+            "the decision point is named by its access evaluations endpoint with a path, at most {NAME_BYTES_MAX} visible \
+             ASCII characters, as in https://pdp.example/access/v1/evaluations"
+        ));
+    }
+    match &point.authorities {
+        Some(pem) if pem.len() > KEYS_BYTES_MAX => Err(format!(
+            "its certificate authorities take more than {KEYS_BYTES_MAX} bytes"
+        )),
+        Some(_) | None => Ok(()),
+    }
 }
 
 /// A table that says of each word what it is worth, and nothing of others.

@@ -4,7 +4,7 @@
 //! which nobody else may rely on to stay as they are: expressions that are evaluated to them first, as the public
 //! interface wants it, cost twice as much as evaluating the policies.
 
-use crate::contract::{ArgKind, DAY_MINUTES, Parameter, Sensitivity, Terms, WEEK_MINUTES};
+use crate::contract::{ArgKind, DAY_MINUTES, Parameter, Proven, Sensitivity, Terms, WEEK_MINUTES};
 use crate::counter::CounterId;
 use crate::fact::Fact;
 use crate::facts::{ArgValue, Caller, Facts, Stage};
@@ -25,6 +25,8 @@ pub(crate) enum Attribute {
     ChildExchange,
     /// The assurance level.
     Assurance,
+    /// What is proven, thing by thing.
+    Proven,
     /// Seconds since the evidence was appraised.
     EvidenceAge,
     /// The task's type.
@@ -114,6 +116,7 @@ impl Attribute {
         Self::Exchange,
         Self::Child,
         Self::Assurance,
+        Self::Proven,
         Self::EvidenceAge,
         Self::TaskType,
         Self::TaskOpener,
@@ -152,6 +155,7 @@ impl Attribute {
             Self::Child => "child",
             Self::ChildExchange => "child_exchange",
             Self::Assurance => "assurance",
+            Self::Proven => "proven",
             Self::EvidenceAge => "evidence_age",
             Self::TaskType => "task_type",
             Self::TaskOpener => "task_opener",
@@ -224,7 +228,7 @@ impl Attribute {
         match self {
             Self::Call | Self::Exchange => Fact::Stage,
             Self::Child | Self::ChildExchange => Fact::Caller,
-            Self::Assurance => Fact::Assurance,
+            Self::Assurance | Self::Proven => Fact::Assurance,
             Self::EvidenceAge => Fact::EvidenceAge,
             Self::TaskType => Fact::TaskType,
             Self::TaskOpener => Fact::TaskOpener,
@@ -311,6 +315,7 @@ impl Attribute {
             | Self::Counter(_)
             | Self::Argument(_, ArgKind::Number) => json!({"type": "Long"}),
             Self::UserGroups
+            | Self::Proven
             | Self::Approvals
             | Self::Readers
             | Self::SinkReaders
@@ -337,6 +342,10 @@ impl Attribute {
                 Value::from(matches!(facts.stage, Stage::Exchange) && facts.caller == Caller::Child)
             }
             Self::Assurance => int(u8::from(facts.assurance.level()).into()),
+            Self::Proven => {
+                let proven = Proven::ALL.iter().filter(|it| it.by(facts.assurance));
+                strings(proven.map(|it| it.as_str()))
+            }
             Self::EvidenceAge => long(facts.evidence_age_secs),
             Self::TaskType => text(facts.task.kind.as_str()),
             Self::TaskOpener => text(facts.task.opener.as_str()),

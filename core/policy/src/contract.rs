@@ -46,7 +46,7 @@ pub use seconds::{Seconds, SecondsError};
 pub use sentence::{Sentence, SentenceError};
 pub use terms::{
     ApiVersion, Children, DataTerms, Grant, IdentityTerms, Kind, Lifecycle, Metadata, Mode, Opener, Owner,
-    Purpose, Rate, RateScope, Sensitivity, Tasks, Template, TenantMode, Tenants, Terms, TimeWindow,
+    Proven, Purpose, Rate, RateScope, Sensitivity, Tasks, Template, TenantMode, Tenants, Terms, TimeWindow,
 };
 pub use week::{DAY_MINUTES, Day, Offset, OffsetError, TimeOfDay, TimeOfDayError, WEEK_MINUTES};
 pub use workflow::{OffGraph, Workflow};

@@ -159,7 +159,7 @@ fn denied(
         .iter()
         .filter_map(|rule| match rule {
             Rule::Limit(place) => compiled.limits().get(*place).map(|limit| ReasonDetail {
-                reason: limit.reason,
+                reason: limit.limit.reason_at(facts).unwrap_or(limit.reason),
                 grant: None,
                 line: limit.line,
                 limit: limit.text.clone(),

@@ -14,6 +14,8 @@ pub enum Provenance {
     Observed,
     /// Said by whoever opened the task, in an authenticated request.
     Opener,
+    /// Said by the decision point that the org named for it, when we asked.
+    Pdp,
     /// Said by the agent or by an upstream. Nothing is granted on it.
     Asserted,
 }
@@ -25,6 +27,7 @@ impl Provenance {
             Self::Attested => "attested",
             Self::Observed => "observed",
             Self::Opener => "opener",
+            Self::Pdp => "pdp",
             Self::Asserted => "asserted",
         }
     }
@@ -79,6 +82,8 @@ facts! {
     UserGroups = "user.groups", Attested;
     /// Whether the user may do this, by the rights that the org keeps or asks for.
     UserEntitled = "user.entitled", Observed;
+    /// What the org's decision point says of that, and how old its word is.
+    UserOutside = "user.pdp", Pdp;
     /// The agent process or a child of its run, as the kernel sees it.
     Caller = "caller", Observed;
     /// The task, minted by the broker.

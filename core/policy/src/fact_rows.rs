@@ -7,7 +7,7 @@ use crate::contract::{Opener, Parameter};
 use crate::counter::CounterId;
 use crate::fact::Fact;
 use crate::facts::{
-    ArgValue, Caller, Facts, Link, ResourceFacts, Stage, TaskFacts, UserFacts, WorkflowFacts,
+    ArgValue, Caller, Facts, Link, Outside, ResourceFacts, Stage, TaskFacts, UserFacts, WorkflowFacts,
 };
 use crate::flow::{DataLabels, FlowFacts, Labels, Sink};
 use identity::{Assurance, Audience, Name, UnixTime};
@@ -71,6 +71,13 @@ impl Facts<'_> {
                 .user
                 .map(|user| user.groups.iter().map(Name::as_str).collect::<Vec<_>>().into()),
             Fact::UserEntitled => self.user.map(|user| user.entitled.into()),
+            Fact::UserOutside => self
+                .user
+                .and_then(|user| user.outside)
+                .map(|outside| match outside {
+                    Outside::Said { yes, age_secs } => json!({"decision": yes, "age_secs": age_secs}),
+                    Outside::Silent => Value::from("silent"),
+                }),
             Fact::Caller => text(self.caller.as_str()),
             Fact::Task => Some(self.task.id.to_string().into()),
             Fact::TaskType => name(Some(self.task.kind)),
@@ -177,7 +184,7 @@ pub struct Recorded {
     link: Link,
     next: Option<Name>,
     loops: bool,
-    user: Option<(String, Vec<Name>, bool)>,
+    user: Option<(String, Vec<Name>, bool, Option<Outside>)>,
     caller: Caller,
     task: identity::TaskId,
     task_type: Name,
@@ -292,6 +299,7 @@ impl Recorded {
         let user: Option<String> = by.optional(Fact::User)?;
         let groups = by.names(Fact::UserGroups)?.unwrap_or_default();
         let entitled = by.flag(Fact::UserEntitled)?;
+        let outside = by.value(Fact::UserOutside).map(outside).transpose()?;
         let opener: String = by.required(Fact::TaskOpener)?;
         let caller: String = by.required(Fact::Caller)?;
         let (last, done, steps) = by
@@ -308,7 +316,7 @@ impl Recorded {
             link: link(&by.required::<String>(Fact::Link)?)?,
             next: by.optional(Fact::Next)?,
             loops: by.flag(Fact::Loop)?,
-            user: user.map(|id| (id, groups, entitled)),
+            user: user.map(|id| (id, groups, entitled, outside)),
             caller: match caller.as_str() {
                 "agent" => Caller::Agent,
                 "child" => Caller::Child,
@@ -460,11 +468,15 @@ impl Recorded {
             link: self.link,
             next: self.next.as_ref(),
             loops: self.loops,
-            user: self.user.as_ref().map(|(id, groups, entitled)| UserFacts {
-                id,
-                groups,
-                entitled: *entitled,
-            }),
+            user: self
+                .user
+                .as_ref()
+                .map(|(id, groups, entitled, outside)| UserFacts {
+                    id,
+                    groups,
+                    entitled: *entitled,
+                    outside: *outside,
+                }),
             flow: FlowFacts {
                 labels: self.labels.as_ref(),
                 data: self.data.as_ref(),
@@ -524,6 +536,18 @@ fn link(text: &str) -> Result<Link, NotFacts> {
         position: position.parse().map_err(|_| not(Fact::Link))?,
         depth: depth.parse().map_err(|_| not(Fact::Link))?,
     })
+}
+
+/// `"silent"`, or the word with its age.
+fn outside(value: &Value) -> Result<Outside, NotFacts> {
+    if value == "silent" {
+        return Ok(Outside::Silent);
+    }
+    let yes = value.get("decision").and_then(Value::as_bool);
+    let age_secs = value.get("age_secs").and_then(Value::as_u64);
+    yes.zip(age_secs)
+        .map(|(yes, age_secs)| Outside::Said { yes, age_secs })
+        .ok_or_else(|| not(Fact::UserOutside))
 }
 
 type Position = (Option<Name>, Vec<(Name, i64)>, Option<i64>);

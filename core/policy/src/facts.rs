@@ -184,6 +184,22 @@ pub struct UserFacts<'a> {
     pub groups: &'a [Name],
     /// Whether the user may do this, by the rights that the org keeps or asks for.
     pub entitled: bool,
+    /// What a decision point outside says of that; `None` where nobody outside has a say in it.
+    pub outside: Option<Outside>,
+}
+
+/// The word of a decision point outside on what a user may do.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Outside {
+    /// It said so.
+    Said {
+        /// What.
+        yes: bool,
+        /// How long ago it was asked.
+        age_secs: u64,
+    },
+    /// It did not answer, or its answer is over.
+    Silent,
 }
 
 /// Where a task stands in its workflow.

@@ -45,7 +45,9 @@ pub use exception::{Excepted, Exception, ExceptionTerms};
 pub use explain::explain;
 pub use fact::{Fact, Provenance};
 pub use fact_rows::{FactRow, NotFacts, Recorded, link_rows};
-pub use facts::{ArgValue, Caller, Facts, Link, ResourceFacts, Stage, TaskFacts, UserFacts, WorkflowFacts};
+pub use facts::{
+    ArgValue, Caller, Facts, Link, Outside, ResourceFacts, Stage, TaskFacts, UserFacts, WorkflowFacts,
+};
 pub use flow::{DataLabels, FlowFacts, Labels, Readers, Sink};
 pub use limit::Limit;
 pub use reason::{Reason, ReasonGroup, Remedy};

@@ -8,11 +8,12 @@ use crate::attribute::Attribute;
 use crate::attribute::in_scope;
 use crate::contract::ArgKind;
 use crate::contract::{
-    Budget, Date, Delegation, OffGraph, Opener, Seconds, Template, TenantMode, Terms, Then, TimeWindow,
+    Budget, Date, Delegation, OffGraph, Opener, Proven, Seconds, Template, TenantMode, Terms, Then,
+    TimeWindow,
 };
 use crate::counter::{Counted, CounterId};
 use crate::expression::{Expression, Reads, action_in, all, any, binary, count, long, not, text, texts};
-use crate::facts::Facts;
+use crate::facts::{Facts, Outside};
 use crate::reason::Reason;
 use crate::week_ranges::week_ranges;
 use cedar_policy::pst::{BinaryOp, PstConstructionError};
@@ -24,6 +25,8 @@ use std::collections::{BTreeMap, BTreeSet};
 pub enum Limit {
     /// The identity is proven at least this well.
     Assurance(Level),
+    /// Each of these is proven as well.
+    Attestation(BTreeSet<Proven>),
     /// The evidence is at most this old.
     EvidenceAge(Seconds),
     /// The contract has not ended.
@@ -92,6 +95,8 @@ impl Limit {
     /// The limits of a contract, in the order in which they are compiled.
     pub(crate) fn of(terms: &Terms) -> Vec<Self> {
         let mut limits = vec![Self::Assurance(terms.identity.min_assurance)];
+        let attestation = &terms.identity.attestation;
+        limits.extend((!attestation.is_empty()).then(|| Self::Attestation(attestation.clone())));
         limits.extend(terms.identity.max_evidence_age.map(Self::EvidenceAge));
         limits.push(Self::Expires(terms.lifecycle.expires));
         limits.extend(terms.lifecycle.review_every.map(Self::Review));
@@ -176,10 +181,17 @@ impl Limit {
         limits
     }
 
+    /// Why this very request beyond it is refused, where that is another reason than [`Self::reason`]: nobody said that the
+    /// user may not, but nobody could be asked either.
+    pub(crate) fn reason_at(&self, facts: &Facts<'_>) -> Option<Reason> {
+        let silent = || facts.user.and_then(|user| user.outside) == Some(Outside::Silent);
+        (matches!(self, Self::UserEntitled) && silent()).then_some(Reason::RightsUnavailable)
+    }
+
     /// Why a request beyond it is refused.
     pub const fn reason(&self) -> Reason {
         match self {
-            Self::Assurance(_) => Reason::AttestationRequired,
+            Self::Assurance(_) | Self::Attestation(_) => Reason::AttestationRequired,
             Self::EvidenceAge(_) => Reason::AttestationStale,
             Self::Expires(_) => Reason::ContractExpired,
             Self::Review(_) => Reason::ReviewOverdue,
@@ -213,6 +225,7 @@ impl Limit {
     pub fn path(&self) -> String {
         match self {
             Self::Assurance(_) => "identity.min_assurance",
+            Self::Attestation(_) => "identity.attestation",
             Self::EvidenceAge(_) => "identity.max_evidence_age",
             Self::Expires(_) => "lifecycle.expires",
             Self::Review(_) => "lifecycle.review_every",
@@ -262,6 +275,7 @@ impl Limit {
         }
         match self {
             Self::Assurance(level) => format!("assurance at least {level} ({})", level.meaning()),
+            Self::Attestation(wanted) => format!("proven as well: {}", list(wanted)),
             Self::EvidenceAge(age) => format!("evidence at most {age} old"),
             Self::Expires(date) => format!("before {date}"),
             Self::Review(age) => format!("reviewed at most {age} ago"),
@@ -352,6 +366,15 @@ impl Limit {
                 let level = facts.assurance.level();
                 format!("{level} ({})", level.meaning())
             }
+            Self::Attestation(_) => {
+                let proven = Proven::ALL.iter().filter(|it| it.by(facts.assurance));
+                let proven: Vec<&str> = proven.map(|it| it.as_str()).collect();
+                if proven.is_empty() {
+                    "none of it".to_owned()
+                } else {
+                    proven.join(", ")
+                }
+            }
             Self::EvidenceAge(_) => format!("{}s", facts.evidence_age_secs),
             Self::Expires(_) | Self::Hours(_) => now.rfc3339(),
             Self::Review(_) => format!("reviewed {}", facts.reviewed_at.rfc3339()),
@@ -391,7 +414,21 @@ impl Limit {
                 let groups: Vec<&str> = groups.iter().map(Name::as_str).collect();
                 format!("groups: {}", groups.join(", "))
             }
-            Self::UserEntitled => format!("{} may not", facts.user.map_or("nobody", |user| user.id)),
+            Self::UserEntitled => {
+                let who = facts.user.map_or("nobody", |user| user.id);
+                match facts.user.and_then(|user| user.outside) {
+                    None => format!("{who} may not"),
+                    Some(Outside::Said { yes: false, age_secs }) => {
+                        format!("{who} may not; the decision point said so {age_secs}s ago")
+                    }
+                    Some(Outside::Said { yes: true, age_secs }) => format!(
+                        "{who} may, the decision point said {age_secs}s ago; they did not let the agent do it"
+                    ),
+                    Some(Outside::Silent) => {
+                        format!("the decision point gave no answer on {who}, or it is too old")
+                    }
+                }
+            }
             Self::Template(_) => format!("{} in a task of type {}", facts.action, facts.task.kind),
             Self::Rate(counter, _) => known(counter, facts),
             Self::Budget(budget) => budget_actual(budget, facts),
@@ -467,6 +504,9 @@ impl Limit {
     pub const fn fix(&self) -> &'static str {
         match self {
             Self::Assurance(_) => "launch the agent in a way that proves more (isolation, measured code)",
+            Self::Attestation(_) => {
+                "launch the agent by a pinned spec, with --isolate, from storage that cannot change"
+            }
             Self::EvidenceAge(_) => "attest again, then repeat the request",
             Self::Expires(_) => "publish a new version of the contract with a later \"lifecycle.expires\"",
             Self::Review(_) => "review the contract",
@@ -521,6 +561,11 @@ impl Limit {
                 BinaryOp::GreaterEq,
                 reads.get(Attribute::Assurance),
                 long(u8::from(*level).into()),
+            ),
+            Self::Attestation(wanted) => binary(
+                BinaryOp::ContainsAll,
+                reads.get(Attribute::Proven),
+                texts(wanted.iter().map(|it| it.as_str())),
             ),
             Self::EvidenceAge(age) => at_most(reads.get(Attribute::EvidenceAge), age.get()),
             Self::Expires(date) => binary(
@@ -761,6 +806,7 @@ impl Limit {
             |test: &dyn Fn(&Name) -> bool| facts.resource.tenant.map_or(!facts.stage.is_call(), test);
         match self {
             Self::Assurance(level) => facts.assurance.level() >= *level,
+            Self::Attestation(wanted) => wanted.iter().all(|it| it.by(facts.assurance)),
             Self::EvidenceAge(age) => facts.evidence_age_secs <= age.get(),
             Self::Expires(date) => now < date.begins(),
             Self::Review(age) => now.secs().saturating_sub(facts.reviewed_at.secs()) <= age.get(),

@@ -215,6 +215,8 @@ reasons! {
         PolicyError = "POLICY_ERROR", None, "The request could not be decided.";
         /// A counter or another state is unknown; refused to be safe.
         StateUnavailable = "STATE_UNAVAILABLE", Retry, "The request cannot be decided at the moment.";
+        /// The org's decision point gave no answer on what the user may do; refused to be safe.
+        RightsUnavailable = "RIGHTS_UNAVAILABLE", Retry, "What the user may do cannot be found out at the moment.";
         /// Somebody stopped everything.
         KillSwitch = "KILL_SWITCH", None, "The agent was stopped.";
         /// The service's own policy refuses it.

@@ -121,6 +121,7 @@ impl Words {
                 id: "user",
                 groups: &self.groups,
                 entitled: true,
+                outside: None,
             }),
             flow: CLEAN,
             workflow: WorkflowFacts {

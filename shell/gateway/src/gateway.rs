@@ -18,6 +18,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use store::Store;
+use store::ledger::Ledger;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior};
@@ -209,6 +210,11 @@ impl Gateway {
     /// Takes in what the journal's entries say was taken and seen: after a restart, before serving.
     pub fn recover(&self) -> Result<(), store::ledger::RecoverError> {
         self.inner.judge.ledger.recover(&self.inner.journal)
+    }
+
+    /// What it counted and saw.
+    pub fn ledger(&self) -> Arc<Ledger> {
+        self.inner.judge.ledger.clone()
     }
 
     /// Its counters.

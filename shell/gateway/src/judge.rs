@@ -5,25 +5,18 @@ use broker::approve::{Bound, Found, bind, find};
 use broker::chain::LinkInForce;
 use broker::enforce::{Call, CallPermit, Live, Standing, arguments, enforce, recorded_caller};
 use broker::upstream::{Mapped, Upstream};
-use broker::world::ContractRecord;
 use broker::{Draw, Fresh, Outcome};
 use credential::AccessTokenClaims;
 use credential::dpop::Caller;
-use identity::{ApprovalId, Digest, ExceptionId, Name, OrgScope, UnixTime};
-use policy::{Compiled, Contract, Exception};
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use identity::{ApprovalId, Digest, Name, OrgScope, UnixTime};
+use std::sync::Arc;
+use store::contracts::Contracts;
 use store::ledger::{Ledger, Request, Reservation, Wants};
 
-/// Most compiled contracts kept; some hundred KiB each at worst.
-const COMPILED_MAX: usize = 1024;
-
-/// Compiled contracts by hash, and the counters.
+/// Compiled contracts, and the counters.
 #[derive(Default)]
 pub(crate) struct Judge {
-    compiled: Mutex<HashMap<Digest, Arc<Compiled>>>,
-    /// By contract and exception: the same exception is under other limits once the contract is another.
-    exceptions: Mutex<HashMap<(Digest, ExceptionId), Exception>>,
+    contracts: Contracts,
     pub(crate) ledger: Arc<Ledger>,
 }
 
@@ -73,50 +66,10 @@ impl Judge {
         live: &Live,
         now: UnixTime,
     ) -> Result<Vec<LinkInForce>, NotJudged> {
-        let compiled = |record: &Arc<ContractRecord>| self.compiled(record).ok_or(NotJudged::NoContract);
-        let excepted =
-            |record: &broker::world::Exception, contract: &Compiled| self.exception(record, contract);
-        let agents = live.agents().iter();
-        agents
-            .map(|agent| {
-                let link = LinkInForce::of(world, agent, compiled).unwrap_or(Err(NotJudged::NoContract));
-                Ok(link?.excepting(world, now, excepted))
-            })
-            .collect()
-    }
-
-    fn exception(&self, record: &broker::world::Exception, contract: &Compiled) -> Option<Exception> {
-        let key = (contract.hash().0, record.id);
-        let mut cache = self.exceptions.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = cache.get(&key) {
-            return Some(known.clone());
-        }
-        let compiled = broker::exception::compiled(record, contract)?;
-        if cache.len() >= COMPILED_MAX {
-            cache.clear();
-        }
-        cache.insert(key, compiled.clone());
-        Some(compiled)
-    }
-
-    fn compiled(&self, record: &ContractRecord) -> Option<Arc<Compiled>> {
-        let known = self
-            .compiled
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(&record.hash)
-            .cloned();
-        if let Some(compiled) = known {
-            return Some(compiled);
-        }
-        let contract = Contract::parse(&record.file, record.source.as_bytes()).ok()?;
-        let compiled = Arc::new(Compiled::new(contract).ok()?);
-        let mut cache = self.compiled.lock().unwrap_or_else(PoisonError::into_inner);
-        if cache.len() >= COMPILED_MAX {
-            cache.clear();
-        }
-        cache.insert(record.hash, compiled.clone());
-        Some(compiled)
+        self.contracts.in_force(world, live.agents(), now).map_err(|why| {
+            tracing::debug!(%why, "a call cannot be decided");
+            NotJudged::NoContract
+        })
     }
 
     /// Decides. The reservation is kept by who recorded a permit, and given back otherwise.

@@ -5,11 +5,15 @@ use crate::parts::{
 };
 use broker::approve::Ask;
 use broker::home::Counted;
+use broker::ledger::{LOOK_MAX, Look};
 use broker::world::approval::State;
 use futures_util::future::BoxFuture;
 use identity::{ApprovalId, Digest, Revision, Secret, UnixTime, UpstreamId};
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+use store::Store;
+use store::ledger::Ledger;
+use sync::link::Own;
 use sync::proto::sync_client::SyncClient;
 use sync::proto::{
     AskApprovalRequest, ClaimHomeRequest, Refused, SpendApprovalRequest, UpstreamSecretRequest,
@@ -78,6 +82,47 @@ impl Secrets for ServerSecrets {
         version: u64,
     ) -> BoxFuture<'_, Result<Arc<Secret<String>>, SecretError>> {
         Box::pin(self.ask(upstream, version))
+    }
+}
+
+/// What a gateway says of itself while it follows its server: the head of its journal, and what it counted.
+#[derive(Debug)]
+pub struct OwnWord {
+    journal: Arc<Store>,
+    ledger: Arc<OnceLock<Arc<Ledger>>>,
+    clock: fn() -> UnixTime,
+}
+
+impl OwnWord {
+    /// Of the gateway with this journal; `ledger` is filled once its counts are recovered, and until then it says nothing
+    /// of them.
+    pub const fn new(
+        journal: Arc<Store>,
+        ledger: Arc<OnceLock<Arc<Ledger>>>,
+        clock: fn() -> UnixTime,
+    ) -> Self {
+        Self {
+            journal,
+            ledger,
+            clock,
+        }
+    }
+}
+
+impl Own for OwnWord {
+    fn checkpoint(&self) -> String {
+        let checkpoint = self.journal.checkpoint();
+        checkpoint
+            .map(|it| String::from_utf8_lossy(&it).into_owned())
+            .unwrap_or_default()
+    }
+    fn look(&self, look: &[u8]) -> Option<Vec<u8>> {
+        let look: Look = serde_json::from_slice(look).ok()?;
+        if look.trails.len() + look.windows.len() > LOOK_MAX {
+            return None;
+        }
+        let looked = self.ledger.get()?.look(&look, (self.clock)());
+        serde_json::to_vec(&looked).ok()
     }
 }
 

@@ -3,7 +3,6 @@
 use crate::approval::Repeats;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::contracts::Contracts;
 use crate::decisions::Denials;
 use crate::entropy::random;
 use crate::followers::Followers;
@@ -11,7 +10,7 @@ use crate::health::Metrics;
 use crate::keys::{KeyError, Keys};
 use crate::members::Allowances;
 use crate::published::Published;
-use crate::secrets::{UpstreamSecrets, WebhookSecrets};
+use crate::secrets::{PdpSecrets, UpstreamSecrets, WebhookSecrets};
 use crate::signer::Signer;
 use crate::token::{Parked, Unidentified};
 use crate::webhook::Webhooks;
@@ -22,10 +21,13 @@ use credential::dpop::RequestTarget;
 use identity::{LogId, OrgId, OrgScope, UnixTime};
 use std::sync::Arc;
 use store::Store;
+use store::contracts::Contracts;
 use store::ledger::Ledger;
 use sync::{ProofKeys, ProofReplays};
 use tokio::sync::{Mutex, Semaphore};
 
+/// The share of all exchanges that may wait for decision points outside.
+const HEARINGS_SHARE: usize = 4;
 /// Proofs remembered at once: those of 9,000 requests a second.
 const PROOFS_MAX: usize = 655_360;
 
@@ -48,6 +50,8 @@ pub struct Installation {
     pub secrets: UpstreamSecrets,
     /// Sealed secrets of webhooks.
     pub webhook_secrets: WebhookSecrets,
+    /// Sealed tokens of decision points.
+    pub pdp_secrets: PdpSecrets,
     /// Compiled contracts.
     pub contracts: Contracts,
     /// Counts of what was issued.
@@ -66,6 +70,8 @@ pub struct Installation {
     /// Bounds entries of members' refusals.
     pub(crate) allowances: Allowances,
     pub(crate) exchanges: Semaphore,
+    /// Exchanges that wait for a decision point outside.
+    pub(crate) hearings: Semaphore,
     /// Questions of services at once; a batch is one.
     pub(crate) decisions: Arc<Semaphore>,
     /// What services may have people asked about.
@@ -113,6 +119,8 @@ pub struct Opened {
     pub secrets: UpstreamSecrets,
     /// Sealed secrets of webhooks.
     pub webhook_secrets: WebhookSecrets,
+    /// Sealed tokens of decision points.
+    pub pdp_secrets: PdpSecrets,
 }
 
 impl Installation {
@@ -126,6 +134,7 @@ impl Installation {
             keys,
             secrets,
             webhook_secrets,
+            pdp_secrets,
         } = opened;
         let token_target = RequestTarget::parse(&config.issuer.endpoint(crate::token::TOKEN_PATH))?;
         let ciba_target = RequestTarget::parse(&config.issuer.endpoint(crate::token::CIBA_AUTHORIZE_PATH))?;
@@ -133,6 +142,7 @@ impl Installation {
             signer: Signer::new(keys.clone(), config.trust_domain.clone()),
             published: ArcSwap::from_pointee(Published::of(&store.world(), &config.trust_domain)),
             exchanges: Semaphore::new(config.exchanges_max),
+            hearings: Semaphore::new((config.exchanges_max / HEARINGS_SHARE).max(1)),
             decisions: Arc::new(Semaphore::new(config.exchanges_max)),
             denials: Denials::default(),
             repeats: Repeats::default(),
@@ -157,6 +167,7 @@ impl Installation {
             keys,
             secrets,
             webhook_secrets,
+            pdp_secrets,
         })
     }
 

@@ -11,7 +11,7 @@ use crate::human::Door;
 use crate::installation::{Installation, Opened};
 use crate::keys::{Kek, KeyError, Keys};
 use crate::problem::Problem;
-use crate::secrets::{UpstreamSecrets, WebhookSecrets};
+use crate::secrets::{PdpSecrets, UpstreamSecrets, WebhookSecrets};
 use crate::tls::{self, OwnCertificate};
 use crate::{approval, decisions, discovery, health, log, members, token};
 use axum::Router;
@@ -126,7 +126,8 @@ impl Server {
             clock.now(),
         )?);
         let secrets = UpstreamSecrets::open(&config.data_dir, kek.clone())?;
-        let webhook_secrets = WebhookSecrets::open(&config.data_dir, kek)?;
+        let webhook_secrets = WebhookSecrets::open(&config.data_dir, kek.clone())?;
+        let pdp_secrets = PdpSecrets::open(&config.data_dir, kek)?;
         let mut settings = Settings::new(&config.data_dir, log, keys.log());
         settings.checkpoint_outside = Some(config.checkpoint_copy.clone());
         let store = Arc::new(Store::open(&settings)?);
@@ -140,6 +141,7 @@ impl Server {
             keys,
             secrets,
             webhook_secrets,
+            pdp_secrets,
         })?);
         founding::found(&installation, founder).await?;
         recover(&installation)?;

@@ -9,7 +9,7 @@ pub(crate) use snapshot::Snapshots;
 
 use broker::World;
 use broker::chain::LinkInForce;
-use broker::ledger::{Gathered, LedgerShard, Seen, Taken, TrailKey, WindowKey};
+use broker::ledger::{Gathered, LedgerShard, Look, Looked, Seen, Taken, TrailKey, WindowKey};
 use broker::world::Task;
 use identity::{AgentId, Audience, InstanceId, Name, OrgScope, TaskId, UnixTime};
 use policy::contract::RateScope;
@@ -207,6 +207,23 @@ impl Ledger {
     fn trail(&self, key: TrailKey) -> broker::ledger::Trail {
         self.with(key.0, |shard| shard.trail(key).cloned())
             .unwrap_or_default()
+    }
+
+    /// What is looked for, as it is now. Nothing is taken.
+    pub fn look(&self, look: &Look, now: UnixTime) -> Looked {
+        let count = |(key, names): &(WindowKey, Vec<Box<str>>)| {
+            self.with(key.of, |shard| {
+                if names.is_empty() {
+                    shard.peek(*key, now)
+                } else {
+                    shard.would_be(*key, names, now)
+                }
+            })
+        };
+        Looked {
+            trails: look.trails.iter().map(|key| self.trail(*key)).collect(),
+            counts: look.windows.iter().map(count).collect(),
+        }
     }
 
     #[cfg(test)]

@@ -17,6 +17,7 @@
 //! true. Not here: what may be written (broker), what an entry says (audit), who is told about Changes (sync).
 
 mod backend;
+pub mod contracts;
 mod directory;
 mod error;
 mod feed;

@@ -3,7 +3,7 @@
 use crate::lag::Lag;
 use crate::member::{Member, MemberError, MemberIdentity};
 use crate::proto::sync_client::SyncClient;
-use crate::proto::{Head, JoinRequest, Refused, RenewRequest, join_reply};
+use crate::proto::{Head, JoinRequest, Look, Looked, Refused, RenewRequest, join_reply};
 use crate::replica::{Replica, STALE_AFTER, TakeError};
 use crate::tls::{self, TlsError};
 use arc_swap::ArcSwapOption;
@@ -91,6 +91,25 @@ pub enum Ended {
 
 /// Told of each membership that the server gave, so that it outlives the process.
 pub type Keep = Box<dyn Fn(&crate::proto::Membership) + Send + Sync>;
+
+/// What a member says of itself while it follows.
+pub trait Own: Send + Sync {
+    /// The newest checkpoint of its own log; empty where it keeps none.
+    fn checkpoint(&self) -> String;
+    /// What it counted and saw, where it is asked about that: JSON of a `broker::ledger::Look`, and of a `Looked`. `None`
+    /// where it counts nothing, or does not understand what it is asked.
+    fn look(&self, look: &[u8]) -> Option<Vec<u8>>;
+}
+
+/// A member that counts nothing.
+impl<F: Fn() -> String + Send + Sync> Own for F {
+    fn checkpoint(&self) -> String {
+        self()
+    }
+    fn look(&self, _: &[u8]) -> Option<Vec<u8>> {
+        None
+    }
+}
 
 struct Inner {
     /// `host:port`, looked up at each connection: the server's name may move.
@@ -219,13 +238,13 @@ impl Link {
             .max_encoding_message_size(MESSAGE_BYTES_MAX))
     }
 
-    /// Keeps `replica` current, and the member's SVID fresh, until dropped. `head` gives the newest checkpoint of the
-    /// member's own log. Returns only when trying again is of no use.
-    pub async fn follow(&self, replica: Replica, head: impl Fn() -> String + Send + Sync) -> Ended {
+    /// Keeps `replica` current, and the member's SVID fresh, until dropped; `own` is what the member says of itself. Returns
+    /// only when trying again is of no use.
+    pub async fn follow(&self, replica: Replica, own: impl Own) -> Ended {
         let mut pause = RETRY_AFTER;
         loop {
             let heard = *replica.heard_at().borrow();
-            match self.follow_once(&replica, &head).await {
+            match self.follow_once(&replica, &own).await {
                 Err(LinkError::Take(rolled_back @ TakeError::RolledBack { .. })) => {
                     tracing::error!(error = %rolled_back, "stopped following");
                     return Ended::RolledBack(rolled_back);
@@ -250,27 +269,24 @@ impl Link {
         }
     }
 
-    async fn follow_once(
-        &self,
-        replica: &Replica,
-        head: &(impl Fn() -> String + Sync),
-    ) -> Result<(), LinkError> {
+    async fn follow_once(&self, replica: &Replica, own: &impl Own) -> Result<(), LinkError> {
         if self.is_due_for_renewal() {
             self.renew().await?;
         }
         let mut client = self.client().await?;
         let (heads, sent) = mpsc::channel(4);
-        let say = async |replica: &Replica| {
+        let say = async |replica: &Replica, looked: Vec<Looked>| {
             let head = Head {
                 have_revision: replica.world().revision().0,
-                checkpoint: head(),
+                checkpoint: own.checkpoint(),
+                looked,
             };
             heads
                 .send(head)
                 .await
                 .map_err(|_| LinkError::Unreachable("the feed ended".into()))
         };
-        say(replica).await?;
+        say(replica, Vec::new()).await?;
         let mut frames = client.follow(ReceiverStream::new(sent)).await?.into_inner();
         let mut said = replica.world().revision();
         let (begun, mut lag) = (Instant::now(), Lag::default());
@@ -289,10 +305,16 @@ impl Link {
             } else {
                 false
             };
+            if let Some(crate::proto::frame::Body::Look(Look { id, look })) = &frame.body {
+                if let Some(looked) = own.look(look) {
+                    say(replica, vec![Looked { id: *id, looked }]).await?;
+                }
+                continue;
+            }
             replica.take(frame)?; // a gap heals by following anew
             let have = replica.world().revision();
             if beat || have != said {
-                say(replica).await?;
+                say(replica, Vec::new()).await?;
                 said = have;
             }
             if beat && self.is_due_for_renewal() {

@@ -6,7 +6,7 @@ use super::init::Init;
 use super::page::{Page, Tone, items, text};
 use super::{Exit, Failure, Place, document};
 use clap::Subcommand;
-use policy::contract::Seconds;
+use policy::contract::{RateScope, Seconds};
 use policy::{Compiled, Contract, ContractError};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -271,7 +271,7 @@ fn check(path: &Path, page: &Page) -> Result<(), Failure> {
     let mistaken = |errors: Vec<ContractError>| mistaken(&name, &errors);
     let contract = Contract::parse(&name, text.as_bytes()).map_err(mistaken)?;
     let (hash, metadata) = (contract.hash(), contract.terms().metadata.clone());
-    Compiled::new(contract).map_err(mistaken)?;
+    let compiled = Compiled::new(contract).map_err(mistaken)?;
     if page.is_json() {
         page.json(&json!({
             "file": name, "name": metadata.name.to_string(), "version": metadata.version, "hash": hash.to_string()
@@ -283,6 +283,14 @@ fn check(path: &Path, page: &Page) -> Result<(), Failure> {
             metadata.name,
             metadata.version
         ));
+        let of_agent =
+            |counter: &&policy::Counter| counter.id.scope == RateScope::Agent && !counter.id.is_of_exchange();
+        for counter in compiled.counters().iter().filter(of_agent) {
+            page.note(&format!(
+                "  {}: counted over all tasks of the agent, so its runs go through one gateway; with scope: task each task has its own",
+                counter.id
+            ));
+        }
     }
     Ok(())
 }

@@ -172,6 +172,13 @@ fn show_answer(answer: &Value, ruling: &str, page: &Page) {
     if text(answer, "nearest") != "-" {
         page.line(&format!("  nearest grant: {}", text(answer, "nearest")));
     }
+    let counted = items(answer, "counted");
+    if !counted.is_empty() {
+        page.line(&page.tone(Tone::Faint, "  counted and read in the task:"));
+    }
+    for line in counted {
+        page.line(&format!("    {}", line.as_str().unwrap_or_default()));
+    }
     page.line(&page.tone(Tone::Faint, "  taken for granted:"));
     for assumed in items(answer, "assumed") {
         page.line(&format!("    {}", assumed.as_str().unwrap_or_default()));

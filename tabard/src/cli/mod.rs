@@ -18,6 +18,7 @@ mod init;
 mod join_token;
 mod login;
 mod member;
+mod org;
 mod page;
 mod principal;
 mod registration;
@@ -123,6 +124,9 @@ enum Command {
     /// Selectors for processes that Tabard does not launch
     #[command(subcommand)]
     Registration(registration::RegistrationCommand),
+    /// The isolation units of an installation
+    #[command(subcommand)]
+    Org(org::OrgCommand),
     /// Who may administer
     #[command(subcommand)]
     Principal(principal::PrincipalCommand),
@@ -231,6 +235,7 @@ fn run(cli: &Cli, page: &Page) -> Result<Exit, Failure> {
         Command::Exception(command) => exception::run(command, &at()?, page),
         Command::Upstream(command) => upstream::run(command, &at()?, page),
         Command::Registration(command) => registration::run(command, &at()?, page),
+        Command::Org(command) => org::run(command, &at()?, page),
         Command::Principal(command) => principal::run(command, &at()?, page),
         Command::Login(command) => login::login(command, &cli.globals, page),
         Command::Logout => login::logout(&cli.globals, page),

@@ -4,6 +4,8 @@
 use super::agent::applied;
 use super::page::{Page, items, text};
 use super::{Exit, Failure, Place, document};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -42,6 +44,30 @@ pub(super) struct Add {
     /// What a claim of its tokens is worth (JSON): {"claim": "/scope", "values": {"VALUE": [{"agents": […], "services": […], "actions": […], "tenants": […]}]}}
     #[arg(long, value_name = "FILE")]
     rights: Option<PathBuf>,
+    /// A decision point that is asked what its users may do: its access evaluations endpoint (AuthZEN 1.0), https, or http on
+    /// loopback
+    #[arg(long, value_name = "URL")]
+    pdp: Option<String>,
+    /// The certificate authorities that the decision point is trusted under (PEM); the system's, if left out
+    #[arg(long, value_name = "FILE", requires = "pdp")]
+    pdp_ca: Option<PathBuf>,
+    /// The bearer token that the decision point is asked with; the server seals it
+    #[arg(long, value_name = "FILE", requires = "pdp")]
+    pdp_token: Option<PathBuf>,
+}
+
+impl Add {
+    /// The decision point, as the server is told of it. The token is read here, and never an argument.
+    fn point(&self) -> Result<Option<Value>, Failure> {
+        let Some(url) = &self.pdp else { return Ok(None) };
+        let read = |path: &PathBuf| document(path).map(|(_, text)| text);
+        let authorities = self.pdp_ca.as_ref().map(read).transpose()?;
+        let token = self.pdp_token.as_ref().map(read).transpose()?;
+        let token = token.map(|token| STANDARD.encode(token.trim_end_matches('\n')));
+        Ok(Some(
+            json!({"url": url, "authorities": authorities, "token": token}),
+        ))
+    }
 }
 
 pub(super) fn run(command: &TrustCommand, at: &Place, page: &Page) -> Result<Exit, Failure> {
@@ -50,7 +76,7 @@ pub(super) fn run(command: &TrustCommand, at: &Place, page: &Page) -> Result<Exi
             let (_, keys) = document(&add.keys)?;
             let rights = add.rights.as_deref().map(table).transpose()?;
             let body = json!({
-                "issuer": add.issuer, "audience": add.audience, "keys": keys, "rights": rights,
+                "issuer": add.issuer, "audience": add.audience, "keys": keys, "rights": rights, "pdp": add.point()?,
             });
             applied(
                 "trusted issuer",
@@ -71,10 +97,17 @@ pub(super) fn run(command: &TrustCommand, at: &Place, page: &Page) -> Result<Exi
                         text(it, "audience"),
                         kids.join(","),
                         claim.unwrap_or("-").to_owned(),
+                        it.pointer("/pdp/url")
+                            .and_then(Value::as_str)
+                            .unwrap_or("-")
+                            .to_owned(),
                     ]
                 };
                 let rows: Vec<_> = all.as_array().into_iter().flatten().map(row).collect();
-                page.table(&["issuer", "audience", "keys", "rights by"], &rows);
+                page.table(
+                    &["issuer", "audience", "keys", "rights by", "decision point"],
+                    &rows,
+                );
             }
         }
         TrustCommand::Consent { issuer, required } => {

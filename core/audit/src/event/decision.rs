@@ -148,6 +148,8 @@ pub enum Provenance {
     Observed,
     /// Said by the opener of the task.
     Opener,
+    /// Said by a decision point outside that the org named for it, when it was asked.
+    Pdp,
     /// Said by the agent or an upstream.
     Asserted,
 }

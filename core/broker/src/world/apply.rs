@@ -63,6 +63,7 @@ impl World {
         keep(&mut part.consent_asked, |(of, _), ()| *of == org);
         keep(&mut part.trust_sources, |(of, _), _| *of == org);
         keep(&mut part.claimed, |(of, _, _), _| *of == org);
+        keep(&mut part.judged, |(of, _, _), _| *of == org);
         keep(&mut part.revocations, |_, revoked| {
             revoked.org.is_none_or(|of| of == org)
         });
@@ -282,6 +283,14 @@ impl World {
                     }
                 }
             }
+            Change::UserJudged(judged) => {
+                let key = (judged.org, judged.issuer.clone(), judged.subject.clone());
+                let judged = match self.judged.get(&key) {
+                    Some(known) => judged.and(known),
+                    None => judged,
+                };
+                self.judged.insert(key, Arc::new(judged));
+            }
             Change::TrustSourceSet(source) => {
                 let key = (source.org, source.issuer.clone());
                 let claim = |source: &super::TrustSource| source.rights.as_ref().map(|it| it.claim.clone());
@@ -289,10 +298,16 @@ impl World {
                 if self.trust_sources.get(&key).map(|known| claim(known)) != Some(claim(&source)) {
                     self.forget_claims(source.org, &source.issuer);
                 }
+                let point = |source: &super::TrustSource| source.pdp.as_ref().map(|it| it.url.clone());
+                // The word of one decision point is not that of another.
+                if self.trust_sources.get(&key).map(|known| point(known)) != Some(point(&source)) {
+                    self.forget_judged(source.org, &source.issuer);
+                }
                 self.trust_sources.insert(key, Arc::new(source));
             }
             Change::TrustSourceRemoved { org, issuer } => {
                 self.forget_claims(org, &issuer);
+                self.forget_judged(org, &issuer);
                 self.trust_sources.remove(&(org, issuer));
             }
             Change::InstanceOpened(instance) => {
@@ -340,6 +355,7 @@ impl World {
                 });
                 keep(&mut self.proposals, |_, proposal| proposal.expires_at > until);
                 keep(&mut self.claimed, |_, claimed| claimed.forget_at > until);
+                keep(&mut self.judged, |_, judged| !judged.is_over(until));
                 self.tasks
                     .retain(|_, task| task.expires_at.plus_secs(super::TASK_MEMORY_SECS) > until);
                 let (tasks, instances, agents) =
@@ -431,6 +447,10 @@ impl World {
 
     fn forget_claims(&mut self, org: OrgId, issuer: &str) {
         keep(&mut self.claimed, |(of, by, _), _| *of != org || by != issuer);
+    }
+
+    fn forget_judged(&mut self, org: OrgId, issuer: &str) {
+        keep(&mut self.judged, |(of, by, _), _| *of != org || by != issuer);
     }
 }
 

@@ -7,8 +7,8 @@
 use super::approval::{Ended, Vote};
 use super::{
     Account, Agent, AgentState, Approval, Claimed, Consent, ContractRecord, Directory, Exception, Group,
-    Instance, Invite, JoinToken, LaunchSpec, NodeRecord, Org, Passkey, Principal, Proposal, PublicKey,
-    Registration, Revocation, Session, Task, TrustSource, User, Webhook,
+    Instance, Invite, JoinToken, Judged, LaunchSpec, NodeRecord, Org, Passkey, Principal, Proposal,
+    PublicKey, Registration, Revocation, Session, Task, TrustSource, User, Webhook,
 };
 use crate::ledger::TrailKey;
 use crate::upstream::Upstream;
@@ -224,6 +224,8 @@ pub enum Change {
     },
     /// What an issuer's token says of a user, in words that the org gave a meaning.
     UserClaimed(Claimed),
+    /// What the org's decision point says of a user, as far as it was asked.
+    UserJudged(Judged),
     /// An issuer of users' tokens and its keys.
     TrustSourceSet(TrustSource),
     /// The opposite.
@@ -347,6 +349,7 @@ impl Change {
             | Self::Homed { .. }
             | Self::HomeLeft { .. }
             | Self::UserClaimed(_)
+            | Self::UserJudged(_)
             | Self::RevocationsForgotten { .. }
             | Self::KeyPublished(_)
             | Self::JoinTokenCreated(_)
@@ -390,6 +393,7 @@ impl Change {
             Self::UserSet(user) => Some(user.org),
             Self::ConsentSet(consent) => Some(consent.org),
             Self::UserClaimed(claimed) => Some(claimed.org),
+            Self::UserJudged(judged) => Some(judged.org),
             Self::TrustSourceSet(source) => Some(source.org),
             Self::Revoked(revocation) => revocation.org,
             Self::Founded { .. }
@@ -498,6 +502,7 @@ impl Change {
             | Self::ConsentSet(_)
             | Self::ConsentRequired { .. }
             | Self::UserClaimed(_)
+            | Self::UserJudged(_)
             | Self::TrustSourceSet(_)
             | Self::TrustSourceRemoved { .. }
             | Self::InstanceClosed { .. }

@@ -74,4 +74,10 @@ impl Said {
         };
         !consent.stopped.contains(agent) && (!self.asked || given())
     }
+
+    /// Whether the user stopped `agent`.
+    pub fn stops(&self, agent: &Name) -> bool {
+        let consent = self.consent.as_ref();
+        consent.is_some_and(|consent| consent.stopped.contains(agent))
+    }
 }

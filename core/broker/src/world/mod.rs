@@ -13,6 +13,7 @@ mod contract;
 pub mod directory;
 mod exception;
 mod home;
+mod judged;
 mod key;
 mod member;
 mod org;
@@ -33,6 +34,7 @@ pub use contract::ContractRecord;
 pub use directory::Directory;
 pub use exception::Exception;
 pub use home::Home;
+pub use judged::{Answer, Judged, Question};
 pub use key::{KeyClass, PublicKey};
 pub use member::{JoinToken, MemberRole, NodeRecord};
 pub use org::{Org, Principal, Role};
@@ -40,7 +42,7 @@ pub use proposal::{Person, Proposal};
 pub use revocation::{Revocation, Target};
 pub use session::{Account, Invite, Passkey, Session, Surface, WayIn};
 pub use task::{Opener, OpenerKind, Task};
-pub use trust::{ClaimRights, TrustSource};
+pub use trust::{ClaimRights, DecisionPoint, TrustSource};
 pub use user::{User, UserRight};
 pub use webhook::Webhook;
 
@@ -102,6 +104,7 @@ pub struct World {
     // Issuers whose users are asked themselves.
     consent_asked: Ordered<(OrgId, String), ()>,
     claimed: Ordered<(OrgId, String, String), Arc<Claimed>>,
+    judged: Ordered<(OrgId, String, String), Arc<Judged>>,
     instances: IdMap<InstanceId, Arc<Instance>>,
     #[serde(default)]
     running: Ordered<(AgentId, TaskId, InstanceId), ()>,
@@ -277,9 +280,15 @@ impl World {
         let key = (org, issuer.to_owned(), subject.to_owned());
         scope.holds(org).then(|| self.claimed.get(&key)).flatten()
     }
-    /// Whether anything that a token said can be forgotten.
+    /// What the org's decision point said of a user.
+    pub fn judged(&self, scope: OrgScope, org: OrgId, issuer: &str, subject: &str) -> Option<&Arc<Judged>> {
+        let key = (org, issuer.to_owned(), subject.to_owned());
+        scope.holds(org).then(|| self.judged.get(&key)).flatten()
+    }
+    /// Whether anything that a token or a decision point said of users can be forgotten.
     pub fn has_claims_over(&self, until: UnixTime) -> bool {
         self.claimed.values().any(|claimed| claimed.forget_at <= until)
+            || self.judged.values().any(|judged| judged.is_over(until))
     }
     /// The issuer of users' tokens that the org trusts under this name.
     pub fn trust_source(&self, scope: OrgScope, org: OrgId, issuer: &str) -> Option<&Arc<TrustSource>> {

@@ -19,6 +19,20 @@ pub struct TrustSource {
     /// What a claim of its tokens is worth; nothing without it.
     #[serde(default)]
     pub rights: Option<ClaimRights>,
+    /// Who else says what its users may do; nobody without it.
+    #[serde(default)]
+    pub pdp: Option<DecisionPoint>,
+}
+
+/// A policy decision point outside that says what users may do (AuthZEN Authorization API 1.0).
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct DecisionPoint {
+    /// Its access evaluations endpoint: https, or http on loopback.
+    pub url: String,
+    /// The certificate authorities that it is trusted under, PEM; `None` for the system's.
+    pub authorities: Option<String>,
+    /// Version of the sealed token that it is asked with, from 1; 0 where none is sent.
+    pub secret_version: u64,
 }
 
 /// What the values of one claim are worth.

@@ -9,8 +9,8 @@ use super::node::{Node, Value};
 use super::read_grant::grants_terms;
 use super::section::{Notes, Section, bad_value, duplicate, integer, items, parsed, set, text, word};
 use super::terms::{
-    ApiVersion, IdentityTerms, Kind, Lifecycle, Metadata, Mode, Opener, Owner, Purpose, Rate, RateScope,
-    Tasks, Template, TenantMode, Tenants, Terms, TimeWindow,
+    ApiVersion, IdentityTerms, Kind, Lifecycle, Metadata, Mode, Opener, Owner, Proven, Purpose, Rate,
+    RateScope, Tasks, Template, TenantMode, Tenants, Terms, TimeWindow,
 };
 use super::week::{Day, Offset};
 use super::workflow::workflow_terms;
@@ -232,7 +232,8 @@ fn purpose_terms(notes: &mut Notes<'_>, node: &Node) -> Option<Purpose> {
 }
 
 fn identity_terms(notes: &mut Notes<'_>, node: &Node) -> Option<IdentityTerms> {
-    let section = Section::open(notes, "identity", node, &["min_assurance", "max_evidence_age"])?;
+    let known = ["min_assurance", "max_evidence_age", "attestation"];
+    let section = Section::open(notes, "identity", node, &known)?;
     let level = section.required(
         notes,
         "min_assurance",
@@ -242,9 +243,18 @@ fn identity_terms(notes: &mut Notes<'_>, node: &Node) -> Option<IdentityTerms> {
     let age = section
         .optional(notes, "max_evidence_age")
         .map(|node| parsed(notes, "identity.max_evidence_age", node));
+    let path = "identity.attestation";
+    let attestation = section
+        .optional(notes, "attestation")
+        .map_or(Some(BTreeSet::new()), |node| {
+            set(notes, path, node, Proven::ALL.len(), |notes, path, node| {
+                word(notes, path, node, Proven::ALL)
+            })
+        });
     Some(IdentityTerms {
         min_assurance: Level::try_from(u8::try_from(level?).ok()?).ok()?,
         max_evidence_age: whole(age)?,
+        attestation: attestation?,
     })
 }
 

@@ -16,7 +16,7 @@ use super::seconds::Seconds;
 use super::sentence::Sentence;
 use super::week::{Day, Offset, TimeOfDay};
 use super::workflow::Workflow;
-use identity::{Audience, Level, Name};
+use identity::{Assurance, Audience, Level, Name};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -152,6 +152,37 @@ pub struct IdentityTerms {
     /// The greatest age of the attestation evidence.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_evidence_age: Option<Seconds>,
+    /// What else has to be proven, each by itself: a level is what all kinds of evidence support together.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    #[schemars(default, length(min = 1, max = 4))]
+    pub attestation: BTreeSet<Proven>,
+}
+
+/// One thing that evidence proves of a process. Only what something can prove today has a word: any other would be a
+/// contract that permits nothing.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Proven {
+    /// Every file that the launch spec names is the one that was registered.
+    Measured,
+    /// They lie on storage that cannot change.
+    Immutable,
+    /// It was started with the registered command line, and reaches nobody else.
+    Confined,
+    /// And nobody of its own user reaches it.
+    Sealed,
+}
+
+impl Proven {
+    /// Whether `assurance` says so.
+    pub const fn by(self, assurance: Assurance) -> bool {
+        match self {
+            Self::Measured => assurance.code >= 2,
+            Self::Immutable => assurance.code >= 3,
+            Self::Confined => assurance.launch >= 3,
+            Self::Sealed => assurance.launch >= 4,
+        }
+    }
 }
 
 /// Whose data the agent may touch.
@@ -393,6 +424,7 @@ spelled! {
     ApiVersion { V1 = "tabard/v1" }
     Kind { AgentContract = "AgentContract" }
     TenantMode { Task = "task", Fixed = "fixed" }
+    Proven { Measured = "measured", Immutable = "immutable", Confined = "confined", Sealed = "sealed" }
     Opener { User = "user", Operator = "operator", Trigger = "trigger", Itself = "self" }
     Children { Allow = "allow", Deny = "deny" }
     Sensitivity { Public = "public", Internal = "internal", Confidential = "confidential", Secret = "secret" }

@@ -152,6 +152,7 @@ impl Scene {
                 id: "somebody",
                 groups,
                 entitled: self.entitled,
+                outside: None,
             }),
             flow: FlowFacts {
                 labels: self.labels.as_ref(),

@@ -188,7 +188,14 @@ fn proof(lines: &mut Lines, old: &IdentityTerms, new: &IdentityTerms) {
     let IdentityTerms {
         min_assurance,
         max_evidence_age,
+        attestation,
     } = old;
+    lines.set(
+        "identity.attestation",
+        (attestation, &new.attestation),
+        Wider::Less,
+        ("has to be proven as well:", "need no longer be proven:"),
+    );
     lines.ordered(
         "identity.min_assurance",
         (min_assurance, &new.min_assurance),

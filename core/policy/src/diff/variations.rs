@@ -7,7 +7,7 @@ use super::flow::{labels, sinks};
 use super::scene::{Argument, At, Scene};
 use super::values::{Values, fitting, shown};
 use crate::attribute::minute_of_week;
-use crate::contract::{Grant, Opener, Parameter, Sensitivity, Terms, WEEK_MINUTES};
+use crate::contract::{Grant, Opener, Parameter, Proven, Sensitivity, Terms, WEEK_MINUTES};
 use crate::facts::Caller;
 use crate::flow::{DataLabels, Labels, Readers};
 use crate::week_ranges::week_ranges;
@@ -45,7 +45,8 @@ const LEVELS: [Assurance; 6] = [
     assurance(1, 3, 2, 1),
     assurance(1, 3, 3, 1),
     assurance(1, 3, 3, 2),
-    assurance(5, 3, 3, 2),
+    // Sealed as well, which no level asks for.
+    assurance(5, 4, 3, 2),
 ];
 
 const fn assurance(node: u8, launch: u8, code: u8, signer: u8) -> Assurance {
@@ -266,7 +267,23 @@ impl<'t> Pair<'t> {
         let each = wanted
             .into_iter()
             .filter_map(|level| Some((level, *LEVELS.get(level)?)));
+        // The same level without one thing that a contract asks for.
+        let lacking = |proven: &Proven| match proven {
+            Proven::Measured => assurance(5, 4, 1, 2),
+            Proven::Immutable => assurance(5, 4, 2, 2),
+            Proven::Confined => assurance(5, 2, 3, 2),
+            Proven::Sealed => assurance(5, 3, 3, 2),
+        };
+        let asked: BTreeSet<Proven> = self
+            .each(|terms| terms.identity.attestation.iter().copied())
+            .flatten()
+            .collect();
+        let without = asked.iter().map(|proven| {
+            let vector = lacking(proven);
+            vary(format!("not {proven}"), move |scene| scene.assurance = vector)
+        });
         each.map(|(level, vector)| vary(format!("at level {level}"), move |scene| scene.assurance = vector))
+            .chain(without)
             .collect()
     }
 

@@ -242,6 +242,27 @@ proptest! {
     }
 
     #[test]
+    fn one_more_link_never_permits_more(shapes in proptest::collection::vec(shapes(), 3), cases in proptest::collection::vec(cases(), 8)) {
+        let contracts: Vec<Compiled> = shapes.iter().map(Shape::compiled).collect();
+        for case in cases {
+            case.with(None, |facts| {
+                let link = |place: usize| crate::ChainLink { compiled: &contracts[place], exceptions: &[], facts };
+                let decided = |before: &[crate::ChainLink<'_>]| {
+                    let mut known = crate::Evaluations::default();
+                    crate::decide_chain(before, link(2), case.now(), &mut known).verdict
+                };
+                let (none, one, two) = (decided(&[]), decided(&[link(1)]), decided(&[link(0), link(1)]));
+                prop_assert!(!two.is_allowed() || one.is_allowed(), "{:?}", case);
+                prop_assert!(!one.is_allowed() || none.is_allowed(), "{:?}", case);
+                // Nor does it lose a reason that stood before.
+                let reasons = |verdict: &Verdict| verdict.reasons().iter().map(|it| it.reason).collect::<std::collections::BTreeSet<_>>();
+                prop_assert!(reasons(&none).is_subset(&reasons(&two)), "{:?}", case);
+                Ok(())
+            })?;
+        }
+    }
+
+    #[test]
     fn what_was_recorded_is_decided_again_alike_by_any_contract(shape in shapes(), candidate in shapes(), cases in proptest::collection::vec(cases(), 24)) {
         let (then, candidate) = (shape.compiled(), candidate.compiled());
         for case in cases {

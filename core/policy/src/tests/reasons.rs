@@ -81,6 +81,38 @@ fn attestation_required() {
 }
 
 #[test]
+fn each_thing_that_has_to_be_proven_is_proven_by_itself() {
+    let text = BILLING.replacen(
+        "max_evidence_age: 12h",
+        "max_evidence_age: 12h\n  attestation: [measured, confined]",
+        1,
+    );
+    let contract = compiled(&text);
+    let words = Words::billing();
+    let judged = |launch: u8, code: u8| {
+        let mut facts = words.call(&[]);
+        facts.assurance = Assurance {
+            node: 1,
+            launch,
+            code,
+            signer: 1,
+        };
+        codes(&decide(&contract, &facts, NOW))
+    };
+    assert!(judged(3, 2).is_empty());
+    assert!(judged(4, 3).is_empty(), "more is fine");
+    // Isolated and not measured, measured and not confined: each is missed by itself.
+    assert_eq!(judged(4, 1), ["ATTESTATION_REQUIRED"]);
+    assert_eq!(judged(2, 3), ["ATTESTATION_REQUIRED"]);
+    // A contract that does not ask is the same contract as before, with the same hash.
+    assert_ne!(contract.hash(), compiled(BILLING).hash());
+    for wrong in ["[signed]", "[]", "measured", "[measured, measured]"] {
+        let text = text.replacen("[measured, confined]", wrong, 1);
+        assert!(Contract::parse("c.yaml", text.as_bytes()).is_err(), "{wrong}");
+    }
+}
+
+#[test]
 fn attestation_stale() {
     only(Reason::AttestationStale, |facts, _| {
         facts.evidence_age_secs = 12 * 3600 + 1;
@@ -181,6 +213,34 @@ fn a_task_of_one_tenant_cannot_touch_another() {
         facts.task.tenant = Some(&words.other_tenant);
         facts.resource.tenant = Some(&words.other_tenant);
     });
+}
+
+#[test]
+fn a_tenant_whose_name_looks_like_the_tasks_is_another_one() {
+    // Nothing but the very bytes, and nothing that a name cannot be: no case, no blank, no letter of another script.
+    for alike in [
+        "acme-eu2",
+        "acme-e",
+        "acme.eu",
+        "acme_eu",
+        "acme-eu-1",
+        "xacme-eu",
+    ] {
+        let alike: &'static Name = Box::leak(Box::new(alike.parse().unwrap()));
+        only(Reason::TenantBoundary, |facts, _| {
+            facts.resource.tenant = Some(alike);
+        });
+    }
+    for none in [
+        "ACME-EU",
+        "acme-eu ",
+        "acme\u{2010}eu",
+        "\u{430}cme-eu",
+        "acme-eu\0",
+        "",
+    ] {
+        assert!(none.parse::<Name>().is_err(), "{none:?}");
+    }
 }
 
 #[test]

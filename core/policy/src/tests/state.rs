@@ -2,7 +2,9 @@
 
 use super::*;
 use crate::contract::{RateScope, Sensitivity};
-use crate::{ChainLink, Counted, DataLabels, Readers, Recorded, Sink, Verdict, decide, decide_chain};
+use crate::{
+    ChainLink, Counted, DataLabels, Outside, Readers, Recorded, Sink, Verdict, decide, decide_chain,
+};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 
@@ -437,6 +439,7 @@ fn a_user_has_to_be_there_be_in_the_group_and_may_do_it() {
                 id: "someone",
                 groups: if groups { &held.groups } else { &[] },
                 entitled,
+                outside: None,
             });
         });
         codes(&verdict)
@@ -444,6 +447,32 @@ fn a_user_has_to_be_there_be_in_the_group_and_may_do_it() {
     assert!(with(true, true).is_empty());
     assert_eq!(with(false, true), ["USER_NOT_ENTITLED"]);
     assert_eq!(with(true, false), ["USER_NOT_ENTITLED"]);
+}
+
+#[test]
+fn a_decision_point_that_does_not_answer_is_another_reason_than_one_that_says_no() {
+    let with = |entitled: bool, outside: Option<Outside>| {
+        let verdict = judged("read", &[], |facts, held| {
+            facts.user = Some(UserFacts {
+                id: "someone",
+                groups: &held.groups,
+                entitled,
+                outside,
+            });
+            // As an entry keeps it, and back.
+            let rows = facts.rows(NOW);
+            let rows = rows.iter().map(|row| (row.name.as_str(), &row.value));
+            let again = Recorded::read(rows).unwrap();
+            again.with(|again| assert_eq!(again.user.unwrap().outside, outside));
+        });
+        codes(&verdict)
+    };
+    let said = |yes: bool| Some(Outside::Said { yes, age_secs: 7 });
+    assert!(with(true, said(true)).is_empty());
+    assert_eq!(with(false, said(false)), ["USER_NOT_ENTITLED"]);
+    assert_eq!(with(false, Some(Outside::Silent)), ["RIGHTS_UNAVAILABLE"]);
+    // It said yes, and the user themselves did not.
+    assert_eq!(with(false, said(true)), ["USER_NOT_ENTITLED"]);
 }
 
 #[test]
@@ -463,6 +492,7 @@ fn a_chain_is_allowed_only_if_every_link_is() {
         id: "someone",
         groups: &held.groups,
         entitled: true,
+        outside: None,
     });
     let mut actor = second.call(&[]);
     actor.counters = &other;

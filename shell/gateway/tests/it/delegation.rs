@@ -68,6 +68,7 @@ async fn furnished() -> Fixture {
         audience: "tabard".into(),
         keys: "{\"keys\":[]}".into(),
         rights: None,
+        pdp: None,
     }));
     fixture.change(ann(&fixture, &["demo-0", "demo-1"]));
     contract(&fixture, 2, "delegation: {may_delegate_to: [demo-1]}\n");

@@ -418,6 +418,7 @@ async fn every_party_of_a_chain_is_judged_at_every_call() {
         audience: "tabard".into(),
         keys: r#"{"keys":[]}"#.into(),
         rights: None,
+        pdp: None,
     }));
     // A user of whom nobody knows anything.
     assert_eq!(read(Some("ann")).await.status(), 401);

@@ -10,10 +10,12 @@ use axum::Json;
 use axum::extract::State;
 use broker::World;
 use broker::chain::LinkInForce;
-use broker::foresee::{Able, Because, Reach, Supposed, foresee, reach, who_can};
+use broker::foresee::{Able, Because, Keeper, Known, Reach, Supposed, foresee, reach, unknown, who_can};
+use broker::ledger::{Look, Looked};
 use broker::upstream::ArgumentValue;
-use broker::world::Agent;
-use identity::{Audience, Name, OrgScope, TaskId};
+use broker::world::{Agent, Task};
+use http::StatusCode;
+use identity::{Audience, LogId, Name, NodeId, OrgScope, TaskId};
 use policy::{Reason, Verdict};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -62,6 +64,8 @@ pub(super) struct Answer {
     reasons: Vec<Because>,
     nearest: Option<String>,
     assumed: Vec<String>,
+    /// What was counted and read in the task, and by whom that is known.
+    counted: Vec<String>,
 }
 
 pub(super) async fn can(
@@ -84,10 +88,10 @@ pub(super) async fn can(
             Some(task.cloned().ok_or_else(unknown)?)
         }
     };
-    let supposed = Supposed {
+    let mut supposed = Supposed {
         resource,
         arguments: wanted.arguments.map(arguments).transpose()?,
-        task,
+        task: task.clone(),
         kind: wanted.kind,
         tenant: wanted.tenant,
         caller: if wanted.child {
@@ -99,6 +103,9 @@ pub(super) async fn can(
         approved: wanted.approved.into_iter().collect(),
         ..Supposed::any_call(wanted.action, audience)
     };
+    if let Some(task) = &task {
+        supposed.known = Some(known(&plane, &world, &link, &supposed, task).await?);
+    }
     let foreseen = foresee(&world, &link, &supposed, plane.installation.clock.now());
     let ruling = if foreseen.is_allowed() {
         "allow"
@@ -133,7 +140,65 @@ pub(super) async fn can(
         reasons: foreseen.verdict.reasons().iter().map(Because::from).collect(),
         nearest: nearest.map(|nearest| format!("{} (line {})", nearest.grant.id, nearest.grant.line)),
         assumed: foreseen.assumed,
+        counted: supposed.known.map(|known| known.told).unwrap_or_default(),
     }))
+}
+
+/// What was counted and read in a task that exists, asked of whoever keeps it. An answer without it would be about another
+/// task, so there is none.
+async fn known(
+    plane: &Plane,
+    world: &World,
+    link: &LinkInForce,
+    supposed: &Supposed,
+    task: &Task,
+) -> Result<Known, Refused> {
+    let installation = &plane.installation;
+    let now = installation.clock.now();
+    let unknown = unknown(world, link, supposed, task, now);
+    let member = |log: LogId| world.nodes().find(|node| LogId(node.log) == log);
+    let by = |keeper: Keeper| match keeper {
+        Keeper::Server => "counted here".to_owned(),
+        Keeper::Home(log) if log == installation.log => "counted here".to_owned(),
+        Keeper::Home(log) => member(log).map_or_else(
+            || "its gateway was removed".to_owned(),
+            |gateway| format!("counted by gateway {}, asked just now", gateway.id),
+        ),
+        Keeper::Nobody => "no call was decided yet".to_owned(),
+    };
+    let mut answers = BTreeMap::new();
+    for (keeper, look) in unknown.looks() {
+        let looked = match keeper {
+            Keeper::Home(log) if log != installation.log => {
+                let gateway = member(log).map(|gateway| gateway.id);
+                ask(plane, gateway, &look).await
+            }
+            Keeper::Server | Keeper::Home(_) | Keeper::Nobody => Some(installation.ledger.look(&look, now)),
+        };
+        answers.extend(looked.map(|looked| (keeper, looked)));
+    }
+    let silent: Vec<String> = unknown
+        .looks()
+        .into_keys()
+        .filter(|keeper| !answers.contains_key(keeper))
+        .map(by)
+        .collect();
+    unknown.known(&answers, by).ok_or_else(|| {
+        Refused::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "COUNTS_UNKNOWN",
+            "What was counted in that task is not known.",
+            format!("Whoever keeps it did not answer: {}.", silent.join("; ")),
+            "See with `tabard member list` whether the gateway follows, and ask again; or ask without --task.",
+        )
+    })
+}
+
+/// What a gateway says to a look; `None` where it says nothing, or nothing that can be read.
+async fn ask(plane: &Plane, gateway: Option<NodeId>, look: &Look) -> Option<Looked> {
+    let asked = serde_json::to_vec(look).ok()?;
+    let answer = plane.installation.followers.look(gateway?, asked).await?;
+    serde_json::from_slice(&answer).ok()
 }
 
 pub(super) async fn show_reach(

@@ -28,6 +28,7 @@ mod join_string;
 mod join_tokens;
 mod log_files;
 mod members;
+mod orgs;
 mod principals;
 mod proposals;
 pub(crate) mod refused;
@@ -195,6 +196,7 @@ pub(crate) fn routes(plane: &Arc<Plane>) -> Router {
             get(registrations::list).post(registrations::add),
         )
         .route("/v1/registrations/{name}", delete(registrations::remove))
+        .route("/v1/orgs", get(orgs::list).post(orgs::add))
         .route("/v1/principals", get(principals::list).post(principals::add))
         .route("/v1/principals/{name}", delete(principals::remove))
         .route("/v1/principals/{name}/invite", post(principals::invite))

@@ -122,7 +122,7 @@ pub(super) async fn apply(
     }))
 }
 
-fn decode(mut text: String) -> Result<Secret<Vec<u8>>, Refused> {
+pub(super) fn decode(mut text: String) -> Result<Secret<Vec<u8>>, Refused> {
     let bytes = STANDARD.decode(&text);
     text.zeroize();
     let bytes =

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use store::{Feed, FeedError};
 use sync::SNAPSHOT_FORMAT;
 use sync::change::{encode_change, encode_world};
-use sync::proto::{Delta, Frame, Head, Heartbeat, Snapshot, frame};
+use sync::proto::{Delta, Frame, Head, Heartbeat, Look, Snapshot, frame};
 use sync::replica::HEARTBEAT_EVERY;
 use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
@@ -35,7 +35,7 @@ pub(super) async fn follow(
     if installation.store.world().node(follower.id).is_none() {
         return Err(member::removed());
     }
-    let here = Here::arrive(installation.clone(), follower.id);
+    let (here, asked) = Here::arrive(installation.clone(), follower.id);
     here.heard(first);
     let listener = {
         let here = here.clone();
@@ -46,7 +46,7 @@ pub(super) async fn follow(
         })
     };
     tokio::spawn(async move {
-        if let Err(status) = feed_to(&installation, feed, scope, follower.id, &frames).await
+        if let Err(status) = feed_to(&installation, feed, scope, follower.id, asked, &frames).await
             && frames.send(Err(status)).await.is_err()
         {
             tracing::debug!("a follower left before it was told why");
@@ -94,6 +94,7 @@ async fn feed_to(
     mut feed: Feed,
     scope: OrgScope,
     follower: NodeId,
+    mut asked: mpsc::Receiver<Look>,
     frames: &mpsc::Sender<Result<Frame, Status>>,
 ) -> Result<(), Status> {
     let mut beat = tokio::time::interval(HEARTBEAT_EVERY);
@@ -110,6 +111,9 @@ async fn feed_to(
                 let changes = visible.map(encode_change).collect();
                 // A commit of which nothing is visible is still sent: revisions stay dense.
                 send(frames, frame::Body::Delta(Delta { revision: delta.revision.0, changes })).await?;
+            }
+            Some(look) = asked.recv() => {
+                send(frames, frame::Body::Look(look)).await?;
             }
             _ = beat.tick() => {
                 // Alive means able to record: a poisoned store falls silent, and whoever follows it closes.
@@ -140,16 +144,20 @@ struct Here {
 }
 
 impl Here {
-    fn arrive(installation: Arc<Installation>, member: NodeId) -> Arc<Self> {
-        let feed = installation.followers.arrive();
-        Arc::new(Self {
+    fn arrive(installation: Arc<Installation>, member: NodeId) -> (Arc<Self>, mpsc::Receiver<Look>) {
+        let (feed, asked) = installation.followers.arrive(member);
+        let here = Self {
             installation,
             member,
             feed,
-        })
+        };
+        (Arc::new(here), asked)
     }
     fn heard(&self, head: Head) {
         let followers = &self.installation.followers;
+        for looked in head.looked {
+            followers.answered(self.member, looked);
+        }
         followers.heard(
             self.member,
             self.feed,

@@ -1,11 +1,14 @@
-//! Secrets of others, sealed: one file for each version of each upstream's, and one for each webhook's.
+//! Secrets of others, sealed: one file for each version of each upstream's and each decision point's, and one for each
+//! webhook's.
 //!
 //! The World knows only that there is one; a gateway that is entitled to an upstream is sent the secret over its own
 //! channel. Nothing here reads a secret from a flag, an environment variable or the configuration.
 
 mod drawer;
+mod pdp;
 mod webhook;
 
+pub use pdp::PdpSecrets;
 pub use webhook::WebhookSecrets;
 
 use crate::keys::kek::Kek;

@@ -5,7 +5,7 @@ mod own_certificate;
 mod roots;
 
 pub(crate) use own_certificate::OwnCertificate;
-pub(crate) use roots::{RootsError, client_roots};
+pub(crate) use roots::{RootsError, client_roots, trusting};
 
 use crate::installation::Installation;
 use credential::x509_svid::{self, PeerRole};

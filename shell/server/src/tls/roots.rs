@@ -1,4 +1,4 @@
-//! Whom we trust where we are the client: identity providers and webhooks.
+//! Whom we trust where we are the client: identity providers, decision points and webhooks.
 
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
@@ -12,23 +12,36 @@ pub(crate) enum RootsError {
     /// The file holds no certificates.
     #[error("the certificate authorities in {} cannot be read", .0.display())]
     Authorities(PathBuf),
+    /// A text holds no certificates.
+    #[error("the certificate authorities cannot be read")]
+    NoPem,
     /// The library.
     #[error(transparent)]
     Tls(#[from] rustls::Error),
 }
 
-/// TLS under the authorities in `ca`, or under the system's.
+/// TLS under the authorities in the file `ca`, or under the system's.
 pub(crate) fn client_roots(ca: Option<&Path>) -> Result<Arc<ClientConfig>, RootsError> {
+    let Some(path) = ca else { return trusting(None) };
+    let unreadable = || RootsError::Authorities(path.to_owned());
+    let pem = std::fs::read(path).map_err(|_| unreadable())?;
+    trusting(Some(&pem)).map_err(|error| match error {
+        RootsError::NoPem => unreadable(),
+        error => error,
+    })
+}
+
+/// TLS under the authorities in a PEM text, or under the system's.
+pub(crate) fn trusting(pem: Option<&[u8]>) -> Result<Arc<ClientConfig>, RootsError> {
     let mut roots = RootCertStore::empty();
-    match ca {
-        Some(path) => {
-            let unreadable = || RootsError::Authorities(path.to_owned());
-            for certificate in CertificateDer::pem_file_iter(path).map_err(|_| unreadable())? {
-                let certificate = certificate.map_err(|_| unreadable())?;
-                roots.add(certificate).map_err(|_| unreadable())?;
+    match pem {
+        Some(pem) => {
+            for certificate in CertificateDer::pem_slice_iter(pem) {
+                let certificate = certificate.map_err(|_| RootsError::NoPem)?;
+                roots.add(certificate).map_err(|_| RootsError::NoPem)?;
             }
             if roots.is_empty() {
-                return Err(unreadable());
+                return Err(RootsError::NoPem);
             }
         }
         None => {

@@ -3,6 +3,7 @@
 use super::answer;
 use super::ciba::{self, CIBA_GRANT};
 use super::errors::NotIssued;
+use super::outside;
 use super::possession::{Proven, prove};
 use super::subject;
 use super::wish::Wish;
@@ -19,7 +20,7 @@ use broker::exchange::{Acting, Ask, exchange, refuse_subject};
 use broker::identify::Identified;
 use broker::ledger::Gathered;
 use broker::permit::{Grant, Permit};
-use broker::{Outcome, Plan, Refusal, World, claims, identify};
+use broker::{Outcome, Plan, Refusal, World, claims, identify, pdp};
 use credential::form::{FORM_BYTES_MAX, Form};
 use credential::{ExchangeFormError, JwtSvidClaims, Verified};
 use http::{HeaderMap, Request, header};
@@ -34,6 +35,9 @@ use store::{CommitError, Recorded};
 const BODY: Duration = Duration::from_secs(10);
 /// How often a decision is made anew because something was restricted meanwhile.
 const ATTEMPTS_MAX: usize = 3;
+/// How often everything is looked at anew because something was heard of the user: of their issuer, and of the decision
+/// point.
+const HEARINGS_MAX: usize = 2;
 
 /// Answers a token request.
 pub(super) async fn answer(
@@ -130,7 +134,8 @@ pub(super) async fn decide(
     proven: &Proven,
     now: UnixTime,
 ) -> Result<Issued, NotIssued> {
-    for _ in 0..ATTEMPTS_MAX {
+    let mut heard = None;
+    for _ in 0..ATTEMPTS_MAX + HEARINGS_MAX {
         let world = installation.store.world();
         let subject = match identify::subject(&world, svid, proven.key(), now) {
             Ok(subject) => subject,
@@ -160,6 +165,11 @@ pub(super) async fn decide(
             Ok(parties) => parties,
             Err(reason) => return Err(refuse(installation, svid, reason, None, now).await),
         };
+        let parties = if heard == Some(false) {
+            parties.unheard()
+        } else {
+            parties
+        };
         let links = installation.contracts.in_force(&world, &parties.agents, now)?;
         let ask = Ask {
             audience: wish.audience.clone(),
@@ -171,6 +181,21 @@ pub(super) async fn decide(
             binding: proven.binding(),
             not_after: svid.claims().expires_at.min(proven.not_after()).min(shown_until),
         };
+        if heard.is_none() {
+            let nothing = Gathered::default();
+            let acting = Acting {
+                behalf: &behalf,
+                chain: &chain,
+                parties: &parties,
+                links: &links,
+                gathered: &nothing,
+            };
+            if let Some(asking) = pdp::asking(&world, acting, &subject, &ask, installation.clock.now()) {
+                heard = Some(hear(installation, &asking).await?);
+                continue;
+            }
+            heard = Some(true);
+        }
         let possession = match proven.spend(&installation.replays, now) {
             Ok(possession) => possession,
             Err(not_fresh) => return Err(NotIssued::NotFresh(not_fresh)),
@@ -205,6 +230,17 @@ pub(super) async fn decide(
         }
     }
     Err(NotIssued::Contended)
+}
+
+/// Asks the decision point outside, and records what it says, or that it said nothing. Whether it said something: if not,
+/// the decision knows nothing of what the user may do, and refuses.
+async fn hear(installation: &Installation, asking: &pdp::Asking) -> Result<bool, NotIssued> {
+    let answered = outside::ask(installation, asking).await;
+    let heard = answered.is_ok();
+    let source = installation.draw_source(Some(asking.org()), installation.clock.now())?;
+    let plan = pdp::heard(&installation.store.world(), asking, answered, &mut source.draw());
+    drop(installation.store.commit(plan).await?);
+    Ok(heard)
 }
 
 /// What the Ledger knows of the task and the instance; `None` where there is no such task, which is refused anyway.

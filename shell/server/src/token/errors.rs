@@ -4,7 +4,6 @@
 //! never says whether a signature, an expiry or a tenant was the reason (RFC 8693 section 2.2.2, RFC 9700 section 4);
 //! the entry does. `docs/reference/http.md` shows the same table.
 
-use crate::contracts::{NotInForce, Uncompilable};
 use crate::health::Ending;
 use crate::keys::KeyError;
 use crate::signer::NotSigned;
@@ -15,6 +14,7 @@ use http::StatusCode;
 use identity::DecisionId;
 use policy::{Reason, ReasonGroup};
 use store::CommitError;
+use store::contracts::{NotInForce, Uncompilable};
 
 /// Why a token request got no token.
 #[derive(Debug, thiserror::Error)]
@@ -479,12 +479,18 @@ fn refused(refusal: &Refusal) -> OAuthError {
         Cause::Subject(reason) => (BAD, "invalid_request", reason.caller_sentence()),
         Cause::Target(reason) => (BAD, "invalid_target", reason.caller_sentence()),
         Cause::Details { reason, .. } => (BAD, "invalid_authorization_details", reason.caller_sentence()),
-        Cause::Denied(denial) => denied(
-            denial
-                .reasons
-                .first()
-                .map_or(Reason::PolicyError, |detail| detail.reason),
-        ),
+        Cause::Denied(denial) => {
+            let reasons = || denial.reasons.iter().map(|detail| detail.reason);
+            // Where nobody says what the user may do, every party of a chain refuses for it: that may pass.
+            let silent = reasons().any(|reason| reason == Reason::RightsUnavailable)
+                && reasons()
+                    .all(|reason| matches!(reason, Reason::RightsUnavailable | Reason::ChainLinkDenied));
+            denied(if silent {
+                Reason::RightsUnavailable
+            } else {
+                reasons().next().unwrap_or(Reason::PolicyError)
+            })
+        }
         // An exchange makes none of these; should one appear, it is a refusal like that of any subject.
         Cause::NoIdentity(_) | Cause::Invalid { .. } | Cause::NotPermitted { .. } | Cause::NotVerified => {
             (BAD, "invalid_request", SUBJECT)
@@ -505,7 +511,9 @@ const fn denied(reason: Reason) -> (StatusCode, &'static str, &'static str) {
     let sentence = reason.caller_sentence();
     match (reason, reason.group()) {
         (Reason::RateLimited, _) => (StatusCode::TOO_MANY_REQUESTS, "slow_down", sentence),
-        (Reason::StateUnavailable, _) => (DOWN, "temporarily_unavailable", sentence),
+        (Reason::StateUnavailable | Reason::RightsUnavailable, _) => {
+            (DOWN, "temporarily_unavailable", sentence)
+        }
         (Reason::ActionNotGranted | Reason::TaskScope, _) => (BAD, "invalid_scope", sentence),
         (_, ReasonGroup::Identity | ReasonGroup::Chain | ReasonGroup::System) => {
             (BAD, "invalid_request", sentence)

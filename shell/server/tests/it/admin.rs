@@ -395,7 +395,7 @@ async fn an_upstreams_secret_is_sealed_and_never_shown() {
     // Sealed before: a new version of the manifest leaves it alone.
     plane.post("/v1/upstreams", without).await;
     let installation = plane.place.installation();
-    let id = plane.get("/v1/upstreams/erp").await["id"]
+    let id: identity::UpstreamId = plane.get("/v1/upstreams/erp").await["id"]
         .as_str()
         .unwrap()
         .parse()
@@ -410,6 +410,132 @@ async fn an_upstreams_secret_is_sealed_and_never_shown() {
         !everything.contains("secret-t") && !everything.contains("c2VjcmV0"),
         "{everything}"
     );
+    plane.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_org_is_made_by_who_administers_all_of_them_and_by_nobody_else() {
+    let plane = Plane::with(&[Role::Admin]).await;
+    let made = plane.post("/v1/orgs", json!({"name": "globex"})).await;
+    let entry = plane.last();
+    assert_eq!(
+        (entry["kind"].as_str(), entry["human"]["role"].as_str()),
+        (Some("org.created"), Some("admin"))
+    );
+    assert_eq!(entry["org"], made["id"]);
+    let all = plane.get("/v1/orgs").await;
+    let seen: Vec<_> = all.as_array().unwrap().iter().map(|it| &it["name"]).collect();
+    assert_eq!(seen, ["acme", "globex"]);
+    assert_eq!((&all[1]["id"], &all[1]["agents"]), (&made["id"], &json!(0)));
+    plane
+        .refused("/v1/orgs", json!({"name": "globex"}), 422, "ORG_EXISTS")
+        .await;
+    for name in ["svc", "Globex", "", "a/b", "..", "\u{430}cme"] {
+        let (status, value) = plane
+            .call(Method::POST, "/v1/orgs", &json!({"name": name}).to_string())
+            .await;
+        assert_eq!(status, 400, "{name}: {value:#}");
+    }
+    // What belongs to one org has to say which: its own administrators.
+    plane
+        .refused(
+            "/v1/agents",
+            json!({"file": "a.yaml", "text": manifest("x")}),
+            409,
+            "ORG_AMBIGUOUS",
+        )
+        .await;
+    plane
+        .post(
+            "/v1/principals",
+            json!({"name": "gilda", "uid": 4_000_000, "roles": ["admin"], "org": "globex"}),
+        )
+        .await;
+    assert_eq!(plane.get("/v1/orgs").await[1]["principals"], 1);
+    plane.end().await;
+
+    // Whoever administers one org makes no other, and sees no other. The founder, whose uid the tests may run as, does.
+    if rustix::process::geteuid().as_raw() == crate::place::UID {
+        return;
+    }
+    let plane = Plane::with(&[]).await;
+    let acme = plane.place.org;
+    of_org(&plane.place, acme).await;
+    let (status, value) = plane
+        .call(Method::POST, "/v1/orgs", r#"{"name": "globex"}"#)
+        .await;
+    assert_eq!(status, 403, "{value:#}");
+    assert_eq!(plane.last()["kind"], "admin.refused");
+    plane.place.second_org().await;
+    assert_eq!(plane.get("/v1/orgs").await.as_array().unwrap().len(), 1);
+    plane.end().await;
+}
+
+/// This process as an administrator of that org alone.
+async fn of_org(place: &Place, org: identity::OrgId) {
+    let uid = rustix::process::geteuid().as_raw();
+    let wanted = broker::principal::Wanted {
+        name: "caller".parse().unwrap(),
+        uid: Some(uid),
+        roles: [Role::Admin].into(),
+        org: Some(org),
+        assurance: "dev".into(),
+    };
+    let (admin, source) = (place.admin(), place.draw());
+    let world = place.installation().store.world();
+    let added = broker::principal::add(&world, &admin, wanted, &mut source.draw());
+    drop(place.grant(added).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_token_of_a_decision_point_is_sealed_and_never_shown() {
+    let plane = Plane::with(&[Role::Admin]).await;
+    let keys = format!(
+        "{{\"keys\":[{}]}}",
+        credential::Jwk::bare(crate::test_key::TestKey::new().public).to_json()
+    );
+    let source = |token: Option<&str>| {
+        json!({
+            "issuer": "https://idp.example", "audience": "tabard", "keys": keys,
+            "pdp": {"url": "https://pdp.example/access/v1/evaluations", "authorities": null, "token": token},
+        })
+    };
+    // "first token" has a blank: no token of a header.
+    plane
+        .refused(
+            "/v1/trust-sources",
+            source(Some("Zmlyc3QgdG9rZW4=")),
+            400,
+            "BAD_REQUEST",
+        )
+        .await;
+    plane
+        .post("/v1/trust-sources", source(Some("c2VjcmV0LW9uZQ==")))
+        .await;
+    let shown = plane.get("/v1/trust-sources").await;
+    let version = shown[0]["pdp"]["secret_version"].as_u64().unwrap();
+    let installation = plane.place.installation();
+    assert_eq!(
+        installation
+            .pdp_secrets
+            .get(plane.place.org, "https://idp.example", version)
+            .unwrap()
+            .expose(),
+        b"secret-one"
+    );
+    // Set again without one, none is sent; with another, under a version that was never used.
+    plane.post("/v1/trust-sources", source(None)).await;
+    assert_eq!(
+        plane.get("/v1/trust-sources").await[0]["pdp"]["secret_version"],
+        0
+    );
+    plane
+        .post("/v1/trust-sources", source(Some("c2VjcmV0LXR3bw==")))
+        .await;
+    let again = plane.get("/v1/trust-sources").await;
+    assert!(again[0]["pdp"]["secret_version"].as_u64().unwrap() > version);
+    let everything = format!("{shown}{again}{}", plane.place.entries().concat());
+    assert!(!everything.contains("secret-") && !everything.contains("c2VjcmV0"));
     plane.end().await;
 }
 

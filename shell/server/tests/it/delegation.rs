@@ -67,7 +67,13 @@ fn spiffe(agent: &str) -> String {
 }
 
 /// Asks for a token on behalf of whoever `subject` (of that type) speaks for.
-async fn ask(place: &Place, actor: &Instance, subject: (&str, &str), audience: &str, more: &str) -> Answer {
+pub(crate) async fn ask(
+    place: &Place,
+    actor: &Instance,
+    subject: (&str, &str),
+    audience: &str,
+    more: &str,
+) -> Answer {
     let svid = actor.jwt_svid(place, place.issuer()).await;
     let (token, kind) = subject;
     let body = format!(
@@ -85,12 +91,12 @@ async fn own(place: &Place, actor: &Instance, audience: &str, more: &str) -> Ans
     place.client.post(&body, &[actor.proof(place)]).await
 }
 
-fn token(answer: &Answer) -> String {
+pub(crate) fn token(answer: &Answer) -> String {
     assert_eq!(answer.status, 200, "{}", answer.text());
     answer.json()["access_token"].as_str().unwrap().to_owned()
 }
 
-fn claims(place: &Place, token: &str, audience: &str) -> AccessTokenClaims {
+pub(crate) fn claims(place: &Place, token: &str, audience: &str) -> AccessTokenClaims {
     let published = place.installation().published();
     let expected = Expected {
         issuer: place.issuer(),

@@ -24,6 +24,7 @@ impl Idp {
             audience: "tabard".into(),
             keys: format!("{{\"keys\":[{}]}}", Jwk::bare(key.public.clone()).to_json()),
             rights: None,
+            pdp: None,
         };
         let draw = place.draw();
         let world = place.installation().store.world();
@@ -44,6 +45,7 @@ impl Idp {
                 claim: claim.into(),
                 values: values.into(),
             }),
+            pdp: None,
         };
         let draw = place.draw();
         let world = place.installation().store.world();

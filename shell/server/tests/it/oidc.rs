@@ -89,6 +89,7 @@ impl Setting {
         let place = &self.town.place;
         let source = TrustSource {
             rights: None,
+            pdp: None,
             org: place.org,
             issuer: self.op.issuer.clone(),
             audience: "tabard".into(),

@@ -111,13 +111,7 @@ impl Ledger {
         }
         let told: Told = serde_json::from_slice(bytes)?;
         // Others have something "seen" too, in words.
-        if !matches!(
-            told.kind,
-            EventKind::DecisionMade
-                | EventKind::GatewayCall
-                | EventKind::GatewayBlocked
-                | EventKind::TokenExchanged
-        ) {
+        if !told.kind.counts() {
             return Ok(());
         }
         let deltas = Deltas::deserialize(told.detail)?;

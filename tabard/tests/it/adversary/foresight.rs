@@ -105,6 +105,71 @@ fn the_contract_in_force_says_again_what_was_recorded_and_a_narrower_one_says_wh
 }
 
 #[test]
+fn a_task_that_exists_is_foreseen_with_what_its_gateway_counted() {
+    let dev = Installation::shared();
+    let task = dev.json(&["task", "open", "demo-billing", "--tenant", "acme-eu"])["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let can = || dev.tabard(&["can", "demo-billing", "invoices.read", "--task", &task]);
+    let before = can();
+    assert_eq!(before.code, Some(0), "{}{}", before.out, before.err);
+    assert!(
+        before
+            .out
+            .contains("the task made 0 calls and has read nothing; no call was decided yet"),
+        "{}",
+        before.out
+    );
+    // Two calls, and then it waits for a file: its task is open as long as it runs.
+    let go = dev.home.path().join("w").join("foreseen");
+    let script = format!(
+        "for n in 1 2; do curl -s http://invoices.demo/v1/invoices; done; while [ ! -e {} ]; do sleep 0.1; done",
+        go.display()
+    );
+    let mut run = dev.home.command(&dev.home.tabard);
+    run.args([
+        "run",
+        "--as",
+        "demo-billing",
+        "--task",
+        &task,
+        "--",
+        "sh",
+        "-c",
+        &script,
+    ]);
+    let run = run.spawn().unwrap();
+    let begun = std::time::Instant::now();
+    while !can().out.contains("the task made 2 calls") && begun.elapsed() < std::time::Duration::from_secs(10)
+    {
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    }
+    let after = can();
+    assert_eq!(after.code, Some(0), "{}{}", after.out, after.err);
+    let told = |what: &str| {
+        let line = after.out.lines().find(|line| line.contains(what));
+        line.unwrap_or_else(|| panic!("no {what}: {}", after.out))
+            .to_owned()
+    };
+    let task_line = told("the task made 2 calls");
+    assert!(
+        task_line.contains("data up to confidential") && task_line.contains("counted by gateway node_"),
+        "{task_line}"
+    );
+    assert!(told("calls/agent/60s: ").contains("counted by gateway node_"));
+    assert!(
+        after.out.contains("the call is supposed to be made by ins_"),
+        "{}",
+        after.out
+    );
+    assert!(!after.out.contains("nothing was counted yet"), "{}", after.out);
+    std::fs::write(&go, "").unwrap();
+    let ended = super::home::Ended::of(run);
+    assert!(ended.out.contains("inv_1"), "{}{}", ended.out, ended.err);
+}
+
+#[test]
 fn what_is_foreseen_is_what_happens() {
     let dev = Installation::shared();
     let can = |arguments: &[&str]| dev.tabard(&[&["can", "demo-billing"], arguments].concat());

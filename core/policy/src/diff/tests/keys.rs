@@ -49,6 +49,13 @@ const ROWS: &[Row] = &[
         Widening,
         Narrowing,
     ),
+    (
+        "identity.attestation",
+        "attestation: [measured]",
+        "attestation: [measured, confined]",
+        Narrowing,
+        Widening,
+    ),
     ("tenants.mode", "mode: task", "mode: fixed", Widening, Narrowing),
     ("tenants.allowed", "[acme, globex]", "[acme]", Narrowing, Widening),
     (

@@ -14,7 +14,7 @@ kind: AgentContract
 metadata: {name: clerk, version: 1}
 owner: {team: office, person: Kim Doe, escalation: the front desk}
 purpose: {id: clerk, statement: Pays what is due.}
-identity: {min_assurance: 2, max_evidence_age: 1h}
+identity: {min_assurance: 2, max_evidence_age: 1h, attestation: [measured]}
 tenants: {mode: task, allowed: [acme, globex]}
 tasks:
   types: [reading, paying]

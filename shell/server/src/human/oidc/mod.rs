@@ -5,7 +5,6 @@
 //! an org trusts the provider; to nothing else.
 
 mod backchannel;
-mod fetch;
 mod provider;
 
 pub(super) use backchannel::{BACKCHANNEL, logged_out};

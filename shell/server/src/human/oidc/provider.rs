@@ -1,7 +1,7 @@
 //! What is known of an identity provider: its discovery document and its keys, kept for a few minutes.
 
-use super::fetch::{FetchError, send};
 use crate::config::Provider;
+use crate::fetch::{FetchError, Limits, send};
 use crate::tls::client_roots;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -14,11 +14,17 @@ use rustls::ClientConfig;
 use serde::Deserialize;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 /// How long a discovery document and keys are used, in seconds.
 const KEPT_SECS: u64 = 300;
 /// How soon keys are asked for again because a token names one that is not there, in seconds.
 const AGAIN_SECS: u64 = 10;
+/// What a provider's answer may take: a discovery document has 5 KiB, a key set of a large provider 20 KiB.
+const ANSWER: Limits = Limits {
+    time: Duration::from_secs(10),
+    bytes: 256 * 1024,
+};
 /// Largest client secret in bytes.
 const SECRET_BYTES_MAX: usize = 4096;
 
@@ -229,20 +235,28 @@ impl Known {
             None => form.push(("client_id", &provider.client_id)),
         }
         let body = query(&form);
-        let (status, bytes) = send(self.tls.clone(), &self.document.token_endpoint, request, body).await?;
+        let answer = send(
+            self.tls.clone(),
+            &self.document.token_endpoint,
+            request,
+            body,
+            ANSWER,
+        )
+        .await?;
+        let status = answer.status();
         if status != StatusCode::OK {
             let what = "the token endpoint";
             return Err(ProviderError::Status { what, status });
         }
-        let tokens: Tokens = read(&bytes).ok_or(ProviderError::Document("the token answer"))?;
+        let tokens: Tokens = read(answer.body()).ok_or(ProviderError::Document("the token answer"))?;
         Ok(tokens.id_token)
     }
 }
 
 async fn get(tls: &Arc<ClientConfig>, uri: &str, what: &'static str) -> Result<bytes::Bytes, ProviderError> {
-    let (status, bytes) = send(tls.clone(), uri, Request::get("/"), String::new()).await?;
-    match status {
-        StatusCode::OK => Ok(bytes),
+    let answer = send(tls.clone(), uri, Request::get("/"), String::new(), ANSWER).await?;
+    match answer.status() {
+        StatusCode::OK => Ok(answer.into_body()),
         status => Err(ProviderError::Status { what, status }),
     }
 }

@@ -1,5 +1,8 @@
-//! Compiled contracts, by hash. A contract version never changes, so what was compiled once stays right; the cache is
-//! bounded and forgets everything when it is full.
+//! Contracts as whoever decides holds them, server or gateway: compiled, by hash. A contract version never changes, so what
+//! was compiled once stays right; the cache is bounded and forgets everything when it is full.
+//!
+//! It is beside the [Ledger](crate::ledger), and for the same reason: a part of the shared state of a process that decides,
+//! and no part of the World, which holds the text.
 
 use broker::World;
 use broker::chain::LinkInForce;
@@ -10,7 +13,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Contracts kept compiled at once. One takes about 50 KiB; an installation uses a few hundred at a time.
-const COMPILED_MAX: usize = 512;
+const COMPILED_MAX: usize = 1024;
 
 /// The cache.
 #[derive(Debug, Default)]
