@@ -2,16 +2,13 @@
 // looked at by axe, and none may break its own content security policy.
 
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import https from "node:https";
 import path from "node:path";
-import axe from "axe-core";
 import Provider from "oidc-provider";
-import { chromium } from "playwright-core";
+import { Town, founder, tabard } from "./_person.mjs";
 
 const handed = JSON.parse(readFileSync(0, "utf8"));
-const tabard = (...words) => execFileSync("tabard", words, { encoding: "utf8", timeout: 30_000 });
 
 // The identity provider, with its own pages for development: whoever types a name is that person.
 const issuer = `https://localhost:${handed.op.port}`;
@@ -20,39 +17,24 @@ const provider = new Provider(issuer, {
     client_id: "tabard",
     client_secret: handed.op.secret,
     redirect_uris: [`${handed.url}/ui/login/return`],
+    backchannel_logout_uri: `${handed.url}/ui/login/backchannel/corp`,
     response_types: ["code"],
     grant_types: ["authorization_code"],
   }],
   cookies: { keys: ["interop"] },
+  features: { backchannelLogout: { enabled: true } },
+  // It refuses to speak with loopback by itself, and loopback is where all of this is.
+  fetch: (url, { dispatcher, ...options }) => fetch(url, options),
   findAccount: (_, id) => ({ accountId: id, claims: () => ({ sub: id }) }),
 });
+provider.on("backchannel.error", (_, error) => console.error(`the logout was not delivered: ${error}`));
 const op = https
   .createServer({ cert: readFileSync(handed.op.cert), key: readFileSync(handed.op.key) }, provider.callback())
   .listen(handed.op.port, "127.0.0.1");
 
-const browser = await chromium.launch({ executablePath: handed.chromium, args: ["--no-sandbox"] });
-const broken = [];
-
-async function person() {
-  const context = await browser.newContext({ ignoreHTTPSErrors: true });
-  const page = await context.newPage();
-  page.setDefaultTimeout(20_000);
-  const cdp = await context.newCDPSession(page);
-  page.on("console", (message) => {
-    if (page.url().startsWith(handed.url) && /content security policy|trusted/i.test(message.text())) {
-      broken.push(message.text());
-    }
-  });
-  page.on("pageerror", (error) => broken.push(String(error)));
-  return { context, page, cdp };
-}
-
-async function looks({ page, cdp }, what) {
-  await cdp.send("Runtime.evaluate", { expression: axe.source });
-  const run = "axe.run().then((found) => found.violations.map((it) => `${it.id}: ${it.nodes.map((n) => n.html)}`))";
-  const { result } = await cdp.send("Runtime.evaluate", { expression: run, awaitPromise: true, returnByValue: true });
-  assert.deepEqual(result.value, [], `${what} at ${page.url()}`);
-}
+const town = await Town.open(handed.chromium, handed.url);
+const person = () => town.person();
+const looks = (who, what) => town.looks(who, what);
 
 async function atTheProvider(page, name) {
   await page.waitForURL(`${issuer}/interaction/**`);
@@ -63,30 +45,10 @@ async function atTheProvider(page, name) {
 }
 
 // A passkey, by an invite of the founder.
-const founder = JSON.parse(tabard("-o", "json", "principal", "list"))[0].name;
-const ann = await person();
-await ann.cdp.send("WebAuthn.enable");
-await ann.cdp.send("WebAuthn.addVirtualAuthenticator", {
-  options: {
-    protocol: "ctap2",
-    transport: "internal",
-    hasResidentKey: true,
-    hasUserVerification: true,
-    isUserVerified: true,
-    automaticPresenceSimulation: true,
-  },
-});
-const link = tabard("principal", "invite", founder).trim();
-await ann.page.goto(link);
-assert.equal(ann.page.url(), `${handed.url}/ui/invite`, "the code has left the address bar");
-await looks(ann, "invite");
-await ann.page.getByRole("button", { name: "Create a passkey" }).click();
-await ann.page.waitForURL(`${handed.url}/ui/login`);
-await looks(ann, "login");
-await ann.page.getByRole("button", { name: "Log in with a passkey" }).click();
-await ann.page.waitForURL(`${handed.url}/ui/`);
-assert.match(await ann.page.textContent("h1"), new RegExp(founder));
-for (const name of ["Home", "Sessions", "Passkeys", "Command line", "Acts for me"]) {
+const first = founder();
+const ann = await town.enrolled(first);
+assert.match(await ann.page.textContent("h1"), new RegExp(first));
+for (const name of ["Home", "Approvals", "Proposals", "Exceptions", "Sessions", "Passkeys", "Command line", "Acts for me"]) {
   await ann.page.getByRole("navigation").getByRole("link", { name, exact: true }).click();
   await ann.page.waitForLoadState();
   await looks(ann, name);
@@ -160,8 +122,17 @@ await cleo.page.getByRole("button", { name: "Let demo-billing act for me" }).cli
 await cleo.page.getByText("It may act for you.").waitFor();
 assert.equal(await cleo.page.evaluate(async () => (await fetch("/v1/status")).status), 401, "a user administers nothing");
 
-assert.deepEqual(broken, [], "nothing breaks the content security policy");
-await browser.close();
+// Whoever logs out at the provider is logged out here: the provider says so by itself.
+await ben.page.goto(`${handed.url}/ui/`);
+await ben.page.getByText("viewer").waitFor();
+await ben.page.goto(`${issuer}/session/end`);
+await ben.page.getByRole("button", { name: /sign me out/ }).click();
+await ben.page.waitForURL(`${issuer}/session/end/success**`);
+await ben.page.goto(`${handed.url}/ui/`);
+await ben.page.waitForURL(`${handed.url}/ui/login**`);
+
+await town.seesWhatBreaks(ben);
+await town.close();
 op.close();
 op.closeAllConnections();
 console.error("people: passkey, account, user: as they should be");

@@ -9,32 +9,23 @@ import ipaddress
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
-import time
 
+from _server import NODE_FOLDER, ROOT, Server, free_port, skip
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-ROOT = os.path.join(HERE, "..", "..")
-NODE_FOLDER = os.path.join(HERE, "..", "node")
-SKIPPED = 77
-
-
-def skip(why):
-    print(f"people: {why}", file=sys.stderr)
-    sys.exit(SKIPPED)
-
-
-def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
+PROVIDER = """
+[people.providers.corp]
+issuer = "https://localhost:{op}"
+client_id = "tabard"
+client_secret = {{ file = "secret" }}
+ca = "op.pem"
+"""
 
 
 def certificate(folder):
@@ -68,25 +59,14 @@ def certificate(folder):
     return paths
 
 
-CONFIG = """
-[server]
-data_dir = "data"
-listen = "127.0.0.1:{server}"
-issuer = "https://127.0.0.1:{server}"
-trust_domain = "people.test"
-[keys]
-kek = {{ file = "kek" }}
-[log]
-checkpoint_copy = "checkpoint"
-[people]
-listen = "127.0.0.1:{people}"
-url = "https://localhost:{people}"
-[people.providers.corp]
-issuer = "https://localhost:{op}"
-client_id = "tabard"
-client_secret = {{ file = "secret" }}
-ca = "op.pem"
-"""
+def both(folder, *files):
+    """What the provider trusts: its own certificate, as a client of itself, and ours, where it says who logged out."""
+    path = os.path.join(folder, "both.pem")
+    with open(path, "wb") as together:
+        for file in files:
+            with open(file, "rb") as one:
+                together.write(one.read())
+    return path
 
 
 def main():
@@ -96,24 +76,15 @@ def main():
     if not os.path.isdir(os.path.join(NODE_FOLDER, "node_modules", "playwright-core")):
         skip("no npm packages; fix: npm ci in interop/node")
     with tempfile.TemporaryDirectory(prefix="tp-") as folder:
-        ports = {"server": free_port(), "people": free_port(), "op": free_port()}
+        op = free_port()
         chain, key = certificate(folder)
         secret = "a-secret-of-the-interop-suite"
         with open(os.path.join(folder, "secret"), "w", encoding="ascii") as file:
             file.write(secret)
-        config = os.path.join(folder, "server.toml")
-        with open(config, "w", encoding="ascii") as file:
-            file.write(CONFIG.format(**ports))
-        environment = os.environ | {"TABARD_CONFIG_DIR": os.path.join(folder, "config")}
-        command = ["tabard", "server", "--config", config, "--found", "acme", "--write-context", "people"]
-        log_path = os.path.join(folder, "server.log")
-        with open(log_path, "wb") as log:
-            server = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
-        try:
-            wait_for(server, environment)
+        with Server(folder, PROVIDER.format(op=op)) as server:
             handed = {
-                "url": f"https://localhost:{ports['people']}",
-                "op": {"port": ports["op"], "cert": chain, "key": key, "secret": secret},
+                "url": server.url,
+                "op": {"port": op, "cert": chain, "key": key, "secret": secret},
                 "chromium": chromium,
                 "contract": os.path.join(ROOT, "tabard", "demo", "demo-billing.yaml"),
                 "folder": folder,
@@ -121,34 +92,13 @@ def main():
             ended = subprocess.run(
                 [node, os.path.join(NODE_FOLDER, "people.mjs")],
                 input=json.dumps(handed).encode(),
-                env=environment | {"NODE_EXTRA_CA_CERTS": chain},
+                env=server.environment | {"NODE_EXTRA_CA_CERTS": both(folder, chain, server.root)},
                 timeout=180,
                 check=False,
             )
-        finally:
-            server.terminate()
-            server.wait(timeout=20)
-        if ended.returncode != 0:
-            with open(log_path, encoding="utf-8", errors="replace") as log:
-                print(log.read()[-4000:], file=sys.stderr)
+            if ended.returncode != 0:
+                print(server.log(), file=sys.stderr)
         sys.exit(ended.returncode)
-
-
-def wait_for(server, environment):
-    for _ in range(150):
-        if server.poll() is not None:
-            sys.exit("people: the server ended at once")
-        asked = subprocess.run(
-            ["tabard", "status"],
-            env=environment,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            check=False,
-        )
-        if asked.returncode == 0:
-            return
-        time.sleep(0.2)
-    sys.exit("people: the server was not ready within 30 s")
 
 
 main()

@@ -3,9 +3,9 @@
 //! Needs a cvc5 (`CVC5=PATH`; `proof/solver.py` wraps the one of PyPI). A workspace of its own, because the symbolic
 //! compiler has no place in what runs: nothing is in force by a proof. See docs/adr/0016-what-a-widening-is.md.
 
-use cedar_policy::{PolicySet, RequestEnv, Schema};
+use cedar_policy::{Authorizer, Decision, PolicySet, RequestEnv, Schema};
 use cedar_policy_symcc::solver::LocalSolver;
-use cedar_policy_symcc::{CedarSymCompiler, CompiledPolicySet};
+use cedar_policy_symcc::{CedarSymCompiler, CompiledPolicySet, Env};
 use policy::{Compiled, provable};
 use std::fmt::Display;
 
@@ -28,7 +28,8 @@ pub enum Proof {
 /// Asks a solver whether `new` allows anything that `old` refuses.
 ///
 /// # Errors
-/// When the solver cannot be started, does not answer, or the policies cannot be translated; in words.
+/// When the solver cannot be started, does not answer, or the policies cannot be translated, and when Cedar itself decides
+/// the solver's request otherwise than the solver says; in words.
 pub async fn prove(old: &Compiled, new: &Compiled) -> Result<Proof, String> {
     let schema = match provable(old, new) {
         Ok(schema) => Schema::from_json_value(schema).map_err(text)?,
@@ -58,10 +59,25 @@ async fn allowed_anew(
         .check_implies_with_counterexample_opt(&after, &before)
         .await
         .map_err(text)?;
-    Ok(found.map(|found| Proof::Counterexample {
+    let Some(found) = found else { return Ok(None) };
+    replay(&found, old, new)?;
+    Ok(Some(Proof::Counterexample {
         action: environment.action().to_string(),
         request: format!("{:?}", found.request),
     }))
+}
+
+/// The solver's word is not taken for it: the engine that decides real calls decides this one, by both contracts.
+fn replay(found: &Env, old: &Compiled, new: &Compiled) -> Result<(), String> {
+    let decide = |policies| Authorizer::new().is_authorized(&found.request, policies, &found.entities);
+    let (before, after) = (decide(old.policy_set()), decide(new.policy_set()));
+    match (before.decision(), after.decision()) {
+        (Decision::Deny, Decision::Allow) => Ok(()),
+        (before, after) => Err(format!(
+            "the solver found a request that is decided {before:?} before and {after:?} after: {:?}",
+            found.request
+        )),
+    }
 }
 
 fn text(error: impl Display) -> String {

@@ -1,5 +1,7 @@
 //! The solver, the trial and the comparison by key agree: what is proved to allow nothing new is found to allow nothing
-//! new, and what is found to allow something new has a counterexample.
+//! new, and what is found to allow something new has a counterexample, which Cedar itself decides so (`prove` replays it).
+//!
+//! `TABARD_PROOF_PAIRS` says how many pairs of contracts are tried; each costs the solver seconds.
 
 use policy::{Compiled, Contract, Direction, diff};
 use tabard_proof::{Proof, prove};
@@ -44,6 +46,9 @@ fn compiled(text: &str) -> Compiled {
     Compiled::new(Contract::parse("c.yaml", text.as_bytes()).unwrap()).unwrap()
 }
 
+/// Pairs, unless somebody says how many.
+const PAIRS: u32 = 10;
+
 #[tokio::test]
 async fn the_solver_agrees_with_the_comparison() {
     if std::env::var_os("CVC5").is_none() {
@@ -51,7 +56,8 @@ async fn the_solver_agrees_with_the_comparison() {
         eprintln!("skipped: CVC5 is not set");
         return;
     }
-    let (mut proved, mut found, mut careful) = (0, 0, 0);
+    let pairs = std::env::var("TABARD_PROOF_PAIRS").map_or(PAIRS, |pairs| pairs.parse().unwrap());
+    let (mut proved, mut found, mut careful) = (0_u32, 0_u32, 0_usize);
     // A fixed walk through subsets: every other pair only narrows, the rest differ in a few places either way.
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     let mut some = |text: &str, changes: &[(&str, &str)], of: u64| {
@@ -66,7 +72,7 @@ async fn the_solver_agrees_with_the_comparison() {
             }
         })
     };
-    for pair in 0..10 {
+    for pair in 0..pairs {
         let before = some(CONTRACT, CHANGES, 8);
         let after = if pair % 2 == 0 {
             some(&before, NARROWER, 2)
@@ -93,7 +99,11 @@ async fn the_solver_agrees_with_the_comparison() {
         }
     }
     eprintln!("{proved} proved, {found} with a counterexample; {careful} proved and still called a widening");
-    assert!(proved >= 4 && found >= 3, "{proved} {found}");
+    // Both answers came: a solver that always says the same is noticed.
+    assert!(
+        proved * 4 >= pairs && found * 5 >= pairs,
+        "{proved} {found} of {pairs}"
+    );
 }
 
 #[tokio::test]

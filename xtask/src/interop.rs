@@ -18,25 +18,26 @@ pub fn run(project: &Project, flags: &Flags) -> ExitCode {
     tally.step("Python packages", || outside::python_packages(project));
     tally.step("npm packages", || outside::node_packages(project));
     tally.must("build", || project.build());
-    clients(project, &mut tally);
+    clients(project, &mut tally, flags.has("--long"));
     tally.close(flags.has("--json"))
 }
 
-/// One step a client. The packages and the binary must be there already.
-pub fn clients(project: &Project, tally: &mut Tally) {
+/// One step a client, the long form of those that have one if `long`. The packages and the binary must be there already.
+pub fn clients(project: &Project, tally: &mut Tally, long: bool) {
     let live = match Live::start(project) {
         Ok(live) => live,
         Err(why) => return tally.must("a live tabard dev", || Err(why)),
     };
     tally.must("interop spiffe (Rust)", || rust_client(project, &live));
-    for script in scripts(&project.root.join("interop/agent")) {
-        tally.step(&name(&script), || client(project, &live, true, &script));
-    }
-    for script in scripts(&project.root.join("interop/service")) {
-        tally.step(&name(&script), || client(project, &live, false, &script));
-    }
-    for script in scripts(&project.root.join("interop/auditor")) {
-        tally.step(&name(&script), || client(project, &live, false, &script));
+    for (folder, as_agent) in [("agent", true), ("service", false), ("auditor", false)] {
+        for script in scripts(&project.root.join("interop").join(folder)) {
+            let client = Client {
+                script: &script,
+                as_agent,
+                long,
+            };
+            tally.step(&name(&script), || client.run(project, &live));
+        }
     }
 }
 
@@ -58,31 +59,44 @@ fn agent_of(script: &Path) -> String {
     named.unwrap_or("demo-billing").to_owned()
 }
 
-/// A client of the agent's side runs as a demo agent does: `tabard run` gives it its identity.
-fn client(project: &Project, live: &Live, as_agent: bool, script: &Path) -> Result<Ended, String> {
-    let python = outside::python(project);
-    if !python.is_file() {
-        return Ok(Ended::Skipped("no Python venv".to_owned()));
-    }
-    let mut command = if as_agent {
-        let mut run = live.command(Path::new("tabard"));
-        run.args(["run", "--as", &agent_of(script), "--"]).arg(python);
-        run
-    } else {
-        live.command(&python)
-    };
-    command
-        .arg(script)
-        .env("TABARD_INTEROP", project.target.join("debug/tabard-interop"))
-        .current_dir(&project.root)
-        .stdout(std::io::stderr());
-    let status = command
-        .status()
-        .map_err(|why| format!("{}: {why}", name(script)))?;
-    match status.code() {
-        Some(0) => Ok(Ended::Passed),
-        Some(SKIPPED) => Ok(Ended::Skipped("it says why above".to_owned())),
-        _ => Err(status.to_string()),
+/// One script.
+struct Client<'s> {
+    script: &'s Path,
+    /// A client of the agent's side runs as a demo agent does: `tabard run` gives it its identity.
+    as_agent: bool,
+    long: bool,
+}
+
+impl Client<'_> {
+    fn run(&self, project: &Project, live: &Live) -> Result<Ended, String> {
+        let python = outside::python(project);
+        if !python.is_file() {
+            return Ok(Ended::Skipped("no Python venv".to_owned()));
+        }
+        let mut command = if self.as_agent {
+            let mut run = live.command(Path::new("tabard"));
+            run.args(["run", "--as", &agent_of(self.script), "--"])
+                .arg(python);
+            run
+        } else {
+            live.command(&python)
+        };
+        command
+            .arg(self.script)
+            .env("TABARD_INTEROP", project.target.join("debug/tabard-interop"))
+            .current_dir(&project.root)
+            .stdout(std::io::stderr());
+        if self.long {
+            command.env("TABARD_INTEROP_LONG", "1");
+        }
+        let status = command
+            .status()
+            .map_err(|why| format!("{}: {why}", name(self.script)))?;
+        match status.code() {
+            Some(0) => Ok(Ended::Passed),
+            Some(SKIPPED) => Ok(Ended::Skipped("it says why above".to_owned())),
+            _ => Err(status.to_string()),
+        }
     }
 }
 

@@ -16,6 +16,7 @@ mod json;
 mod live;
 mod outside;
 mod project;
+mod proof;
 mod tally;
 mod test;
 mod transcript;
@@ -30,11 +31,12 @@ usage: cargo xtask COMMAND [options]
   dev [-- args]          build tabard, link it into your PATH, run `tabard dev` in the foreground
   test                   everything a change must pass (what CI runs)
   docs                   run the transcripts in README.md and docs/ against a live `tabard dev`
-  interop [--json]       unmodified outside clients against a live `tabard dev`
+  interop [--json] [--long]       unmodified outside clients against a live `tabard dev`; some of them for minutes
   bench [--json] [--short]        the budgets of docs/promises.md, each beside its floor
   agentdojo [--json] [--short] [--each]   hijacked agents against contracts (docs/agentdojo.md)
   crash [--rounds N] [--json]     kill the store in the middle of commits and look at what is left
   fuzz [--secs N] [--json]        mutate the corpora of the parsers for N seconds a target
+  proof [--pairs N] [--json]      solver, trial and comparison agree on N pairs of contracts
   dependencies [--write]          compare (or write) docs/dependencies.txt
 ";
 
@@ -50,12 +52,13 @@ fn main() -> ExitCode {
         "dev" => dev::run(&project, &rest),
         "test" => Flags::parse(&rest, &[]).and_then(|_| test::run(&project)),
         "docs" => Flags::parse(&rest, &["--json"]).map(|flags| docs::run(&project, &flags)),
-        "interop" => Flags::parse(&rest, &["--json"]).map(|flags| interop::run(&project, &flags)),
+        "interop" => Flags::parse(&rest, &["--json", "--long"]).map(|flags| interop::run(&project, &flags)),
         "bench" => Flags::parse(&rest, &["--json", "--short"]).and_then(|flags| bench::run(&project, &flags)),
         "agentdojo" => Flags::parse(&rest, &["--json", "--short", "--each"])
             .and_then(|flags| agentdojo::run(&project, &flags)),
         "crash" => Flags::parse(&rest, &["--json", "--rounds="]).map(|flags| crash::run(&project, &flags)),
         "fuzz" => Flags::parse(&rest, &["--json", "--secs="]).map(|flags| fuzz::run(&project, &flags)),
+        "proof" => Flags::parse(&rest, &["--json", "--pairs="]).map(|flags| proof::run(&project, &flags)),
         "dependencies" => {
             Flags::parse(&rest, &["--write"]).and_then(|flags| dependencies::run(&project, &flags))
         }

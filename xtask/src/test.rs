@@ -2,7 +2,7 @@
 
 use crate::project::{Project, stdout_of, succeed};
 use crate::tally::Tally;
-use crate::{agentdojo, dependencies, docs, interop, outside};
+use crate::{agentdojo, dependencies, docs, interop, outside, proof};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -21,7 +21,8 @@ pub fn run(project: &Project) -> Result<ExitCode, String> {
     tally.must("format", || {
         cargo(&["fmt", "--all", "--check"])?;
         cargo(&["fmt", "--manifest-path", "xtask/Cargo.toml", "--check"])?;
-        cargo(&["fmt", "--manifest-path", "fuzz/Cargo.toml", "--check"])
+        cargo(&["fmt", "--manifest-path", "fuzz/Cargo.toml", "--check"])?;
+        cargo(&["fmt", "--manifest-path", "proof/Cargo.toml", "--check"])
     });
     tally.must("dependencies.txt", || dependencies::check(project));
     tally.must("lints", || {
@@ -51,7 +52,10 @@ pub fn run(project: &Project) -> Result<ExitCode, String> {
     docs::transcripts(project, &mut tally);
     tally.step("Python packages", || outside::python_packages(project));
     tally.step("npm packages", || outside::node_packages(project));
-    interop::clients(project, &mut tally);
+    interop::clients(project, &mut tally, false);
+    tally.step("proof, a few pairs of contracts", || {
+        proof::check(project, proof::FEW)
+    });
     tally.step("agentdojo", || agentdojo::check(project));
     tally.must("generated files are committed", || {
         let after = changed_files(project)?;

@@ -54,7 +54,8 @@ pub fn envelope(world: &World, org: OrgId, account: &Account, agent: &Name, now:
         .collect()
 }
 
-/// A user lets an agent act for them: all that it could do for them now, until `secs` from now.
+/// A user lets an agent act for them: all that it could do for them now, until `secs` from now. It takes a proof, not older
+/// than five minutes, that they are there: an unattended browser gives nobody rights.
 pub fn give(
     world: &World,
     visitor: &Visitor,
@@ -66,6 +67,10 @@ pub fn give(
     let Some(account) = visitor.account() else {
         return refuse_visitor(world, visitor, "CONSENT_NO_USER", draw);
     };
+    // A stop never waits; a yes gives something away, and takes the user themselves.
+    if !visitor.is_verified(draw.now()) {
+        return refuse_visitor(world, visitor, "ADMIN_NOT_VERIFIED", draw);
+    }
     let rights = envelope(world, org, account, agent, draw.now());
     if rights.is_empty() || secs == 0 || secs > GIVEN_SECS_MAX {
         return refuse_visitor(world, visitor, "CONSENT_NOTHING", draw);

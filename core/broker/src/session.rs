@@ -12,9 +12,13 @@ use crate::world::{Account, Change, Principal, Role, Session, Surface, WayIn, Wo
 use audit::event::{Decision, Human, Ruling};
 use audit::{Event, EventKind};
 use credential::webauthn::Assertion;
-use credential::{IdTokenClaims, Verified, sha256};
-use identity::{Digest, OrgScope, SessionId, Thumbprint, UnixTime};
+use credential::{IdTokenClaims, LogoutClaims, Verified, sha256};
+use identity::{Digest, OrgId, OrgScope, SessionId, Thumbprint, UnixTime};
+use std::collections::BTreeSet;
 use std::sync::Arc;
+
+#[cfg(test)]
+mod tests;
 
 /// How long a session lives without being used, in seconds (OWASP ASVS 5.0 V7.3.1 leaves the length to us).
 pub const IDLE_SECS: u64 = 15 * 60;
@@ -299,6 +303,49 @@ pub fn close_as_administrator(
     }
     let event = who.event(EventKind::SessionClosed, role, world, draw);
     Outcome::Granted(end(world, session, event))
+}
+
+/// Ends every session that began by an account whose provider says that its holder logged out there, terminals included.
+/// The token is spent.
+pub fn close_by_provider(
+    world: &World,
+    logout: &Verified<LogoutClaims>,
+    draw: &mut Draw<'_>,
+) -> Outcome<Closed> {
+    let claims = logout.claims();
+    let account = Account {
+        issuer: claims.issuer.clone(),
+        subject: claims.subject.clone(),
+    };
+    let ended: Vec<&Arc<Session>> = world
+        .sessions(OrgScope::Every)
+        .filter(|session| session.came_by_account(&account))
+        .collect();
+    let mut event = draw.event(EventKind::SessionClosed, world.revision());
+    let orgs: BTreeSet<Option<OrgId>> = ended.iter().map(|session| session.org).collect();
+    // Of one org only where all of them are.
+    event.org = orgs.first().copied().flatten().filter(|_| orgs.len() == 1);
+    event.human = Some(Human {
+        name: Some(draw.name(&account.subject)),
+        assurance: Some(WayIn::Account(account).word().to_owned()),
+        ..Human::default()
+    });
+    event.change_summary = vec![format!("logged out at {}", claims.issuer)];
+    event.change_summary.extend(
+        ended
+            .iter()
+            .map(|session| format!("session {} ended", session.id)),
+    );
+    let key = sha256(format!("logout\n{}\n{}", claims.issuer, claims.token).as_bytes());
+    let spent = Precondition::Unused {
+        kind: OnceKind::Assertion,
+        key,
+        until: claims.expires_at.plus_secs(AHEAD_SECS),
+    };
+    let plan = Plan::new(world.revision(), event, Closed(())).expecting(spent);
+    Outcome::Granted(ended.iter().fold(plan, |plan, session| {
+        plan.changing(Change::SessionClosed { session: session.id })
+    }))
 }
 
 fn end(world: &World, session: &Session, mut event: Event) -> Plan<Closed> {

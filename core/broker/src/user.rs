@@ -22,7 +22,7 @@ pub fn set(world: &World, who: &Administrator, user: User, draw: &mut Draw<'_>) 
         kind: EventKind::UserSet,
         role: Role::Author,
         org: user.org,
-        in_person: false,
+        in_person: true,
     };
     if let Err((code, message)) = check(world, &user, draw.now()) {
         return who.refuse_act(&act, code, message, world, draw);

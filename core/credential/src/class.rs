@@ -16,6 +16,8 @@ pub enum TokenClass {
     Foreign,
     /// A security event (RFC 8417).
     SecurityEvent,
+    /// Another issuer's word that somebody logged out (OpenID Connect Back-Channel Logout section 2.4).
+    Logout,
 }
 
 impl TokenClass {
@@ -26,15 +28,18 @@ impl TokenClass {
             Self::DpopProof => "dpop+jwt",
             Self::JwtSvid | Self::FederationAssertion | Self::Foreign => "JWT",
             Self::SecurityEvent => "secevent+jwt",
+            Self::Logout => "logout+jwt",
         }
     }
 
     /// Whether a header with this `typ` may be of this class. Only classes that others define without a `typ` of
-    /// their own accept its absence (JWT-SVID section 2.3; OpenID Connect Core says nothing).
+    /// their own accept its absence (JWT-SVID section 2.3; OpenID Connect Core says nothing; Back-Channel Logout recommends one).
     pub fn accepts_typ(self, typ: Option<&str>) -> bool {
         match self {
             Self::JwtSvid => matches!(typ, None | Some("JWT" | "JOSE")),
             Self::Foreign => matches!(typ, None | Some("JWT")),
+            // The type came late and is recommended only; the claims tell it from every other token.
+            Self::Logout => matches!(typ, None | Some("JWT" | "logout+jwt")),
             Self::AccessToken | Self::DpopProof | Self::FederationAssertion | Self::SecurityEvent => {
                 typ == Some(self.typ())
             }

@@ -5,7 +5,7 @@ use crate::dpop::{NoncePolicy, ProofExpected, RequestTarget};
 use crate::x509_svid::PeerRole;
 use crate::{
     AccessTokenClaims, AgentTask, Algorithm, HeaderSegment, Jwk, Jwks, Jws, JwtSvidClaims, TokenClass,
-    TokenExchangeForm, TrustBundle, TrustRoots, VerifyingKeys, csr, dpop, jwt_svid, x509_svid,
+    TokenExchangeForm, TrustBundle, TrustRoots, VerifyingKeys, csr, dpop, jwt_svid, webauthn, x509_svid,
 };
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -14,11 +14,19 @@ use identity::{TrustDomain, UnixTime};
 /// When the examples of RFC 9449 were made, so that those seeds get far.
 const NOW: UnixTime = UnixTime::from_secs(1_562_262_616);
 
+/// A passkey's public key whose private half nobody kept.
+const KEY: [u8; 77] = [
+    165, 1, 2, 3, 38, 32, 1, 33, 88, 32, 55, 121, 115, 180, 29, 39, 238, 32, 18, 41, 111, 133, 88, 252, 3,
+    38, 168, 5, 52, 234, 79, 46, 178, 8, 138, 143, 249, 150, 254, 130, 217, 0, 34, 88, 32, 133, 199, 0, 88,
+    148, 50, 57, 180, 208, 212, 151, 181, 160, 160, 25, 42, 63, 165, 67, 3, 244, 71, 48, 235, 24, 63, 2, 151,
+    78, 188, 73, 218,
+];
+
 /// Takes a function of this module.
 pub type Target = fn(&[u8]);
 
 /// Every target with the name of its corpus.
-pub const TARGETS: [(&str, Target); 9] = [
+pub const TARGETS: [(&str, Target); 10] = [
     ("jws", jws),
     ("access_token", access_token),
     ("dpop", dpop),
@@ -28,6 +36,7 @@ pub const TARGETS: [(&str, Target); 9] = [
     ("x509_chain", x509_chain),
     ("csr", csr),
     ("exchange_form", exchange_form),
+    ("webauthn", webauthn),
 ];
 
 /// Frame and header of a compact JWS, as each class.
@@ -42,6 +51,7 @@ pub fn jws(bytes: &[u8]) {
         TokenClass::FederationAssertion,
         TokenClass::Foreign,
         TokenClass::SecurityEvent,
+        TokenClass::Logout,
     ] {
         if let Ok(jws) = Jws::parse(text, class) {
             assert!(class.accepts_typ(jws.header().typ.as_deref()));
@@ -151,4 +161,53 @@ pub fn exchange_form(bytes: &[u8]) {
     if let Ok(form) = TokenExchangeForm::parse(bytes) {
         assert!(!form.subject.token.expose().is_empty());
     }
+}
+
+/// What a browser hands over in a ceremony: the same bytes as an attestation object, as authenticator data with its
+/// signature, and as client data.
+pub fn webauthn(bytes: &[u8]) {
+    use webauthn::{AssertionResponse, KnownPasskey, RelyingParty, WebauthnError, assertion, registration};
+    let party = RelyingParty {
+        id: "localhost",
+        origin: "https://localhost:7444",
+    };
+    let challenge = [9; 32];
+    // What the browser would have said, so that the rest is reached.
+    let client = |kind: &str| {
+        let challenge = URL_SAFE_NO_PAD.encode(challenge);
+        format!(
+            r#"{{"type":"webauthn.{kind}","challenge":"{challenge}","origin":"{}"}}"#,
+            party.origin
+        )
+    };
+    let show = |key: &[u8], client: &[u8]| {
+        let known = KnownPasskey {
+            id: b"id1",
+            key,
+            counter: 0,
+            may_be_copied: false,
+        };
+        let response = AssertionResponse {
+            client_data_json: client,
+            authenticator_data: bytes,
+            signature: bytes,
+        };
+        assertion(&party, &challenge, &known, &response)
+    };
+    if let Ok(new) = registration(&party, &challenge, client("create").as_bytes(), bytes) {
+        let new = new.claims();
+        assert!(!new.id.is_empty());
+        // The key that was taken from inside is read again at each login: it has to be whole.
+        let shown = show(&new.key, client("get").as_bytes());
+        assert!(!matches!(
+            shown,
+            Err(WebauthnError::Key | WebauthnError::Malformed("the public key"))
+        ));
+    }
+    assert!(
+        show(&KEY, client("get").as_bytes()).is_err(),
+        "nobody signed that"
+    );
+    assert!(show(&KEY, bytes).is_err());
+    assert!(registration(&party, &challenge, bytes, &[]).is_err());
 }

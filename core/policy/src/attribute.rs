@@ -1,14 +1,15 @@
 //! The context attributes that compiled policies read: how each is named, typed and filled.
 //!
-//! A contract's context holds only what its own policies read, built from pairs (never from JSON), with time as whole
-//! seconds: building it costs about as much as evaluating the policies.
+//! A contract's context holds only what its own policies read, with time as whole seconds. Its values are Cedar's own,
+//! which nobody else may rely on to stay as they are: expressions that are evaluated to them first, as the public
+//! interface wants it, cost twice as much as evaluating the policies.
 
 use crate::contract::{ArgKind, DAY_MINUTES, Parameter, Proven, Sensitivity, Terms, WEEK_MINUTES};
 use crate::counter::CounterId;
 use crate::fact::Fact;
 use crate::facts::{ArgValue, Caller, Facts, Stage};
 use crate::flow::{DataLabels, Readers};
-use cedar_policy::RestrictedExpression as Value;
+use cedar_policy_core::ast::Value;
 use identity::{Audience, Name, UnixTime};
 use serde_json::json;
 use std::collections::BTreeSet;
@@ -332,15 +333,15 @@ impl Attribute {
 
     /// Its value; `None` leaves it out.
     pub(crate) fn value(&self, facts: &Facts<'_>, terms: &Terms, now: UnixTime) -> Option<Value> {
-        let text = |text: &str| Value::new_string(text.to_owned());
+        let text = |text: &str| Value::from(text);
         let flow = &facts.flow;
         Some(match self {
-            Self::Call => Value::new_bool(facts.stage.is_call()),
-            Self::Child => Value::new_bool(facts.caller == Caller::Child),
+            Self::Call => Value::from(facts.stage.is_call()),
+            Self::Child => Value::from(facts.caller == Caller::Child),
             Self::ChildExchange => {
-                Value::new_bool(matches!(facts.stage, Stage::Exchange) && facts.caller == Caller::Child)
+                Value::from(matches!(facts.stage, Stage::Exchange) && facts.caller == Caller::Child)
             }
-            Self::Assurance => Value::new_long(u8::from(facts.assurance.level()).into()),
+            Self::Assurance => int(u8::from(facts.assurance.level()).into()),
             Self::Proven => {
                 let proven = Proven::ALL.iter().filter(|it| it.by(facts.assurance));
                 strings(proven.map(|it| it.as_str()))
@@ -353,48 +354,46 @@ impl Attribute {
             Self::TaskPurpose => text(facts.task.purpose?.as_str()),
             Self::TaskTenant => text(facts.task.tenant?.as_str()),
             Self::ResourceTenant => text(facts.resource.tenant?.as_str()),
-            Self::InScope => Value::new_bool(in_scope(facts)),
-            Self::LastLink => {
-                Value::new_bool(facts.next.is_none() && facts.link.position == facts.link.depth)
-            }
-            Self::Depth => Value::new_long(facts.link.depth.into()),
+            Self::InScope => Value::from(in_scope(facts)),
+            Self::LastLink => Value::from(facts.next.is_none() && facts.link.position == facts.link.depth),
+            Self::Depth => int(facts.link.depth.into()),
             Self::Now => long(now.secs()),
-            Self::MinuteOfWeek => Value::new_long(minute_of_week(now).into()),
+            Self::MinuteOfWeek => int(minute_of_week(now).into()),
             Self::ReviewAge => long(now.secs().saturating_sub(facts.reviewed_at.secs())),
-            Self::Exchange => Value::new_bool(matches!(facts.stage, Stage::Exchange)),
+            Self::Exchange => Value::from(matches!(facts.stage, Stage::Exchange)),
             Self::Next => text(facts.next?.as_str()),
-            Self::Loops => Value::new_bool(facts.loops),
-            Self::UserPresent => Value::new_bool(facts.user.is_some()),
-            Self::UserEntitled => Value::new_bool(facts.user.is_none_or(|user| user.entitled)),
+            Self::Loops => Value::from(facts.loops),
+            Self::UserPresent => Value::from(facts.user.is_some()),
+            Self::UserEntitled => Value::from(facts.user.is_none_or(|user| user.entitled)),
             Self::UserGroups => strings(facts.user.iter().flat_map(|user| user.groups).map(Name::as_str)),
             Self::Approvals => strings(facts.approvals.iter().map(Name::as_str)),
-            Self::LabelsKnown => Value::new_bool(flow.labels.is_some()),
+            Self::LabelsKnown => Value::from(flow.labels.is_some()),
             Self::Sensitivity => rank(
                 flow.labels
                     .map_or(Sensitivity::Secret, |labels| labels.sensitivity),
             ),
-            Self::Tainted => Value::new_bool(flow.labels.is_none_or(|labels| !labels.taint.is_empty())),
+            Self::Tainted => Value::from(flow.labels.is_none_or(|labels| !labels.taint.is_empty())),
             Self::Readers => match flow.labels.map(|labels| &labels.readers) {
                 Some(Readers::Only(readers)) => strings(readers.iter().map(String::as_str)),
                 None | Some(Readers::Everyone) => return None,
             },
-            Self::Tenants => Value::new_long(tenants(facts)),
-            Self::Sink => Value::new_bool(is_sink(facts, terms)),
+            Self::Tenants => int(tenants(facts)),
+            Self::Sink => Value::from(is_sink(facts, terms)),
             Self::Clearance => rank(flow.sink.map_or(Sensitivity::Public, |sink| sink.clearance)),
             Self::SinkReaders => match flow.sink.map(|sink| &sink.readers) {
                 Some(Readers::Only(readers)) => strings(readers.iter().map(String::as_str)),
                 None | Some(Readers::Everyone) => return None,
             },
-            Self::Egress => Value::new_bool(is_egress(facts, terms)),
-            Self::Consequential => Value::new_bool(flow.sink.is_some_and(|sink| sink.consequential)),
-            Self::Trusted => Value::new_bool(flow.trusted),
+            Self::Egress => Value::from(is_egress(facts, terms)),
+            Self::Consequential => Value::from(flow.sink.is_some_and(|sink| sink.consequential)),
+            Self::Trusted => Value::from(flow.trusted),
             Self::DataSensitivity => rank(flow.data?.sensitivity),
             Self::DataDomains => strings(flow.data?.domains.iter().map(Name::as_str)),
             Self::DataFields => strings(flow.data.iter().flat_map(|data| &data.fields).map(Name::as_str)),
-            Self::Done(step) => Value::new_long(facts.workflow.done(step)),
-            Self::Steps => Value::new_long(facts.workflow.steps.unwrap_or(-1)),
-            Self::OnGraph => Value::new_bool(on_graph(facts, terms)),
-            Self::Counter(counter) => Value::new_long(facts.counter(counter).unwrap_or(-1)),
+            Self::Done(step) => int(facts.workflow.done(step)),
+            Self::Steps => int(facts.workflow.steps.unwrap_or(-1)),
+            Self::OnGraph => Value::from(on_graph(facts, terms)),
+            Self::Counter(counter) => int(facts.counter(counter).unwrap_or(-1)),
             Self::Argument(name, kind) => argument(facts.argument(name.as_str())?, *kind)?,
         })
     }
@@ -477,7 +476,7 @@ pub fn domains_of(
 }
 
 fn strings<'a>(texts: impl Iterator<Item = &'a str>) -> Value {
-    Value::new_set(texts.map(|text| Value::new_string(text.to_owned())))
+    Value::set(texts.map(Value::from), None)
 }
 
 /// A sensitivity as a number, from 0.
@@ -489,7 +488,7 @@ pub(crate) fn rank_of(sensitivity: Sensitivity) -> i64 {
 }
 
 fn rank(sensitivity: Sensitivity) -> Value {
-    Value::new_long(rank_of(sensitivity))
+    int(rank_of(sensitivity))
 }
 
 /// Minutes since Monday 00:00 UTC. The epoch was a Thursday.
@@ -508,8 +507,12 @@ const fn shape(kind: ArgKind) -> &'static str {
     }
 }
 
+fn int(number: i64) -> Value {
+    Value::from(number)
+}
+
 fn long(number: u64) -> Value {
-    Value::new_long(i64::try_from(number).unwrap_or(i64::MAX))
+    int(i64::try_from(number).unwrap_or(i64::MAX))
 }
 
 /// The argument in the wanted shape. A set of one stands for a single value; an empty list is no value, since "all of
@@ -517,19 +520,19 @@ fn long(number: u64) -> Value {
 fn argument(value: ArgValue<'_>, kind: ArgKind) -> Option<Value> {
     if kind == ArgKind::Number {
         let ArgValue::Int(number) = value else { return None };
-        return Some(Value::new_long(number));
+        return Some(int(number));
     }
     let element = |value: &ArgValue<'_>| match (value, kind) {
-        (ArgValue::Str(text), ArgKind::Texts) => Some(Value::new_string((*text).to_owned())),
-        (ArgValue::Int(number), ArgKind::Integers) => Some(Value::new_long(*number)),
-        (ArgValue::Bool(value), ArgKind::Bools) => Some(Value::new_bool(*value)),
+        (ArgValue::Str(text), ArgKind::Texts) => Some(Value::from(*text)),
+        (ArgValue::Int(number), ArgKind::Integers) => Some(int(*number)),
+        (ArgValue::Bool(value), ArgKind::Bools) => Some(Value::from(*value)),
         _ => None,
     };
     let elements: Vec<Value> = match value {
         ArgValue::List(items) => items.iter().map(element).collect::<Option<_>>()?,
         ArgValue::Int(_) | ArgValue::Str(_) | ArgValue::Bool(_) => vec![element(&value)?],
     };
-    (!elements.is_empty()).then(|| Value::new_set(elements))
+    (!elements.is_empty()).then(|| Value::set(elements, None))
 }
 
 #[cfg(test)]

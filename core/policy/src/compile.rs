@@ -22,15 +22,19 @@ use cedar_policy::pst::{
     PstConstructionError, ResourceConstraint, SmolStr, StaticPolicy, Template,
 };
 use cedar_policy::{
-    Authorizer, Context, Decision, Effect as CedarEffect, Entities, EntityId, EntityTypeName, EntityUid,
-    Policy, PolicyId, PolicySet, Request, Response, RestrictedExpression, Schema, ValidationMode, Validator,
+    Authorizer, Decision, Effect as CedarEffect, Entities, EntityId, EntityTypeName, EntityUid, Policy,
+    PolicyId, PolicySet, Request, Response, Schema, ValidationMode, Validator,
 };
+use cedar_policy_core::ast;
 use identity::{Audience, Name, UnixTime};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
+
+/// What the policies of one contract look at, by its name in the context.
+type Values = Arc<BTreeMap<SmolStr, ast::Value>>;
 
 /// The entity that stands for whichever agent asks: a contract may bind many, and its policies look at none of them.
 const PRINCIPAL: (&str, &str) = ("Agent", "bearer");
@@ -54,7 +58,7 @@ pub struct Compiled {
     services: HashMap<Audience, EntityUid>,
     unlisted_action: EntityUid,
     unlisted_service: EntityUid,
-    attributes: Vec<(String, Attribute)>,
+    attributes: Vec<(SmolStr, Attribute)>,
     rules: HashMap<PolicyId, Rule>,
     grants: Vec<CompiledGrant>,
     limits: Vec<CompiledLimit>,
@@ -255,7 +259,7 @@ impl Compiled {
             attributes: reads
                 .0
                 .into_iter()
-                .map(|attribute| (attribute.name(), attribute))
+                .map(|attribute| (attribute.name().into(), attribute))
                 .collect(),
             rules,
             grants,
@@ -304,28 +308,20 @@ impl Compiled {
         self.request(facts, self.context(facts, now))
     }
 
-    /// What the policies look at, each attribute by its place.
-    fn context(&self, facts: &Facts<'_>, now: UnixTime) -> Vec<(usize, RestrictedExpression)> {
+    /// What the policies look at.
+    fn context(&self, facts: &Facts<'_>, now: UnixTime) -> Values {
         let terms = self.contract.terms();
         // A rule in Cedar may look at anything at any time.
         let all = facts.stage.is_call() || !terms.rules.is_empty();
-        self.attributes
-            .iter()
-            .enumerate()
-            .filter(|(_, (_, attribute))| all || !attribute.is_of_call())
-            .filter_map(|(place, (_, attribute))| Some((place, attribute.value(facts, terms, now)?)))
-            .collect()
+        let values = self.attributes.iter();
+        values
+            .filter(|(_, attribute)| all || !attribute.is_of_call())
+            .filter_map(|(name, attribute)| Some((name.clone(), attribute.value(facts, terms, now)?)))
+            .collect::<BTreeMap<_, _>>()
+            .into()
     }
 
-    fn request(
-        &self,
-        facts: &Facts<'_>,
-        context: Vec<(usize, RestrictedExpression)>,
-    ) -> Result<Request, CompileError> {
-        let pairs = context
-            .into_iter()
-            .filter_map(|(place, value)| Some((self.attributes.get(place)?.0.clone(), value)));
-        let context = Context::from_pairs(pairs).map_err(CompileError::new)?;
+    fn request(&self, facts: &Facts<'_>, context: Values) -> Result<Request, CompileError> {
         let action = self.actions.get(facts.action).unwrap_or(&self.unlisted_action);
         let service = self
             .services
@@ -335,7 +331,7 @@ impl Compiled {
             self.principal.clone(),
             action.clone(),
             service.clone(),
-            context,
+            ast::Context::Value(context).into(),
             None,
         )
         .map_err(CompileError::new)
@@ -428,7 +424,7 @@ struct Evaluation {
     contract: ContractHash,
     class: usize,
     service: Audience,
-    context: Vec<(usize, RestrictedExpression)>,
+    context: Values,
     response: Response,
 }
 

@@ -105,13 +105,17 @@ pub(super) fn approve(wanted: &Approve, at: &Place, page: &Page) -> Result<Exit,
         "approved" | "used" => return Ok(Exit::Done),
         _ => return Ok(Exit::Denied),
     };
-    let address = text(&one, "page");
-    if !wanted.no_browser && opened(&address) {
+    decide_at(&text(&one, "page"), wanted.no_browser, page);
+    Ok(exit)
+}
+
+/// Opens the page on which a person decides, or says where it is.
+pub(super) fn decide_at(address: &str, no_browser: bool, page: &Page) {
+    if !no_browser && opened(address) {
         page.note(&format!("decide in the browser: {address}"));
     } else {
         page.note(&format!("decide in a browser: {address}"));
     }
-    Ok(exit)
 }
 
 pub(super) fn group(command: &GroupCommand, at: &Place, page: &Page) -> Result<Exit, Failure> {

@@ -1,6 +1,7 @@
 //! Changes of contracts: what they let an agent do, who looks at them, and whole folders of them.
 
 use super::admin::segment;
+use super::approval::decide_at;
 use super::page::{Page, Tone, items, text};
 use super::{Exit, Failure, Place, document};
 use clap::{Args, ValueEnum};
@@ -22,6 +23,15 @@ pub(super) struct Apply {
     /// The commit that it comes from
     #[arg(long)]
     commit: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Publish {
+    /// Its hash, as `contract proposals` prints it
+    hash: String,
+    /// Print the address of the page and open nothing
+    #[arg(long)]
+    no_browser: bool,
 }
 
 #[derive(Debug, Args)]
@@ -107,16 +117,28 @@ fn put(done: &Value, page: &Page) {
     }
 }
 
-pub(super) fn publish(hash: &str, at: &Place, page: &Page) -> Result<Exit, Failure> {
-    let done = at
-        .admin
-        .post(&format!("/v1/proposals/{}/publish", segment(hash)), &json!({}))?;
+/// Publishes nothing by itself: a terminal proves no person.
+pub(super) fn publish(asked: &Publish, at: &Place, page: &Page) -> Result<Exit, Failure> {
+    let one = at.admin.get(&format!("/v1/proposals/{}", segment(&asked.hash)))?;
     if page.is_json() {
-        page.json(&done);
+        page.json(&one);
     } else {
-        put(&done, page);
+        let title = format!(
+            "{}@{}, proposed by {}",
+            text(&one, "name"),
+            text(&one, "version"),
+            text(&one, "by")
+        );
+        page.line(&page.tone(Tone::Strong, &title));
+        for sentence in items(&one, "sentences").iter().filter_map(Value::as_str) {
+            page.line(&format!("  {sentence}"));
+        }
     }
-    Ok(Exit::Done)
+    match one.get("page").and_then(Value::as_str) {
+        Some(address) => decide_at(address, asked.no_browser, page),
+        None => page.note("This server has no pages for people (docs/reference/config.md, [people])."),
+    }
+    Ok(Exit::Pending)
 }
 
 pub(super) fn withdraw(hash: &str, at: &Place, page: &Page) -> Result<Exit, Failure> {

@@ -1,7 +1,7 @@
 //! `tabard contract`: check contracts anywhere, publish and read them.
 
 use super::admin::segment;
-use super::change::{self, Apply, Compare, Review, Sync};
+use super::change::{self, Apply, Compare, Publish, Review, Sync};
 use super::init::Init;
 use super::page::{Page, Tone, items, text};
 use super::{Exit, Failure, Place, document};
@@ -31,11 +31,8 @@ pub(super) enum ContractCommand {
     Sync(Sync),
     /// What waits for somebody other than its author
     Proposals,
-    /// Publish what somebody else proposed
-    Publish {
-        /// Its hash, as `contract proposals` prints it
-        hash: String,
-    },
+    /// Show what somebody else proposed, and open the page on which a person publishes it
+    Publish(Publish),
     /// Take a proposal back, or turn it down
     Withdraw {
         /// Its hash, as `contract proposals` prints it
@@ -88,7 +85,7 @@ pub(super) fn run(
         ContractCommand::Review(asked) => return change::review(asked, at, page),
         ContractCommand::Sync(asked) => return change::sync(asked, &at()?, page),
         ContractCommand::Proposals => return change::proposals(&at()?, page),
-        ContractCommand::Publish { hash } => return change::publish(hash, &at()?, page),
+        ContractCommand::Publish(asked) => return change::publish(asked, &at()?, page),
         ContractCommand::Withdraw { hash } => return change::withdraw(hash, &at()?, page),
         ContractCommand::Show { reference } => {
             let found = at()?

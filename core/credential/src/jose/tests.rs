@@ -164,6 +164,7 @@ fn the_typ_of_another_class_is_refused() {
         TokenClass::JwtSvid,
         TokenClass::FederationAssertion,
         TokenClass::SecurityEvent,
+        TokenClass::Logout,
     ] {
         for typ in [
             "at+jwt",

@@ -1,14 +1,14 @@
 //! `/v1/agents`: register, change, look at, suspend, resume and retire agents.
 
 use super::Plane;
-use super::body::{Document, Strict};
+use super::body::{Document, Path, Strict};
 use super::caller::Caller;
 use super::comparing::compare;
 use super::entries::agent_of;
 use super::refused::Refused;
 use crate::settle::settle;
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use broker::World;
 use broker::inventory::manifest::AgentFile;
 use broker::inventory::{apply_agent, set_agent_state};
@@ -44,7 +44,7 @@ struct Process {
 
 /// What became of an applied document.
 #[derive(Debug, Serialize)]
-pub(super) struct Applied {
+pub(crate) struct Applied {
     pub(super) name: String,
     pub(super) id: Option<String>,
     pub(super) revision: u64,

@@ -5,13 +5,13 @@
 
 use super::Plane;
 use super::agents::Applied;
-use super::body::Strict;
+use super::body::{Path, Strict};
 use super::caller::Caller;
 use super::refused::Refused;
 use crate::approval::{ApprovalView, vote as say};
 use crate::settle::settle;
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use broker::World;
 use broker::world::Approval;
 use identity::{ApprovalId, Digest};

@@ -1,13 +1,13 @@
 //! `/v1/contracts`: check, compare, apply and read contract versions.
 
 use super::Plane;
-use super::body::{Document, Strict};
+use super::body::{Document, Path, Strict};
 use super::caller::Caller;
 use super::comparing::{Compared, compare};
 use super::refused::Refused;
 use crate::settle::settle;
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use broker::World;
 use broker::inventory::manifest::{ContractReference, find};
 use broker::succession::{FourEyes, Settled, Standing, apply_contract, held_by, in_force};

@@ -5,6 +5,7 @@
 //! changed since, the agent's state, is said as of now.
 
 use super::Plane;
+use super::body::Path;
 use super::caller::{Caller, READERS_OF_THE_RECORD};
 use super::entries::{Recorded, newest, sees};
 use super::refused::Refused;
@@ -12,7 +13,7 @@ use super::which_decision::named;
 use audit::EventKind;
 use audit::event::{Event, Fact, Provenance, Ruling};
 use axum::Json;
-use axum::extract::{self, Path};
+use axum::extract;
 use broker::World;
 use broker::world::AgentState;
 use broker::world::approval::State;

@@ -3,13 +3,13 @@
 //! The server's log and the journals of this process are searched together and merged by time.
 
 use super::Plane;
-use super::body::Asked;
+use super::body::{Asked, Path};
 use super::caller::{Caller, READERS_OF_THE_RECORD};
 use super::refused::Refused;
 use audit::event::Ruling;
 use audit::{Entry, EventKind};
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use broker::World;
 use identity::{AgentId, EntryRef, LogId, OrgId, OrgScope, UnixTime};
 use serde::{Deserialize, Serialize};

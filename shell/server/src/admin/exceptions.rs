@@ -2,13 +2,14 @@
 
 use super::Plane;
 use super::agents::{Applied, find};
-use super::body::Strict;
+use super::body::{Path, Strict};
 use super::caller::Caller;
 use super::refused::Refused;
 use crate::settle::settle;
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use broker::World;
+use broker::admin::Administrator;
 use broker::exception::{Wish, end, open};
 use broker::world::Exception;
 use identity::{Audience, ExceptionId, Name, OrgScope, UnixTime};
@@ -18,7 +19,7 @@ use std::sync::Arc;
 /// An exception as it is asked for.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Wanted {
+pub(crate) struct Wanted {
     agent: String,
     action: Name,
     /// An audience of tokens, or the name of the upstream that has it.
@@ -33,19 +34,47 @@ pub(super) struct Wanted {
     again: bool,
 }
 
+impl Wanted {
+    /// One of so many seconds from now.
+    pub(crate) fn for_secs(secs: u64, agent: String, action: Name, service: String) -> Self {
+        Self {
+            agent,
+            action,
+            service,
+            reason: String::new(),
+            owner: String::new(),
+            for_secs: Some(secs),
+            until: None,
+            again: false,
+        }
+    }
+    /// Why, and who answers for it.
+    pub(crate) fn because(self, reason: String, owner: String) -> Self {
+        Self {
+            reason,
+            owner,
+            ..self
+        }
+    }
+    /// Whether it is known that there was one before.
+    pub(crate) fn again(self, again: bool) -> Self {
+        Self { again, ..self }
+    }
+}
+
 /// An exception as people read it.
 #[derive(Debug, Serialize)]
-pub(super) struct View {
-    id: String,
-    agent: String,
-    action: String,
-    service: String,
-    reason: String,
-    owner: String,
-    by: String,
+pub(crate) struct View {
+    pub(crate) id: String,
+    pub(crate) agent: String,
+    pub(crate) action: String,
+    pub(crate) service: String,
+    pub(crate) reason: String,
+    pub(crate) owner: String,
+    pub(crate) by: String,
     presence: String,
     opened_at: String,
-    until: String,
+    pub(crate) until: String,
     open: bool,
 }
 
@@ -63,7 +92,7 @@ pub(super) async fn list(
 }
 
 /// Every exception that is remembered, the open ones first.
-pub(super) fn views(world: &World, scope: OrgScope, now: UnixTime) -> Vec<View> {
+pub(crate) fn views(world: &World, scope: OrgScope, now: UnixTime) -> Vec<View> {
     let mut all: Vec<View> = world
         .exceptions(scope)
         .map(|exception| view(world, exception, now))
@@ -73,7 +102,8 @@ pub(super) fn views(world: &World, scope: OrgScope, now: UnixTime) -> Vec<View> 
 }
 
 impl View {
-    pub(super) const fn is_open(&self) -> bool {
+    /// Whether it lets anything pass at this moment.
+    pub(crate) const fn is_open(&self) -> bool {
         self.open
     }
 }
@@ -100,13 +130,23 @@ pub(super) async fn start(
     caller: Caller,
     Strict(wanted): Strict<Wanted>,
 ) -> Result<Json<Applied>, Refused> {
+    start_as(&plane, &caller.who, wanted).await
+}
+
+/// The same for whoever asks on a page.
+pub(crate) async fn start_as(
+    plane: &Arc<Plane>,
+    who: &Administrator,
+    wanted: Wanted,
+) -> Result<Json<Applied>, Refused> {
+    let caller = Caller { who: who.clone() };
     let installation = &plane.installation;
     let world = installation.store.world();
     let agent = find(&world, &caller, &wanted.agent)?;
     let now = installation.clock.now();
     let until = match (wanted.for_secs, &wanted.until) {
         (Some(secs), None) => now.plus_secs(secs),
-        (None, Some(text)) => UnixTime::from_rfc3339(text).ok_or_else(|| {
+        (None, Some(text)) => instant(text).ok_or_else(|| {
             Refused::bad_request(format!("{text:?} is no time"), "Write 2027-01-31T18:00:00Z.")
         })?,
         _ => {
@@ -156,6 +196,16 @@ pub(super) async fn stop(
     caller: Caller,
     Path(id): Path<String>,
 ) -> Result<Json<Applied>, Refused> {
+    end_as(&plane, &caller.who, &id).await
+}
+
+/// The same for whoever asks on a page.
+pub(crate) async fn end_as(
+    plane: &Arc<Plane>,
+    who: &Administrator,
+    id: &str,
+) -> Result<Json<Applied>, Refused> {
+    let caller = Caller { who: who.clone() };
     let installation = &plane.installation;
     let wanted: ExceptionId = id.parse().map_err(|error: identity::IdError| {
         Refused::bad_request(error.to_string(), "See `tabard exception list`.")
@@ -166,11 +216,38 @@ pub(super) async fn stop(
             .find(|it| it.id == wanted)
             .cloned()
     };
-    let known = find(&installation.store.world()).ok_or_else(|| Refused::not_found("exception", &id))?;
+    let known = find(&installation.store.world()).ok_or_else(|| Refused::not_found("exception", id))?;
     let recorded = settle(installation, Some(known.org), |world, draw| {
         let exception = find(world).unwrap_or_else(|| known.clone());
         end(world, &caller.who, &exception, draw)
     })
     .await?;
     Ok(Applied::of(&id, Some(known.id.to_string()), &recorded))
+}
+
+/// An instant as people write it, to the second, or as our answers do, with milliseconds.
+fn instant(text: &str) -> Option<UnixTime> {
+    let to_the_second = || text.strip_suffix('Z').map(|text| format!("{text}.000Z"));
+    UnixTime::from_rfc3339(text).or_else(|| UnixTime::from_rfc3339(&to_the_second()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_end_is_read_as_people_write_it() {
+        let end = UnixTime::from_rfc3339("2027-01-31T18:00:00.000Z");
+        assert!(end.is_some());
+        assert_eq!(instant("2027-01-31T18:00:00Z"), end);
+        assert_eq!(instant("2027-01-31T18:00:00.000Z"), end);
+        for odd in [
+            "",
+            "2027-01-31",
+            "2027-01-31T18:00:00",
+            "2027-01-31T18:00:00+01:00",
+        ] {
+            assert_eq!(instant(odd), None, "{odd}");
+        }
+    }
 }

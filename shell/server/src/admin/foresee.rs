@@ -3,11 +3,11 @@
 
 use super::Plane;
 use super::agents::find;
-use super::body::Strict;
+use super::body::{Path, Strict};
 use super::caller::Caller;
 use super::refused::Refused;
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use broker::World;
 use broker::chain::LinkInForce;
 use broker::foresee::{Able, Because, Keeper, Known, Reach, Supposed, foresee, reach, unknown, who_can};

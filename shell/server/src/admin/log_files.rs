@@ -2,10 +2,11 @@
 //! The public site (`/log/` of the issuer) serves everything but the entries.
 
 use super::Plane;
+use super::body::Path;
 use super::caller::Caller;
 use super::refused::Refused;
 use audit::tile::{CHECKPOINT_PATH, TILE_WIDTH, TileKind, TilePath, append_to_bundle};
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::IntoResponse;
 use broker::world::Role;
 use http::header;

@@ -18,8 +18,10 @@ mod connection;
 mod contracts;
 mod decisions;
 mod directories;
+#[cfg(test)]
+mod documented;
 pub(crate) mod entries;
-mod exceptions;
+pub(crate) mod exceptions;
 mod foresee;
 mod groups;
 mod join_string;
@@ -158,7 +160,7 @@ pub fn serve(parts: AdminParts, stop: watch::Receiver<bool>) -> Result<JoinHandl
     }))
 }
 
-/// What the API is, for programs: kept by hand, held to the routes by a test.
+/// What the API is, for programs: kept by hand, held to the routes and to the types by tests.
 const OPENAPI: &str = include_str!("openapi.json");
 
 async fn openapi() -> impl IntoResponse {

@@ -2,13 +2,13 @@
 
 use super::Plane;
 use super::agents::Applied;
-use super::body::Strict;
+use super::body::{Path, Strict};
 use super::caller::Caller;
 use super::refused::Refused;
 use crate::entropy::random;
 use crate::settle::settle;
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use broker::principal::{self, INVITE_SECS};

@@ -2,12 +2,14 @@
 
 use super::Plane;
 use super::agents::Applied;
+use super::body::Path;
 use super::caller::Caller;
 use super::contracts::{Put, put};
 use super::refused::Refused;
+use crate::human::proposals::path_of;
 use crate::settle::settle;
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use broker::succession::{agree, withdraw};
 use broker::world::Proposal;
 use identity::{Digest, OrgId, OrgScope};
@@ -28,6 +30,8 @@ pub(super) struct View {
     sentences: Vec<String>,
     commit: Option<String>,
     source: Arc<str>,
+    /// Where somebody else publishes it, if this server has pages for people.
+    page: Option<String>,
 }
 
 pub(super) async fn list(
@@ -110,5 +114,11 @@ fn view(plane: &Plane, proposal: &Proposal) -> View {
         sentences: proposal.sentences.clone(),
         commit: contract.commit.clone(),
         source: contract.source.clone(),
+        page: plane
+            .installation
+            .config
+            .people
+            .as_ref()
+            .map(|people| people.url.endpoint(&path_of(&contract.hash))),
     }
 }

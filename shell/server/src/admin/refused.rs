@@ -166,6 +166,14 @@ impl Refused {
                 "An approval is the word of a person who may give it, and is there to give it.".into(),
                 "Open the approval's page in a browser, or ask somebody else: tabard approval show ID".into(),
             ),
+            Cause::Invalid {
+                code: "PRESENCE_UNVERIFIED",
+                ..
+            } => (
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "It takes a person who is there, and a terminal or a process could be anybody's.".into(),
+                "Do it in a browser: /ui/proposals for a contract, /ui/exceptions for an exception.".into(),
+            ),
             Cause::NotVerified => (
                 StatusCode::FORBIDDEN,
                 "What cannot be taken back easily takes a proof that you are there, not older than five minutes.".into(),

@@ -2,13 +2,13 @@
 //! proves. The server never sees the key.
 
 use super::Plane;
-use super::body::Strict;
+use super::body::{Path, Strict};
 use super::caller::Caller;
 use super::refused::Refused;
 use crate::settle::settle;
 use crate::signer::Credential;
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use broker::permit::Grant;

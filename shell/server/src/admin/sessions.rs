@@ -2,11 +2,12 @@
 
 use super::Plane;
 use super::agents::Applied;
+use super::body::Path;
 use super::caller::Caller;
 use super::refused::Refused;
 use crate::settle::settle;
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use broker::session;
 use broker::world::{Role, Session, Surface};
 use identity::Name;

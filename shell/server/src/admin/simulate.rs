@@ -3,7 +3,7 @@
 
 use super::Plane;
 use super::agents::find;
-use super::body::{Asked, Strict};
+use super::body::{Asked, Path, Strict};
 use super::caller::{Caller, READERS_OF_THE_RECORD};
 use super::contracts::compiled;
 use super::entries::sees_org;
@@ -11,7 +11,7 @@ use super::foresee::in_force;
 use super::refused::Refused;
 use audit::{Entry, EventKind};
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use broker::simulate::{CAVEAT, Simulation, Turn, decided};
 use broker::tighten::{Use, tightened as narrow};
 use http::StatusCode;

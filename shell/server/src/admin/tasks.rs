@@ -2,12 +2,12 @@
 
 use super::Plane;
 use super::agents::{Applied, find};
-use super::body::Strict;
+use super::body::{Path, Strict};
 use super::caller::Caller;
 use super::refused::Refused;
 use crate::settle::settle;
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use broker::task::{TaskRequest, close_by_operator, open_by_operator};
 use broker::world::Task;
 use identity::{Name, OrgScope, TaskId};

@@ -2,14 +2,14 @@
 
 use super::Plane;
 use super::agents::Applied;
-use super::body::Strict;
+use super::body::{Path, Strict};
 use super::caller::Caller;
 use super::refused::Refused;
 use crate::entropy::random;
 use crate::settle::settle;
 use crate::webhook::{Failure, Message, attempt};
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use broker::webhook;

@@ -21,7 +21,7 @@ use std::sync::Arc;
 /// `/ui/approvals`.
 pub(super) async fn list(State(human): State<Arc<HumanPlane>>, visit: Visit) -> Response {
     let Some(who) = visit.administrator() else {
-        return nobody(&visit);
+        return super::not_for_users(&visit, "approvals");
     };
     let (world, now) = (human.installation().store.world(), human.now());
     let mut known: Vec<&Arc<Approval>> = world.approvals(who.scope()).collect();
@@ -48,7 +48,7 @@ pub(super) async fn list(State(human): State<Arc<HumanPlane>>, visit: Visit) -> 
         })
         .collect();
     page.body(&html! {
-        p { @if waiting == 0 { "Nothing waits." } @else { (waiting) " wait for a person." } }
+        p { @match waiting { 0 => "Nothing waits.", 1 => "One waits for a person.", _ => { (waiting) " wait for a person." } } }
         @if !views.is_empty() {
             table {
                 thead { tr {
@@ -58,11 +58,11 @@ pub(super) async fn list(State(human): State<Arc<HumanPlane>>, visit: Visit) -> 
                 tbody {
                     @for (mine, view) in &views {
                         tr {
-                            td { a href=(path_of(view.id)) { (title(view)) } br; code { (view.resource_type) " " (view.resource_id) } }
-                            td { (view.agent) }
-                            td { span .badge { (view.state.word()) } }
-                            td { (Page::time(view.until_at)) }
-                            td { @if view.state == Standing::Pending && *mine { "are asked" } @else { "" } }
+                            td data-label="What" { a href=(path_of(view.id)) { (title(view)) } br; code { (view.resource_type) " " (view.resource_id) } }
+                            td data-label="Agent" { (view.agent) }
+                            td data-label="State" { span .badge { (view.state.word()) } }
+                            td data-label="Until" { (Page::time(view.until_at)) }
+                            td data-label="You" { @if view.state == Standing::Pending && *mine { "are asked" } @else { "" } }
                         }
                     }
                 }
@@ -79,7 +79,7 @@ pub(super) async fn show(
     Path(id): Path<String>,
 ) -> Response {
     let Some(who) = visit.administrator() else {
-        return nobody(&visit);
+        return super::not_for_users(&visit, "approvals");
     };
     let (world, now) = (human.installation().store.world(), human.now());
     let found = found(&world, &who, &id);
@@ -116,7 +116,7 @@ pub(super) async fn say(
 ) -> Response {
     let Posted { visit, form } = posted;
     let Some(who) = visit.administrator() else {
-        return nobody(&visit);
+        return super::not_for_users(&visit, "approvals");
     };
     let installation = human.installation();
     let world = installation.store.world();
@@ -152,17 +152,6 @@ fn found<'w>(world: &'w World, who: &Administrator, id: &str) -> Option<&'w Arc<
     world.approval(who.scope(), id.parse().ok()?)
 }
 
-fn nobody(visit: &Visit) -> Response {
-    let refused = Refused::new(
-        http::StatusCode::FORBIDDEN,
-        "ADMIN_NOBODY",
-        "This page is for people who administer or approve.",
-        "You are known as a user on whose behalf agents may act.",
-        "Ask an administrator, if you should approve.",
-    );
-    super::refused_page(visit, &refused, "approvals")
-}
-
 fn unclear() -> Refused {
     Refused::bad_request(
         "It is not clear what you said about what.",
@@ -196,7 +185,7 @@ fn ballot(visit: &Visit, view: &ApprovalView, verified: bool) -> Markup {
                 input type="hidden" name="digest" value=(view.digest);
                 button type="submit" name="vote" value="yes" { "Approve" }
                 " "
-                button type="submit" name="vote" value="no" .quiet { "Refuse" }
+                button type="submit" name="vote" value="no" .second { "Refuse" }
             }
         }
     }
@@ -251,8 +240,8 @@ fn request(view: &ApprovalView) -> Markup {
             }
             dt { "Asked lately" }
             dd {
-                (view.lately.by_agent) " times by this agent within an hour, " (view.lately.by_task)
-                " by this task; " (view.lately.waiting) " wait"
+                (view.lately.by_agent) " × by this agent within an hour, " (view.lately.by_task)
+                " × by this task; waiting now: " (view.lately.waiting)
             }
         }
         @if let Some(said) = &view.said_by_agent {

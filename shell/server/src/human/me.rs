@@ -101,11 +101,11 @@ pub(super) async fn show(State(human): State<Arc<HumanPlane>>, visit: Visit) -> 
     let all = all(&world, account, human.now());
     page.body(&html! {
         @if all.is_empty() { p { "No agent can act for you." } }
-        @for acting in &all { (card(&visit, acting)) }
+        @for acting in &all { (card(&visit, acting, visit.visitor().is_verified(human.now()))) }
     })
 }
 
-fn card(visit: &Visit, acting: &Acting) -> Markup {
+fn card(visit: &Visit, acting: &Acting, verified: bool) -> Markup {
     let id = format!("{}-{}", acting.org, acting.agent);
     html! {
         section .card aria-labelledby=(id) {
@@ -131,7 +131,10 @@ fn card(visit: &Visit, acting: &Acting) -> Markup {
             }
             p { a href=(format!("/ui/me/{}/{}", acting.org, acting.agent)) { "What " (acting.agent) " did for you" } }
             @if acting.acts() { (stop(visit, acting)) }
-            @else if !acting.rights.is_empty() { (give(visit, acting)) }
+            @else if !acting.rights.is_empty() && verified { (give(visit, acting)) }
+            @else if !acting.rights.is_empty() {
+                p { a href="/ui/verify?to=/ui/me" { "Verify that it is you" } ", then you can let " (acting.agent) " act for you." }
+            }
         }
     }
 }
@@ -144,9 +147,9 @@ fn rights(rights: &[UserRight]) -> Markup {
             tbody {
                 @for right in rights {
                     tr {
-                        td { (list(&right.actions)) }
-                        td { (right.services.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")) }
-                        td { @if right.tenants.is_empty() { "none" } @else { (list(&right.tenants)) } }
+                        td data-label="It may" { (list(&right.actions)) }
+                        td data-label="At" { (right.services.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")) }
+                        td data-label="For the tenants" { @if right.tenants.is_empty() { "none" } @else { (list(&right.tenants)) } }
                     }
                 }
             }
@@ -284,14 +287,14 @@ fn table(entries: &[Recorded]) -> Markup {
                     @for it in entries {
                         @let event = &it.parsed.event;
                         tr {
-                            td { (Page::time(event.at)) }
-                            td {
+                            td data-label="When" { (Page::time(event.at)) }
+                            td data-label="What" {
                                 @let said = event.why.as_ref().and_then(|why| why.business_action.as_deref());
                                 @let action = event.what.as_ref().and_then(|what| what.action.as_deref());
                                 (said.or(action).unwrap_or(event.kind.as_str()))
                             }
-                            td { (event.what.as_ref().and_then(|what| what.audience.as_ref()).map(ToString::to_string).unwrap_or_default()) }
-                            td {
+                            td data-label="Where" { (event.what.as_ref().and_then(|what| what.audience.as_ref()).map(ToString::to_string).unwrap_or_default()) }
+                            td data-label="Outcome" {
                                 @match event.decision.as_ref().map(|decision| decision.outcome) {
                                     Some(Ruling::Allow) => span .good { "allowed" },
                                     Some(_) => span .bad { "refused" },

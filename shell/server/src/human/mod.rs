@@ -9,6 +9,7 @@
 mod approvals;
 mod assets;
 mod cookie;
+mod exceptions;
 mod form;
 mod guard;
 mod headers;
@@ -20,10 +21,12 @@ mod me;
 mod oidc;
 mod page;
 mod passkeys;
+pub(crate) mod proposals;
 mod sealed_flow;
 mod sessions;
 mod terminal;
 mod visit;
+mod whole;
 
 pub(crate) use form::Posted;
 pub(crate) use page::Page;
@@ -36,7 +39,7 @@ use crate::connection;
 use crate::entropy::NoEntropy;
 use crate::installation::Installation;
 use axum::Router;
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use credential::webauthn::RelyingParty;
@@ -136,6 +139,18 @@ pub(crate) fn refused_page(visit: &Visit, refused: &Refused, what: &str) -> Resp
         .into_response()
 }
 
+/// For somebody who is a user and no principal, where only principals have something to do.
+fn not_for_users(visit: &Visit, what: &str) -> Response {
+    let refused = Refused::new(
+        StatusCode::FORBIDDEN,
+        "ADMIN_NOBODY",
+        "This page is for people who administer or approve.",
+        "You are known as a user on whose behalf agents may act.",
+        "Ask an administrator, if you should approve.",
+    );
+    refused_page(visit, &refused, what)
+}
+
 /// Sessions remembered before those that ended are looked for.
 const SEEN_MAX: usize = 4096;
 
@@ -178,11 +193,22 @@ fn routes(human: &Arc<HumanPlane>) -> Router {
         .route("/ui/approvals", get(approvals::list))
         .route("/ui/approvals/{id}", get(approvals::show))
         .route("/ui/approvals/{id}/vote", post(approvals::say))
+        .route("/ui/proposals", get(proposals::list))
+        .route("/ui/proposals/{hash}", get(proposals::show))
+        .route("/ui/proposals/{hash}/publish", post(proposals::publish))
+        .route("/ui/proposals/{hash}/withdraw", post(proposals::turn_down))
+        .route("/ui/exceptions", get(exceptions::show))
+        .route("/ui/exceptions/open", post(exceptions::open))
+        .route("/ui/exceptions/end", post(exceptions::end))
         .route("/ui/login", get(login::show))
         .route("/ui/login/passkey/begin", post(passkeys::begin_login))
         .route("/ui/login/passkey", post(passkeys::finish_login))
         .route("/ui/login/account", post(oidc::begin_login))
         .route(oidc::RETURN, get(oidc::come_back))
+        .route(
+            &format!("{}{{provider}}", oidc::BACKCHANNEL),
+            post(oidc::logged_out),
+        )
         .route("/ui/verify/account", post(oidc::begin_verify))
         .route("/ui/invite/account", post(oidc::begin_invited))
         .route("/ui/verify", get(login::show_verify))
@@ -212,5 +238,6 @@ fn routes(human: &Arc<HumanPlane>) -> Router {
         .fallback(home::nothing)
         .layer(from_fn_with_state(human.clone(), visit::admit))
         .layer(from_fn_with_state(human.clone(), guard::guard))
+        .layer(from_fn(whole::read))
         .layer(from_fn_with_state(human.clone(), headers::harden))
 }

@@ -12,6 +12,8 @@ use maud::{DOCTYPE, Markup, html};
 const FOR_PRINCIPALS: &[(&str, &str)] = &[
     ("/ui/", "Home"),
     ("/ui/approvals", "Approvals"),
+    ("/ui/proposals", "Proposals"),
+    ("/ui/exceptions", "Exceptions"),
     ("/ui/sessions", "Sessions"),
     ("/ui/passkeys", "Passkeys"),
     ("/ui/terminal", "Command line"),
@@ -53,8 +55,11 @@ impl Page {
     }
     /// An instant, for people and for programs.
     pub(crate) fn time(at: identity::UnixTime) -> Markup {
-        let text = at.rfc3339();
-        html! { time datetime=(text) { (readable(&text)) } }
+        Self::written_time(&at.rfc3339())
+    }
+    /// The same of one that is written as RFC 3339 already.
+    pub(crate) fn written_time(text: &str) -> Markup {
+        html! { time datetime=(text) { (readable(text)) } }
     }
     /// A page that only leads on, so that the next request is one of our own site's.
     pub(super) fn moving_on(to: &LocalPath) -> Self {

@@ -177,9 +177,9 @@ pub(super) async fn show(State(human): State<Arc<HumanPlane>>, visit: Visit) -> 
                 tbody {
                     @for passkey in &principal.passkeys {
                         tr {
-                            td { (passkey.label) }
-                            td { (Page::time(passkey.enrolled_at)) }
-                            td { @if passkey.may_be_copied { "may be copied to your other devices" } @else { "on one device" } }
+                            td data-label="Passkey" { (passkey.label) }
+                            td data-label="Enrolled" { (Page::time(passkey.enrolled_at)) }
+                            td data-label="Kept" { @if passkey.may_be_copied { "may be copied to your other devices" } @else { "on one device" } }
                             td {
                                 form method="post" action="/ui/passkeys/remove" {
                                     (Page::token(&visit))

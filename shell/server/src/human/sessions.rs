@@ -40,14 +40,14 @@ pub(super) async fn show(State(human): State<Arc<HumanPlane>>, visit: Visit) -> 
             tbody {
                 @for session in own(&world, &visit) {
                     tr {
-                        td {
+                        td data-label="Where" {
                             @match session.surface { Surface::Browser => "browser", Surface::CommandLine(_) => "command line" }
                             @if session.id == this { " " span .badge { "this one" } }
                         }
-                        td { (session.way.word()) }
-                        td { (Page::time(session.opened_at)) }
-                        td { (Page::time(human.last_seen(session.id).unwrap_or(session.renewed_at))) }
-                        td { (Page::time(session.expires_at)) }
+                        td data-label="Came in by" { (session.way.word()) }
+                        td data-label="Began" { (Page::time(session.opened_at)) }
+                        td data-label="Last used" { (Page::time(human.last_seen(session.id).unwrap_or(session.renewed_at))) }
+                        td data-label="Ends" { (Page::time(session.expires_at)) }
                         td {
                             form method="post" action="/ui/sessions/end" {
                                 (Page::token(&visit))

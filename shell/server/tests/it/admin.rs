@@ -3,6 +3,7 @@
 //! The caller is this very process, so its uid is whoever runs the tests; other uids are tried where the tests run as
 //! root.
 
+use crate::documented;
 use crate::place::{CONTRACT, Place};
 use broker::world::Role;
 use http::{Method, Request, StatusCode};
@@ -58,7 +59,7 @@ impl Plane {
             .unwrap();
         let driver = tokio::spawn(connection);
         let request = Request::builder()
-            .method(method)
+            .method(method.clone())
             .uri(path)
             .header("host", "admin")
             .body(Full::new(Bytes::from(body.to_owned())))
@@ -66,6 +67,11 @@ impl Plane {
         let (head, body) = sender.send_request(request).await.unwrap().into_parts();
         let body = body.collect().await.unwrap().to_bytes();
         driver.abort();
+        let kind = head
+            .headers
+            .get("content-type")
+            .map_or("", |it| it.to_str().unwrap());
+        documented::hold(&method, path, head.status.as_u16(), kind, &body);
         let value = serde_json::from_slice(&body).unwrap_or_else(|_| String::from_utf8_lossy(&body).into());
         (head.status, value)
     }

@@ -18,6 +18,7 @@ mod cross_org;
 mod decisions;
 mod delegation;
 mod discovery;
+mod documented;
 mod exchange;
 mod floods;
 mod forgeries;

@@ -346,10 +346,99 @@ async fn a_user_sees_what_acts_for_them_and_stops_it() {
             .text()
             .contains("CONSENT_NOTHING")
     );
+    // A yes takes a proof that it is they; a stop never waits.
+    setting.town.place.pass(301);
+    assert_eq!(user.form("/ui/me", "/ui/me/stop", &fields).await.status, 303);
+    assert!(!may());
+    let page = user.get("/ui/me").await.text();
+    assert!(
+        page.contains("/ui/verify?to=/ui/me") && !page.contains("/ui/me/give"),
+        "{page}"
+    );
+    let unverified = user.form("/ui/", "/ui/me/give", &give).await;
+    assert_eq!(unverified.status, 422);
+    assert!(
+        unverified.text().contains("ADMIN_NOT_VERIFIED"),
+        "{}",
+        unverified.text()
+    );
+    assert!(!may());
     // A user is no administrator.
     let refused = user.script(Method::GET, "/v1/status", &json!({})).await;
     assert_eq!(refused.status, 401);
     assert_eq!(user.get(&format!("/ui/me/{org}/demo-billing")).await.status, 200);
+    setting.town.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_logs_out_at_their_provider_is_logged_out_here_by_its_word_alone() {
+    let setting = Setting::new().await;
+    setting.trust().await;
+    let (first, second) = (setting.town.browser(), setting.town.browser());
+    assert_eq!(setting.log_in(&first).await.status, 303);
+    assert_eq!(setting.log_in(&second).await.status, 303);
+    // Somebody else's session, and that of another way in, are nobody's to end.
+    let ann = setting.town.principal("ann", &[Role::Viewer]).await;
+    let now = setting.town.place.now().secs();
+    let claims = |change: Value| {
+        let event = "http://schemas.openid.net/event/backchannel-logout";
+        let mut claims = json!({
+            "iss": setting.op.issuer, "sub": "4711", "aud": "tabard", "iat": now, "exp": now + 120,
+            "jti": "out-1", "events": {event: {}},
+        });
+        for (name, value) in change.as_object().unwrap() {
+            claims[name] = value.clone();
+        }
+        claims.to_string()
+    };
+    let header = r#"{"alg":"ES256","typ":"logout+jwt"}"#;
+    let server = setting.town.browser();
+    let says = async |provider: &str, token: &str| {
+        let form = [("content-type", "application/x-www-form-urlencoded")];
+        let path = format!("/ui/login/backchannel/{provider}");
+        let answer = server
+            .send(Method::POST, &path, &form, &format!("logout_token={token}"))
+            .await;
+        assert_eq!(answer.header("cache-control"), "no-store");
+        answer.status.as_u16()
+    };
+    let good = setting.op.key.jws(header, &claims(json!({})));
+    assert_eq!(says("other", &good).await, 400);
+    let forged = TestKey::new().jws(header, &claims(json!({})));
+    assert_eq!(says("corp", &forged).await, 400);
+    for change in [
+        json!({"iss": "https://evil.example"}),
+        json!({"aud": "another-client"}),
+        json!({"nonce": "n"}),
+        json!({"events": {}}),
+        json!({"exp": now - 600, "iat": now - 700}),
+        json!({"sub": ""}),
+        json!({"jti": ""}),
+    ] {
+        let odd = setting.op.key.jws(header, &claims(change.clone()));
+        assert_eq!(says("corp", &odd).await, 400, "{change}");
+    }
+    for odd in ["", "x", "a.b.c"] {
+        assert_eq!(says("corp", odd).await, 400);
+    }
+    assert!(first.is_in().await && second.is_in().await);
+    // One word ends all that began by this account, and nothing else.
+    assert_eq!(says("corp", &good).await, 200);
+    assert!(!first.is_in().await && !second.is_in().await);
+    assert!(ann.is_in().await);
+    // It works once: who logs in again stays.
+    assert_eq!(setting.log_in(&first).await.status, 303);
+    assert_eq!(says("corp", &good).await, 400);
+    assert!(first.is_in().await);
+    let entries = setting.town.place.entries();
+    let ended = entries
+        .iter()
+        .filter(|it| it.contains("logged out at https://localhost"));
+    assert_eq!(ended.count(), 1);
+    assert!(
+        entries.iter().all(|it| !it.contains("\"4711\"")),
+        "nobody is named in clear"
+    );
     setting.town.end().await;
 }
 

@@ -1,6 +1,7 @@
 //! People: a browser of the test's own, with a passkey in software and a cookie jar, against a real listener.
 
 use crate::client::Answer;
+use crate::documented;
 use crate::place::Place;
 use crate::test_key::TestKey;
 use aws_lc_rs::rand::SystemRandom;
@@ -266,6 +267,11 @@ pub(crate) struct Browser {
 }
 
 impl Browser {
+    /// A connection of its own, for what no client sends.
+    pub(crate) async fn connect(&self) -> tokio_rustls::client::TlsStream<tokio::net::TcpStream> {
+        self.client.connect().await.unwrap()
+    }
+
     /// Any request, with the cookies.
     pub(crate) async fn send(
         &self,
@@ -280,7 +286,7 @@ impl Browser {
                 .map(|(name, value)| format!("{name}={value}"))
                 .collect()
         };
-        let mut request = Request::builder().method(method).uri(path);
+        let mut request = Request::builder().method(method.clone()).uri(path);
         if headers.iter().all(|(name, _)| *name != "host") {
             request = request.header("host", self.url.trim_start_matches("https://"));
         }
@@ -293,6 +299,13 @@ impl Browser {
         let request = request.body(Full::new(Bytes::from(body.to_owned()))).unwrap();
         let answer = self.client.send(request).await.unwrap();
         self.keep(&answer.headers);
+        documented::hold(
+            &method,
+            path,
+            answer.status.as_u16(),
+            answer.header("content-type"),
+            &answer.body,
+        );
         answer
     }
 

@@ -385,6 +385,43 @@ async fn another_site_can_do_nothing_with_a_session() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_is_refused_gets_to_read_why_and_can_go_on() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let town = Town::new().await;
+    let host = town.url.trim_start_matches("https://").to_owned();
+    let head = |length: usize| {
+        format!(
+            "POST /v1/upstreams HTTP/1.1\r\nhost: {host}\r\norigin: {}\r\nx-tabard-request: 1\r\n\
+             content-type: application/json\r\ncontent-length: {length}\r\n\r\n",
+            town.url
+        )
+    };
+    let mut stream = town.browser().connect().await;
+    let mut answer = vec![0; 16 * 1024];
+    for _ in 0..2 {
+        stream.write_all(head(20_000).as_bytes()).await.unwrap();
+        stream.flush().await.unwrap();
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        stream.write_all(&vec![b'x'; 20_000]).await.unwrap();
+        stream.flush().await.unwrap();
+        let length = stream.read(&mut answer).await.unwrap();
+        let text = String::from_utf8_lossy(&answer[..length]);
+        assert!(text.starts_with("HTTP/1.1 401"), "{text}");
+    }
+    // What is too long is not read to its end, and the answer says that the connection is over.
+    stream.write_all(head(1024 * 1024 + 1).as_bytes()).await.unwrap();
+    stream.write_all(&vec![b'x'; 1024 * 1024 + 1]).await.unwrap();
+    stream.flush().await.unwrap();
+    let length = stream.read(&mut answer).await.unwrap();
+    let text = String::from_utf8_lossy(&answer[..length]);
+    assert!(
+        text.starts_with("HTTP/1.1 413") && text.contains("connection: close"),
+        "{text}"
+    );
+    town.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn nothing_of_an_agents_is_worth_anything_here() {
     let town = Town::new().await;
     let browser = town.browser();

@@ -4,8 +4,10 @@
 //! the commit that opens the session. What a provider says leads to a principal by an exact link, and to a user where
 //! an org trusts the provider; to nothing else.
 
+mod backchannel;
 mod provider;
 
+pub(super) use backchannel::{BACKCHANNEL, logged_out};
 pub(super) use provider::Providers;
 
 use super::cookie;

@@ -5,7 +5,9 @@ use crate::fetch::{FetchError, Limits, send};
 use crate::tls::client_roots;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use credential::{Algorithm, IdTokenClaims, Jwks, Rejection, TokenClass, Verified, VerifyingKeys};
+use credential::{
+    Algorithm, IdTokenClaims, Jwks, LogoutClaims, Rejection, TokenClass, Verified, VerifyingKeys,
+};
 use http::{Request, StatusCode, header};
 use identity::{Name, UnixTime};
 use rustls::ClientConfig;
@@ -39,7 +41,7 @@ pub(super) enum ProviderError {
     OtherIssuer(String),
     #[error("the client secret cannot be read from {0}")]
     Secret(String),
-    #[error("its ID token was refused: {0}")]
+    #[error("its token was refused: {0}")]
     Token(Rejection),
 }
 
@@ -66,6 +68,8 @@ struct Tokens {
 pub(super) struct Known {
     document: Document,
     keys: VerifyingKeys,
+    /// The same keys, for logout tokens.
+    logout_keys: VerifyingKeys,
     tls: Arc<ClientConfig>,
     read_at: UnixTime,
 }
@@ -124,17 +128,41 @@ impl Providers {
     ) -> Result<Verified<IdTokenClaims>, ProviderError> {
         let known = self.get(name, provider, now).await?;
         let token = known.trade(provider, code).await?;
-        let verify = |known: &Known| {
-            let (issuer, client) = (&provider.issuer, &provider.client_id);
+        let (issuer, client) = (&provider.issuer, &provider.client_id);
+        self.judge(name, provider, now, |known| {
             credential::id_token::verify(&token, &known.keys, issuer, client, code.nonce, now)
+        })
+        .await
+    }
+
+    /// Verifies a provider's word that somebody logged out there.
+    pub(super) async fn logged_out(
+        &self,
+        name: &Name,
+        provider: &Provider,
+        token: &str,
+        now: UnixTime,
+    ) -> Result<Verified<LogoutClaims>, ProviderError> {
+        let (issuer, client) = (&provider.issuer, &provider.client_id);
+        self.judge(name, provider, now, |known| {
+            credential::logout_token::verify(token, &known.logout_keys, issuer, client, now)
+        })
+        .await
+    }
+
+    /// Judges a token with the keys that are known. Keys change, and a token by a new one is no reason to wait.
+    async fn judge<T>(
+        &self,
+        name: &Name,
+        provider: &Provider,
+        now: UnixTime,
+        verify: impl Fn(&Known) -> Result<T, Rejection>,
+    ) -> Result<T, ProviderError> {
+        let judged = match verify(&*self.get(name, provider, now).await?) {
+            Err(Rejection::UnknownKey) => verify(&*self.known(name, provider, AGAIN_SECS, now).await?),
+            judged => judged,
         };
-        match verify(&known) {
-            // Keys change; a token by a new one is no reason to wait.
-            Err(Rejection::UnknownKey) => {
-                verify(&*self.known(name, provider, AGAIN_SECS, now).await?).map_err(ProviderError::Token)
-            }
-            judged => judged.map_err(ProviderError::Token),
-        }
+        judged.map_err(ProviderError::Token)
     }
 }
 
@@ -162,6 +190,7 @@ impl Known {
         Ok(Self {
             document,
             keys: keys.verifying_keys(TokenClass::Foreign, &Algorithm::ALL),
+            logout_keys: keys.verifying_keys(TokenClass::Logout, &Algorithm::ALL),
             tls,
             read_at: now,
         })
