@@ -34,6 +34,7 @@ fn world() -> World {
         audience: "tabard".into(),
         keys: String::new(),
         rights: None,
+        pdp: None,
     };
     let changes = [
         founded(1),
