@@ -30,6 +30,7 @@ const BODIES: &[(&str, Reader)] = &[
     ("groups_set", reads::<groups::Wanted>),
     ("join_tokens_create", reads::<join_tokens::Wanted>),
     ("members_remove", reads::<members::Wanted>),
+    ("orgs_add", reads::<orgs::Wanted>),
     ("principals_add", reads::<principals::Wanted>),
     ("principals_link", reads::<principals::AccountWire>),
     ("principals_unlink", reads::<principals::AccountWire>),
