@@ -1,5 +1,6 @@
-//! Revocation as a caller sees it: real gateways, each a `tabard gateway` that joined over the wire, serve calls with one
-//! access token without pause; the token is revoked; the time runs until the last of them has answered 401.
+//! Revocation as a caller sees it: real gateways, each a `tabard gateway` that joined over the wire, serve calls without
+//! pause, each of an agent of its own, since what a process counts has one home; the tokens are revoked, one after the
+//! other; the time runs from the first revocation until the last of them has answered 401.
 
 use crate::Effort;
 use crate::client::{self, Connection};
@@ -42,27 +43,27 @@ const REFUSED: Duration = Duration::from_secs(10);
 pub(super) async fn measure(place: &Place, effort: Effort<'_>) -> Result<Histogram<u64>, Fault> {
     let mut upstream = Part::start("upstream", &Value::Null).await?;
     publish(place, upstream.hear().await?).await?;
-    let instance = Arc::new(Instance::launch(place, 0).await?);
     let mut gateways = Vec::new();
     for n in 0..GATEWAYS {
-        gateways.push(RealGateway::start(place, FIRST + n).await?);
+        let instance = Arc::new(Instance::launch(place, n).await?);
+        gateways.push((RealGateway::start(place, FIRST + n).await?, instance));
     }
     let (count, mut times) = (effort.pick(10, 100), load::latencies()?);
     let admin = place.admin()?;
     for _ in 0..count {
-        let token = exchange(place, &instance).await?;
-        let id = AccessTokenClaims::of_token_unverified(&token)
-            .map_err(|error| fault(format!("{error:?}")))?
-            .token;
+        let mut ids = Vec::new();
         let (served, mut serving) = mpsc::unbounded_channel();
         let mut callers = tokio::task::JoinSet::new();
-        for gateway in &gateways {
+        for (gateway, instance) in &gateways {
+            let token = exchange(place, instance).await?;
+            let claims = AccessTokenClaims::of_token_unverified(&token);
+            ids.push(claims.map_err(|error| fault(format!("{error:?}")))?.token);
             let caller = Caller {
                 connection: gateway.connect().await?,
                 address: gateway.address,
                 target: RequestTarget::parse(&format!("http://{}{PATH}", gateway.address))?,
                 instance: instance.clone(),
-                token: token.clone(),
+                token,
             };
             callers.spawn(caller.until_refused(served.clone()));
         }
@@ -77,11 +78,13 @@ pub(super) async fn measure(place: &Place, effort: Effort<'_>) -> Result<Histogr
             }
         }
         let begun = Instant::now();
-        drop(
-            place
-                .act(|world, draw| revoke(world, &admin, Target::Token(id), "", draw))
-                .await?,
-        );
+        for id in ids {
+            drop(
+                place
+                    .act(|world, draw| revoke(world, &admin, Target::Token(id), "", draw))
+                    .await?,
+            );
+        }
         let mut last = begun;
         while let Some(refused) = callers.join_next().await {
             last = last.max(refused??);
