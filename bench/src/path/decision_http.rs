@@ -20,7 +20,7 @@ use base64::engine::general_purpose::STANDARD;
 use broker::inventory::publish_upstream;
 use broker::service::{SVID_SECS, Wanted, svid};
 use broker::upstream::Manifest;
-use identity::{Name, UpstreamId};
+use identity::{Name, OrgScope, UpstreamId};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use serde_json::json;
@@ -48,11 +48,16 @@ pub(super) async fn measure(place: &Place, effort: Effort<'_>) -> Result<[Measur
     let identity = service(place).await?;
     let mut questions = Vec::new();
     for n in 0..CLIENTS {
-        Instance::launch(place, n).await?;
+        let instance = Instance::launch(place, n).await?;
+        let world = place.world();
+        let launched = world.instance(OrgScope::Every, instance.id);
+        let task = launched.ok_or_else(|| fault("no instance"))?.task;
         let question = json!({
             "subject": {"type": "agent", "id": format!("agent-{n}")},
             "action": {"name": "invoices.read"},
             "resource": {"type": "invoice", "id": "4711", "properties": {"tenant": "acme-eu"}},
+            // Other measurements have left the agent with other tasks.
+            "context": {"task": task.to_string()},
         });
         questions.push(Question {
             path: "/access/v1/evaluation".into(),

@@ -14,6 +14,7 @@ use crate::part::real_gateway::RealGateway;
 use crate::place::Place;
 use broker::inventory::publish_upstream;
 use broker::revoke::revoke;
+use broker::task::TaskRequest;
 use broker::upstream::Manifest;
 use broker::world::Target;
 use credential::AccessTokenClaims;
@@ -44,8 +45,13 @@ pub(super) async fn measure(place: &Place, effort: Effort<'_>) -> Result<Histogr
     let mut upstream = Part::start("upstream", &Value::Null).await?;
     publish(place, upstream.hear().await?).await?;
     let mut gateways = Vec::new();
+    let contract = place.contract()?;
     for n in 0..GATEWAYS {
-        let instance = Arc::new(Instance::launch(place, n).await?);
+        // New ones: those of other measurements have their home there.
+        let name = format!("wire-{n}");
+        place.register(&name, contract, true).await?;
+        let launched = Instance::launch_for(place, name.parse()?, &TaskRequest::default()).await?;
+        let instance = Arc::new(launched);
         gateways.push((RealGateway::start(place, FIRST + n).await?, instance));
     }
     let (count, mut times) = (effort.pick(10, 100), load::latencies()?);
