@@ -97,7 +97,7 @@ async fn serve(
     let published = installation.published();
     let issuer = &installation.config.issuer;
     let svid = subject::verified(wish.caller.expose(), &published, issuer, now)?;
-    let proven = prove(&installation.token_target, installation, peer, &head.headers, now)?;
+    let mut proven = prove(&installation.token_target, installation, peer, &head.headers, now)?;
     if wish
         .client_id
         .as_ref()
@@ -105,7 +105,7 @@ async fn serve(
     {
         return Err(NotIssued::OtherClient);
     }
-    decide(installation, &wish, &svid, &proven, now).await
+    decide(installation, &wish, &svid, &mut proven, now).await
 }
 
 /// The whole body, if it is a form of bearable size that comes in bearable time.
@@ -131,16 +131,19 @@ pub(super) async fn decide(
     installation: &Installation,
     wish: &Wish,
     svid: &Verified<JwtSvidClaims>,
-    proven: &Proven,
+    proven: &mut Proven,
     now: UnixTime,
 ) -> Result<Issued, NotIssued> {
     let mut heard = None;
+    let (key, binding, bound_until) = (proven.key(), proven.binding(), proven.not_after());
     for _ in 0..ATTEMPTS_MAX + HEARINGS_MAX {
         let world = installation.store.world();
-        let subject = match identify::subject(&world, svid, proven.key(), now) {
+        let subject = match identify::subject(&world, svid, key, now) {
             Ok(subject) => subject,
             Err(reason) => return Err(refuse(installation, svid, reason, None, now).await),
         };
+        // Whatever follows happens once for each proof: a look at what is shown, a question to others, an entry.
+        let possession = proven.spend(&installation.replays, now)?;
         let agent = subject.agent().clone();
         let (behalf, shown_until) = match &wish.shown {
             None => (Behalf::Own, UnixTime::MAX),
@@ -178,8 +181,8 @@ pub(super) async fn decide(
             tenant: wish.tenant.clone(),
             purpose: wish.purpose.clone(),
             approval: wish.approval,
-            binding: proven.binding(),
-            not_after: svid.claims().expires_at.min(proven.not_after()).min(shown_until),
+            binding,
+            not_after: svid.claims().expires_at.min(bound_until).min(shown_until),
         };
         if heard.is_none() {
             let nothing = Gathered::default();
@@ -196,10 +199,6 @@ pub(super) async fn decide(
             }
             heard = Some(true);
         }
-        let possession = match proven.spend(&installation.replays, now) {
-            Ok(possession) => possession,
-            Err(not_fresh) => return Err(NotIssued::NotFresh(not_fresh)),
-        };
         let source = installation.draw_source(Some(agent.org), now)?;
         let reservation = gather(installation, &world, &links, &subject, &behalf, &ask, now);
         let nothing = Gathered::default();
@@ -222,7 +221,7 @@ pub(super) async fn decide(
                 }
                 return issue(installation, recorded);
             }
-            Err(CommitError::Stale { .. }) => proven.withdraw(&installation.replays),
+            Err(CommitError::Stale { .. }) => {}
             Err(CommitError::Conflict(_)) => {
                 return Err(refuse(installation, svid, Reason::ReplayDetected, None, now).await);
             }

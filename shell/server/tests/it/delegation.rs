@@ -75,13 +75,17 @@ pub(crate) async fn ask(
     more: &str,
 ) -> Answer {
     let svid = actor.jwt_svid(place, place.issuer()).await;
-    let (token, kind) = subject;
-    let body = format!(
+    let body = form(&svid, subject, audience, more);
+    place.client.post(&body, &[actor.proof(place)]).await
+}
+
+/// The form of such a request.
+pub(crate) fn form(svid: &str, (token, kind): (&str, &str), audience: &str, more: &str) -> String {
+    format!(
         "grant_type=urn:ietf:params:oauth:grant-type:token-exchange&subject_token={token}\
          &subject_token_type=urn:ietf:params:oauth:token-type:{kind}&actor_token={svid}\
          &actor_token_type=urn:ietf:params:oauth:token-type:jwt&audience={audience}{more}"
-    );
-    place.client.post(&body, &[actor.proof(place)]).await
+    )
 }
 
 /// Asks for a token of one's own.
