@@ -172,7 +172,7 @@ pub(crate) fn serve(
         config,
         flows: FlowKey::new()?,
         providers: oidc::Providers::default(),
-        terminals: terminal::Waiting::default(),
+        terminals: terminal::Waiting::new(),
         seen: Mutex::default(),
     });
     let routes = routes(&human);

@@ -101,7 +101,7 @@ pub(super) async fn admit(
 fn at_terminal(human: &HumanPlane, request: &Request, shown: &str) -> Result<Administrator, Refused> {
     let (world, now) = (human.installation().store.world(), human.now());
     let path = request.uri().path();
-    let key = terminal::proven(human, request.headers(), request.method(), path, Some(shown), now)?;
+    let proof = terminal::proof(human, request.headers(), request.method(), path, Some(shown), now)?;
     let refused = |why: NoSession| {
         Refused::new(
             StatusCode::UNAUTHORIZED,
@@ -117,9 +117,10 @@ fn at_terminal(human: &HumanPlane, request: &Request, shown: &str) -> Result<Adm
         .session(&digest)
         .and_then(|session| human.last_seen(session.id));
     let visitor = visit(&world, &digest, seen, now).map_err(refused)?;
-    if visitor.session().surface != Surface::CommandLine(key) {
+    if visitor.session().surface != Surface::CommandLine(proof.key()) {
         return Err(refused(NoSession::Unknown));
     }
+    terminal::spend(&human.installation().replays, &proof, now)?;
     human.saw(visitor.session().id, now);
     Administrator::visiting(&visitor).ok_or_else(|| refused(NoSession::Gone))
 }

@@ -268,6 +268,60 @@ async fn a_login_is_finished_where_it_began_and_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_provider_is_asked_once_however_many_bring_the_same() {
+    let setting = Setting::new().await;
+    setting.town.add("ann", &[Role::Viewer]).await;
+    setting.link("ann").await;
+    let ann = setting.town.browser();
+    // The answer to one login, sixteen times at once, and then once more.
+    let query = setting.leave(&ann, "/ui/login/account", "").await;
+    assert_eq!(setting.op.described(), 1);
+    let flow = ann.jar.lock().unwrap().clone();
+    let path = format!("/ui/login/return?{query}");
+    let headers = [
+        ("sec-fetch-site", "same-origin"),
+        ("sec-fetch-mode", "navigate"),
+        ("sec-fetch-dest", "document"),
+    ];
+    let browsers: Vec<Browser> = (0..16).map(|_| setting.town.browser()).collect();
+    let bring = async |browser: &Browser| {
+        *browser.jar.lock().unwrap() = flow.clone();
+        browser
+            .send(Method::GET, &path, &headers, "")
+            .await
+            .status
+            .as_u16()
+    };
+    let mut statuses = futures_util::future::join_all(browsers.iter().map(|browser| bring(browser))).await;
+    statuses.sort_unstable();
+    assert_eq!(statuses, [[303].as_slice(), &[403; 15]].concat());
+    assert_eq!(bring(&ann).await, 403);
+    assert_eq!(setting.op.traded(), 1);
+    // Tokens by a key that nobody has: its keys are looked at anew, by one for all of them.
+    setting.town.place.pass(60);
+    let stranger = TestKey::new().jws(
+        r#"{"alg":"ES256","typ":"logout+jwt","kid":"k"}"#,
+        &setting.logout(&json!({})),
+    );
+    let says = (0..16).map(|_| setting.says("corp", &stranger));
+    assert_eq!(futures_util::future::join_all(says).await, [400; 16]);
+    assert_eq!(setting.op.described(), 2);
+    // The same where it gives no answer: who came meanwhile takes the one that there is.
+    setting.town.place.pass(20);
+    setting.op.fails(true);
+    let says = (0..16).map(|_| setting.says("corp", &stranger));
+    assert_eq!(futures_util::future::join_all(says).await, [400; 16]);
+    assert!(setting.op.described() <= 2 + 8, "{}", setting.op.described());
+    setting.op.fails(false);
+    assert_eq!(
+        setting.log_in(&ann).await.status,
+        303,
+        "and nobody remembers it against it"
+    );
+    setting.town.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn verifying_at_a_provider_takes_a_login_of_just_now_by_the_same_account() {
     let setting = Setting::new().await;
     setting.town.add("ann", &[Role::Admin]).await;
