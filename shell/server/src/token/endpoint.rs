@@ -3,7 +3,7 @@
 use super::answer;
 use super::ciba::{self, CIBA_GRANT};
 use super::errors::NotIssued;
-use super::outside;
+use super::pdp;
 use super::possession::{Proven, prove};
 use super::subject;
 use super::wish::Wish;
@@ -19,8 +19,9 @@ use broker::chain::{LinkInForce, parties};
 use broker::exchange::{Acting, Ask, exchange, refuse_subject};
 use broker::identify::Identified;
 use broker::ledger::Gathered;
+use broker::pdp::asking;
 use broker::permit::{Grant, Permit};
-use broker::{Outcome, Plan, Refusal, World, claims, identify, pdp};
+use broker::{Outcome, Plan, Refusal, World, claims, identify};
 use credential::form::{FORM_BYTES_MAX, Form};
 use credential::{ExchangeFormError, JwtSvidClaims, Verified};
 use http::{HeaderMap, Request, header};
@@ -193,8 +194,8 @@ pub(super) async fn decide(
                 links: &links,
                 gathered: &nothing,
             };
-            if let Some(asking) = pdp::asking(&world, acting, &subject, &ask, installation.clock.now()) {
-                heard = Some(hear(installation, &asking).await?);
+            if let Some(asking) = asking(&world, acting, &subject, &ask, installation.clock.now()) {
+                heard = Some(pdp::hear(installation, &asking).await?);
                 continue;
             }
             heard = Some(true);
@@ -229,17 +230,6 @@ pub(super) async fn decide(
         }
     }
     Err(NotIssued::Contended)
-}
-
-/// Asks the decision point outside, and records what it says, or that it said nothing. Whether it said something: if not,
-/// the decision knows nothing of what the user may do, and refuses.
-async fn hear(installation: &Installation, asking: &pdp::Asking) -> Result<bool, NotIssued> {
-    let answered = outside::ask(installation, asking).await;
-    let heard = answered.is_ok();
-    let source = installation.draw_source(Some(asking.org()), installation.clock.now())?;
-    let plan = pdp::heard(&installation.store.world(), asking, answered, &mut source.draw());
-    drop(installation.store.commit(plan).await?);
-    Ok(heard)
 }
 
 /// What the Ledger knows of the task and the instance; `None` where there is no such task, which is refused anyway.

@@ -4,10 +4,11 @@
 //! exactly what was asked is none, and says nothing. What its operators may see of a failure is a fixed sentence: nothing
 //! that came over the wire gets into the record.
 
+use super::errors::NotIssued;
 use crate::fetch::{FetchError, Limits, send};
 use crate::installation::Installation;
 use crate::tls::trusting;
-use broker::pdp::{ANSWER_BYTES_MAX, Asking, NoAnswer};
+use broker::pdp::{ANSWER_BYTES_MAX, Asking, NoAnswer, heard};
 use broker::world::{DecisionPoint, Judged};
 use http::request::Builder;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode, header};
@@ -19,8 +20,19 @@ const ANSWER: Limits = Limits {
     bytes: ANSWER_BYTES_MAX,
 };
 
+/// Asks, and records what it says, or that it said nothing. Whether it said something: if not, the decision knows nothing of
+/// what the user may do, and refuses.
+pub(super) async fn hear(installation: &Installation, asking: &Asking) -> Result<bool, NotIssued> {
+    let answered = ask(installation, asking).await;
+    let has_spoken = answered.is_ok();
+    let source = installation.draw_source(Some(asking.org()), installation.clock.now())?;
+    let plan = heard(&installation.store.world(), asking, answered, &mut source.draw());
+    drop(installation.store.commit(plan).await?);
+    Ok(has_spoken)
+}
+
 /// Asks, once.
-pub(super) async fn ask(installation: &Installation, asking: &Asking) -> Result<Judged, NoAnswer> {
+async fn ask(installation: &Installation, asking: &Asking) -> Result<Judged, NoAnswer> {
     // A decision point that hangs must not take the places of exchanges that need none.
     let _place = installation.hearings.try_acquire().map_err(|_| NoAnswer::Busy)?;
     let asked_at = installation.clock.now();
