@@ -8,6 +8,7 @@ use super::possession::{Proven, prove};
 use super::subject;
 use super::wish::Wish;
 use crate::connection::Peer;
+use crate::content_type;
 use crate::health::Ending;
 use crate::installation::Installation;
 use crate::signer::Credential;
@@ -23,8 +24,8 @@ use broker::pdp::asking;
 use broker::permit::{Grant, Permit};
 use broker::{Outcome, Plan, Refusal, World, claims, identify};
 use credential::form::{FORM_BYTES_MAX, Form};
-use credential::{ExchangeFormError, JwtSvidClaims, Verified};
-use http::{HeaderMap, Request, header};
+use credential::{ExchangeFormError, JwtSvidClaims, Verified, media_type};
+use http::{HeaderMap, Request};
 use identity::{Name, OrgScope, UnixTime};
 use policy::Reason;
 use std::sync::Arc;
@@ -111,12 +112,7 @@ async fn serve(
 
 /// The whole body, if it is a form of bearable size that comes in bearable time.
 pub(super) async fn read(headers: &HeaderMap, body: Body) -> Result<Vec<u8>, NotIssued> {
-    let kind = headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default();
-    let kind = kind.split(';').next().unwrap_or_default().trim();
-    if !kind.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
+    if !content_type::is(headers, media_type::FORM) {
         return Err(NotIssued::NotAForm);
     }
     let bytes = tokio::time::timeout(BODY, axum::body::to_bytes(body, FORM_BYTES_MAX)).await;

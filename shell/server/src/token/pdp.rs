@@ -5,11 +5,13 @@
 //! that came over the wire gets into the record.
 
 use super::errors::NotIssued;
+use crate::content_type;
 use crate::fetch::{FetchError, Limits, send};
 use crate::installation::Installation;
 use crate::tls::trusting;
 use broker::pdp::{ANSWER_BYTES_MAX, Asking, NoAnswer, heard};
 use broker::world::{DecisionPoint, Judged};
+use credential::media_type;
 use http::request::Builder;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode, header};
 use std::time::Duration;
@@ -53,7 +55,7 @@ async fn answered(
     let authorities = point.authorities.as_ref().map(String::as_bytes);
     let tls = trusting(authorities).map_err(|error| unreachable(point, &error.into()))?;
     let request = authorized(installation, asking, Request::post("/"))?
-        .header(header::CONTENT_TYPE, "application/json")
+        .header(header::CONTENT_TYPE, media_type::JSON)
         .header(REQUEST_ID, request_id()?);
     let answer = send(tls, &point.url, request, body, ANSWER)
         .await
@@ -65,7 +67,7 @@ async fn answered(
     if answer.status() != StatusCode::OK {
         return Err(NoAnswer::Status(answer.status().as_u16()));
     }
-    if !is_json(answer.headers()) {
+    if !content_type::is(answer.headers(), media_type::JSON) {
         return Err(NoAnswer::NotJson);
     }
     let (head, body) = answer.into_parts();
@@ -105,14 +107,6 @@ fn authorized(installation: &Installation, asking: &Asking, request: Builder) ->
     let mut header = header?;
     header.set_sensitive(true);
     Ok(request.header(header::AUTHORIZATION, header))
-}
-
-fn is_json(headers: &HeaderMap) -> bool {
-    let kind = headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok());
-    let kind = kind.and_then(|kind| kind.split(';').next()).unwrap_or_default();
-    kind.trim().eq_ignore_ascii_case("application/json")
 }
 
 /// All of the header's lines as one. One that is no text may have said anything: nothing is used again.
