@@ -337,8 +337,8 @@ async fn get(tls: &Arc<ClientConfig>, uri: &str, what: &'static str) -> Result<b
 
 /// Members that we do not know are the provider's business.
 fn read<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Option<T> {
-    let value = credential::json::parse_strict(bytes).ok()?;
-    serde_json::from_value(value).ok()
+    let value = credential::json::parse_strict(bytes).ok();
+    serde_json::from_value(value.filter(serde_json::Value::is_object)?).ok()
 }
 
 /// Our secret at the provider, read at each use, so that it can be replaced.
