@@ -230,6 +230,13 @@ impl Context {
     }
 }
 
+/// What a search looks for, of which a question then says only the type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Searched {
+    Subject,
+    Resource,
+}
+
 /// One whole question.
 #[derive(Debug, Clone)]
 pub(super) struct Question<'q> {
@@ -243,10 +250,19 @@ pub(super) struct Question<'q> {
 
 impl<'q> Question<'q> {
     pub(super) fn of(members: &'q Members) -> Result<Self, NotAQuestion> {
+        Self::but(members, None)
+    }
+
+    /// One that leaves open which, because that is searched for.
+    pub(super) fn searching(members: &'q Members, searched: Searched) -> Result<Self, NotAQuestion> {
+        Self::but(members, Some(searched))
+    }
+
+    fn but(members: &'q Members, searched: Option<Searched>) -> Result<Self, NotAQuestion> {
         Ok(Self {
-            subject: Subject::of(members, false)?,
+            subject: Subject::of(members, searched == Some(Searched::Subject))?,
             action: Action::of(members)?,
-            resource: Resource::of(members, false)?,
+            resource: Resource::of(members, searched == Some(Searched::Resource))?,
             context: Context::of(members)?,
             asked: members,
         })
