@@ -74,10 +74,8 @@ pub(super) async fn end(State(human): State<Arc<HumanPlane>>, posted: Posted) ->
     else {
         return super::refused_page(&visit, &Refused::not_found("session", "of yours"), NO_SESSION);
     };
-    match close(&human, &visit, &session).await {
-        Ok(()) => super::see_other("/ui/sessions"),
-        Err(why) => super::refused_page(&visit, &why, NO_SESSION),
-    }
+    let closed = close(&human, &visit, &session).await;
+    super::go_on(&visit, closed, "/ui/sessions", NO_SESSION)
 }
 
 /// `/ui/logout`: ends this one.
