@@ -75,6 +75,15 @@ impl Setting {
         self.back(browser, &query).await
     }
 
+    /// Proves to be there, at the provider.
+    async fn verify(&self, browser: &Browser) -> crate::client::Answer {
+        let page = browser.get("/ui/verify").await.text();
+        let rest = page.split("name=\"token\" value=\"").nth(1).unwrap();
+        let token = format!("token={}", rest.split('"').next().unwrap());
+        let query = self.leave(browser, "/ui/verify/account", &token).await;
+        self.back(browser, &query).await
+    }
+
     async fn link(&self, name: &str) {
         let place = &self.town.place;
         let (source, world) = (place.draw(), place.installation().store.world());
@@ -292,7 +301,7 @@ async fn a_provider_is_asked_once_however_many_bring_the_same() {
             .status
             .as_u16()
     };
-    let mut statuses = futures_util::future::join_all(browsers.iter().map(|browser| bring(browser))).await;
+    let mut statuses = futures_util::future::join_all(browsers.iter().map(&bring)).await;
     statuses.sort_unstable();
     assert_eq!(statuses, [[303].as_slice(), &[403; 15]].concat());
     assert_eq!(bring(&ann).await, 403);
@@ -328,17 +337,7 @@ async fn verifying_at_a_provider_takes_a_login_of_just_now_by_the_same_account()
     setting.link("ann").await;
     let ann = setting.town.browser();
     assert_eq!(setting.log_in(&ann).await.status, 303);
-    let token = |page: &str| {
-        let rest = page.split("name=\"token\" value=\"").nth(1).unwrap();
-        rest.split('"').next().unwrap().to_owned()
-    };
-    let verify = async |ann: &Browser| {
-        let page = ann.get("/ui/verify").await.text();
-        let query = setting
-            .leave(ann, "/ui/verify/account", &format!("token={}", token(&page)))
-            .await;
-        setting.back(ann, &query).await
-    };
+    let verify = async |ann: &Browser| setting.verify(ann).await;
     setting
         .op
         .change(|claims| claims["auth_time"] = (claims["auth_time"].as_u64().unwrap() - 600).into());
@@ -554,13 +553,7 @@ async fn a_session_of_the_provider_that_ends_takes_along_what_began_by_it_and_no
     assert_eq!(setting.says("corp", &one).await, 400, "it works once");
     // Its holder proves again that they are there, and has another session there by then.
     setting.op.change(|claims| claims["sid"] = "at-op-3".into());
-    let page = second.get("/ui/verify").await.text();
-    let token = page.split("name=\"token\" value=\"").nth(1).unwrap();
-    let token = token.split('"').next().unwrap();
-    let query = setting
-        .leave(&second, "/ui/verify/account", &format!("token={token}"))
-        .await;
-    assert_eq!(setting.back(&second, &query).await.status, 303);
+    assert_eq!(setting.verify(&second).await.status, 303);
     let former = said(json!({"sub": null, "sid": "at-op-2", "jti": "out-12"}));
     assert_eq!(setting.says("corp", &former).await, 200);
     stays(&[&second, &third]).await;

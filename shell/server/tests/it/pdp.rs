@@ -5,8 +5,9 @@ use crate::delegation::{ask, claims, contract, form, token};
 use crate::idp::{ANN, IDP, Idp};
 use crate::instance::Instance;
 use crate::place::Place;
-use broker::enforce;
+use broker::inventory::Done;
 use broker::world::{DecisionPoint, TrustSource};
+use broker::{Outcome, enforce};
 use credential::Jwk;
 use policy::Reason;
 use serde_json::{Value, json};
@@ -207,8 +208,8 @@ async fn furnished(pdp: &Pdp) -> (Place, Idp) {
     (place, idp)
 }
 
-/// Trusts Ann's issuer with that decision point.
-async fn asks(place: &Place, idp: &Idp, url: &str, secret_version: u64) {
+/// What it takes to trust Ann's issuer with that decision point.
+fn trusting(place: &Place, idp: &Idp, url: &str, secret_version: u64) -> Outcome<Done> {
     let source = TrustSource {
         org: place.org,
         issuer: IDP.into(),
@@ -223,8 +224,12 @@ async fn asks(place: &Place, idp: &Idp, url: &str, secret_version: u64) {
     };
     let draw = place.draw();
     let world = place.installation().store.world();
-    let set = broker::trust::set_source(&world, &place.admin(), source, &mut draw.draw());
-    drop(place.grant(set).await);
+    broker::trust::set_source(&world, &place.admin(), source, &mut draw.draw())
+}
+
+/// Trusts Ann's issuer with that decision point.
+async fn asks(place: &Place, idp: &Idp, url: &str, secret_version: u64) {
+    drop(place.grant(trusting(place, idp, url, secret_version)).await);
 }
 
 async fn launch(place: &Place, agent: &str) -> Instance {
@@ -668,22 +673,7 @@ async fn an_endpoint_is_https_or_here_and_says_so_in_one_spelling() {
         "https://pdp.example/a b",
         "",
     ] {
-        let source = TrustSource {
-            org: place.org,
-            issuer: IDP.into(),
-            audience: "tabard".into(),
-            keys: format!("{{\"keys\":[{}]}}", Jwk::bare(idp.key.public.clone()).to_json()),
-            rights: None,
-            pdp: Some(DecisionPoint {
-                url: url.to_owned(),
-                authorities: None,
-                secret_version: 0,
-            }),
-        };
-        let draw = place.draw();
-        let world = place.installation().store.world();
-        let set = broker::trust::set_source(&world, &place.admin(), source, &mut draw.draw());
-        let broker::Outcome::Refused(plan) = set else {
+        let Outcome::Refused(plan) = trusting(&place, &idp, url, 0) else {
             panic!("{url} was taken")
         };
         assert_eq!(plan.proof().code(), "TRUST_PDP", "{url}");
