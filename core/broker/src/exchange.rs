@@ -76,7 +76,8 @@ pub enum Possession {
     Connection,
 }
 
-/// Decides one exchange.
+/// Decides one exchange. Of all that is decided on one `possession` one commit alone succeeds, so a decision that went
+/// stale is made again with the same: a proof is never given back in between.
 #[expect(
     clippy::needless_pass_by_value,
     reason = "an identity is spent: it authorises one exchange"
@@ -85,7 +86,7 @@ pub fn exchange(
     world: &World,
     acting: Acting<'_>,
     subject: Identified,
-    possession: Possession,
+    possession: &Possession,
     ask: Ask,
     draw: &mut Draw<'_>,
 ) -> Outcome<Permit> {
@@ -112,7 +113,7 @@ pub fn exchange(
 }
 
 /// A DPoP proof at the token endpoint is spent in the very commit that it guards, so it is dead after a restart too.
-fn spend(plan: Plan<Permit>, possession: Possession) -> Plan<Permit> {
+fn spend(plan: Plan<Permit>, possession: &Possession) -> Plan<Permit> {
     match possession {
         Possession::Connection => plan,
         Possession::Proof(fresh) => {

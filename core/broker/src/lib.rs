@@ -19,6 +19,8 @@ pub mod exception;
 pub mod exchange;
 mod facts;
 pub mod foresee;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod home;
 pub mod identify;
 pub mod inventory;

@@ -6,6 +6,8 @@
 //! age. An answer holds for the one agent, service, action and tenant that it was asked about, for minutes, and no longer
 //! than what the caller showed for the user. No answer is not a no: it is a refusal with a reason of its own.
 
+#[doc(hidden)]
+pub mod fuzzing;
 mod wire;
 
 use crate::behalf::{parent_actions, receiver, task_of};

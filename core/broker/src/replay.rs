@@ -81,13 +81,6 @@ impl ReplayCache {
         Ok(Fresh { key, until })
     }
 
-    /// Takes an admission back, because the decision that it was spent on has to be made again. Only where the commit
-    /// itself remembers the proof (a precondition), so that nobody else can use it in between.
-    pub fn withdraw(&mut self, key: &ReplayKey) {
-        self.current.remove(key);
-        self.previous.remove(key);
-    }
-
     /// Drops what is older than one whole lifetime.
     fn turn(&mut self, now: UnixTime) {
         let generation = now.millis() / self.lifetime_millis;
@@ -133,16 +126,6 @@ mod tests {
             cache.admit([1; 16], earlier.plus_secs(65), earlier).unwrap_err(),
             NotFresh::Replayed
         );
-    }
-
-    #[test]
-    fn a_withdrawn_admission_can_be_made_again_and_then_only_once() {
-        let mut cache = ReplayCache::new(70, 10);
-        let until = NOW.plus_secs(65);
-        assert!(cache.admit([1; 16], until, NOW).is_ok());
-        cache.withdraw(&[1; 16]);
-        assert!(cache.admit([1; 16], until, NOW).is_ok());
-        assert_eq!(cache.admit([1; 16], until, NOW).unwrap_err(), NotFresh::Replayed);
     }
 
     #[test]

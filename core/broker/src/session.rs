@@ -191,6 +191,7 @@ pub fn open_by_account(
     }
     let session = Session {
         verified_at: authenticated(claims, draw.now()),
+        provider_session: claims.session.clone(),
         ..fresh(world, principal, WayIn::Account(account), secret, draw)
     };
     let begun = begin(world, EventKind::SessionOpened, session, draw);
@@ -245,6 +246,10 @@ pub fn verify_by_account(
     let Some(session) = renewed(world, visitor, secret, draw.now(), proven) else {
         return refuse_visitor(world, visitor, "SESSION_OVER", draw);
     };
+    let session = Session {
+        provider_session: claims.session.clone().or(session.provider_session),
+        ..session
+    };
     let begun = begin(world, EventKind::SessionVerified, session, draw);
     Outcome::Granted(begun.expecting(spent(claims.nonce.as_bytes(), draw.now())))
 }
@@ -267,6 +272,7 @@ pub fn open_command_line(
     let session = Session {
         surface: Surface::CommandLine(key),
         account: visitor.session.account.clone(),
+        provider_session: visitor.session.provider_session.clone(),
         verified_at: visitor.session.verified_at,
         ..fresh(world, Some(principal), visitor.session.way.clone(), secret, draw)
     };
@@ -305,42 +311,48 @@ pub fn close_as_administrator(
     Outcome::Granted(end(world, session, event))
 }
 
-/// Ends every session that began by an account whose provider says that its holder logged out there, terminals included.
-/// The token is spent.
+/// Ends every session, terminals included, of which an identity provider says that it is over: those that began by the
+/// account, where it names a person, whichever of their sessions there ended; those that began by that very session, where it
+/// names one. None may be left, and that is no error. The token is spent.
 pub fn close_by_provider(
     world: &World,
     logout: &Verified<LogoutClaims>,
     draw: &mut Draw<'_>,
 ) -> Outcome<Closed> {
-    let claims = logout.claims();
-    let account = Account {
-        issuer: claims.issuer.clone(),
-        subject: claims.subject.clone(),
-    };
+    let LogoutClaims {
+        issuer,
+        subject,
+        session,
+        token,
+        expires_at,
+    } = logout.claims();
     let ended: Vec<&Arc<Session>> = world
         .sessions(OrgScope::Every)
-        .filter(|session| session.came_by_account(&account))
+        .filter(|it| it.is_logged_out_by(issuer, subject.as_deref(), session.as_deref()))
         .collect();
     let mut event = draw.event(EventKind::SessionClosed, world.revision());
     let orgs: BTreeSet<Option<OrgId>> = ended.iter().map(|session| session.org).collect();
     // Of one org only where all of them are.
     event.org = orgs.first().copied().flatten().filter(|_| orgs.len() == 1);
+    // A session of theirs is one person's.
+    let known = ended.iter().find_map(|it| it.account.as_ref());
+    let name = subject.as_ref().or_else(|| known.map(|account| &account.subject));
     event.human = Some(Human {
-        name: Some(draw.name(&account.subject)),
-        assurance: Some(WayIn::Account(account).word().to_owned()),
+        name: name.map(|name| draw.name(name)),
+        assurance: Some(WayIn::BY_ACCOUNT.to_owned()),
         ..Human::default()
     });
-    event.change_summary = vec![format!("logged out at {}", claims.issuer)];
+    event.change_summary = vec![format!("logged out at {issuer}")];
     event.change_summary.extend(
         ended
             .iter()
             .map(|session| format!("session {} ended", session.id)),
     );
-    let key = sha256(format!("logout\n{}\n{}", claims.issuer, claims.token).as_bytes());
+    let key = sha256(format!("logout\n{issuer}\n{token}").as_bytes());
     let spent = Precondition::Unused {
         kind: OnceKind::Assertion,
         key,
-        until: claims.expires_at.plus_secs(AHEAD_SECS),
+        until: expires_at.plus_secs(AHEAD_SECS),
     };
     let plan = Plan::new(world.revision(), event, Closed(())).expecting(spent);
     Outcome::Granted(ended.iter().fold(plan, |plan, session| {
@@ -374,6 +386,7 @@ fn fresh(
         org: principal.and_then(|it| it.org),
         account,
         way,
+        provider_session: None,
         surface: Surface::Browser,
         opened_at: now,
         renewed_at: now,

@@ -16,6 +16,8 @@ use serde_json::{Map, Value};
 
 /// Longest `sub` in bytes (OpenID Connect Core section 2).
 pub const SUBJECT_BYTES_MAX: usize = 255;
+/// Longest `sid` in bytes. The standard names no end; providers send 16 to 64.
+const SESSION_BYTES_MAX: usize = 255;
 
 /// What a token of another issuer says.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -54,10 +56,47 @@ pub fn verify(
     audience: &str,
     now: UnixTime,
 ) -> Result<Verified<ForeignClaims>, Rejection> {
-    verify_as(TokenClass::Foreign, token, keys, issuer, audience, now)
+    let Signed {
+        issuer,
+        subject,
+        audiences,
+        issued_at,
+        expires_at,
+        token,
+        claims,
+    } = verify_as(TokenClass::Foreign, token, keys, issuer, audience, now)?;
+    Ok(Verified::new(ForeignClaims {
+        issuer,
+        subject: subject.ok_or(Rejection::MissingClaim("sub"))?,
+        audiences,
+        issued_at,
+        expires_at,
+        token,
+        claims,
+    }))
 }
 
-/// The same for a class of another issuer's tokens that has a type of its own.
+/// What an issuer signed, whether it speaks of somebody or not.
+pub(crate) struct Signed {
+    pub(crate) issuer: String,
+    pub(crate) subject: Option<String>,
+    pub(crate) audiences: Vec<String>,
+    pub(crate) issued_at: UnixTime,
+    pub(crate) expires_at: UnixTime,
+    pub(crate) token: Option<String>,
+    pub(crate) claims: Map<String, Value>,
+}
+
+/// `sid`: what an issuer calls a session of its own. It names one only together with the issuer.
+pub(crate) fn session(claims: &Map<String, Value>) -> Result<Option<String>, Rejection> {
+    let session = text(claims, "sid")?;
+    match session.as_ref().map(String::len) {
+        None | Some(1..=SESSION_BYTES_MAX) => Ok(session),
+        Some(_) => Err(Rejection::BadClaim("sid")),
+    }
+}
+
+/// The same for a class of another issuer's tokens that has a type of its own, and need not speak of anybody.
 pub(crate) fn verify_as(
     class: TokenClass,
     token: &str,
@@ -65,7 +104,7 @@ pub(crate) fn verify_as(
     issuer: &str,
     audience: &str,
     now: UnixTime,
-) -> Result<Verified<ForeignClaims>, Rejection> {
+) -> Result<Signed, Rejection> {
     let payload = Jws::parse(token, class)?.verified_by_any(keys, class)?;
     let Value::Object(claims) = parse_strict(&payload).map_err(|error| in_part(error, Part::Payload))? else {
         return Err(Rejection::Malformed(Part::Payload, 0));
@@ -74,8 +113,11 @@ pub(crate) fn verify_as(
     if found != issuer {
         return Err(Rejection::WrongIssuer);
     }
-    let subject = text(&claims, "sub")?.ok_or(Rejection::MissingClaim("sub"))?;
-    if subject.is_empty() || subject.len() > SUBJECT_BYTES_MAX {
+    let subject = text(&claims, "sub")?;
+    if !matches!(
+        subject.as_ref().map(String::len),
+        None | Some(1..=SUBJECT_BYTES_MAX)
+    ) {
         return Err(Rejection::BadClaim("sub"));
     }
     let audiences = audiences(&claims)?;
@@ -86,7 +128,7 @@ pub(crate) fn verify_as(
     let expires_at = date(&claims, "exp")?.ok_or(Rejection::MissingClaim("exp"))?;
     let from = date(&claims, "nbf")?.map_or(issued_at, |not_before| not_before.max(issued_at));
     check_times(from, expires_at, now)?;
-    Ok(Verified::new(ForeignClaims {
+    Ok(Signed {
         issuer: found,
         subject,
         audiences,
@@ -94,7 +136,7 @@ pub(crate) fn verify_as(
         expires_at,
         token: text(&claims, "jti")?,
         claims,
-    }))
+    })
 }
 
 #[cfg(test)]

@@ -20,6 +20,8 @@ pub struct IdTokenClaims {
     pub authenticated_at: Option<UnixTime>,
     /// `nonce`: which login it is of.
     pub nonce: String,
+    /// `sid`: what the provider calls the session there, if it says so (OpenID Connect Back-Channel Logout 1.0 section 2.1).
+    pub session: Option<String>,
 }
 
 /// Verifies the ID token of one login: of `issuer`, for our `client`, with the `nonce` of that login.
@@ -61,6 +63,7 @@ pub fn verify(
         subject,
         authenticated_at,
         nonce: nonce.to_owned(),
+        session: foreign_token::session(&claims)?,
     }))
 }
 
@@ -87,6 +90,9 @@ mod tests {
         let claims = check(&extra, r#""tabard""#).unwrap();
         assert_eq!(claims.subject, "u1");
         assert_eq!(claims.authenticated_at, Some(UnixTime::from_secs(NOW.secs() - 5)));
+        assert_eq!(claims.session, None);
+        let claims = check(&format!(r#"{extra},"sid":"s-1""#), r#""tabard""#).unwrap();
+        assert_eq!(claims.session.as_deref(), Some("s-1"));
     }
 
     #[test]
@@ -107,6 +113,11 @@ mod tests {
                 r#","nonce":"n-1","auth_time":"9""#,
                 r#""tabard""#,
                 Rejection::BadClaim("auth_time"),
+            ),
+            (
+                r#","nonce":"n-1","sid":"""#,
+                r#""tabard""#,
+                Rejection::BadClaim("sid"),
             ),
         ] {
             assert_eq!(check(extra, audience), Err(rejection), "{extra} {audience}");

@@ -76,7 +76,7 @@ pub(crate) fn check_duplicates(bytes: &[u8]) -> Result<(), JsonError> {
 }
 
 /// Reads one JSON object into `T`; see [`Object`].
-pub(crate) fn from_object<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> Result<T, serde_json::Error> {
+pub fn from_object<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> Result<T, serde_json::Error> {
     serde_json::from_slice(bytes).map(|Object(value)| value)
 }
 
@@ -84,7 +84,7 @@ pub(crate) fn from_object<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> Result<
 /// which nobody who writes the standard's form ever sends, and which other readers would refuse.
 #[derive(Serialize, PartialEq, Debug)]
 #[serde(transparent)]
-pub(crate) struct Object<T>(pub(crate) T);
+pub struct Object<T>(pub T);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {

@@ -1,11 +1,10 @@
 //! Logout tokens: an identity provider's word that somebody logged out there (OpenID Connect Back-Channel Logout 1.0
 //! section 2.4).
 //!
-//! Nobody but the provider can make one, and an ID token is none: it says no event, and carries a nonce. A token that names only
-//! a session of the provider (`sid`) is refused, because we remember nobody's; with `sub` it ends every session of that
-//! account, which is what its holder wanted of this one and no less.
+//! Nobody but the provider can make one, and an ID token is none: it says no event, and carries a nonce. It speaks of a
+//! person (`sub`), of one session of theirs at the provider (`sid`), or of both; one that speaks of neither is none.
 
-use crate::foreign_token::{self, ForeignClaims};
+use crate::foreign_token::{self, Signed};
 use crate::jose::Verified;
 use crate::{Rejection, TokenClass, VerifyingKeys};
 use identity::UnixTime;
@@ -21,8 +20,10 @@ const LIFE_SECS_MAX: u64 = 3600;
 pub struct LogoutClaims {
     /// `iss`.
     pub issuer: String,
-    /// `sub`: who logged out.
-    pub subject: String,
+    /// `sub`: who logged out. There, if `session` is not.
+    pub subject: Option<String>,
+    /// `sid`: which session ended at the provider. There, if `subject` is not.
+    pub session: Option<String>,
     /// `jti`: it is good once.
     pub token: String,
     /// `exp`.
@@ -37,7 +38,7 @@ pub fn verify(
     client: &str,
     now: UnixTime,
 ) -> Result<Verified<LogoutClaims>, Rejection> {
-    let ForeignClaims {
+    let Signed {
         issuer,
         subject,
         issued_at,
@@ -45,7 +46,12 @@ pub fn verify(
         token,
         claims,
         ..
-    } = foreign_token::verify_as(TokenClass::Logout, token, keys, issuer, client, now)?.into_claims();
+    } = foreign_token::verify_as(TokenClass::Logout, token, keys, issuer, client, now)?;
+    // Step 5.
+    let session = foreign_token::session(&claims)?;
+    if subject.is_none() && session.is_none() {
+        return Err(Rejection::MissingClaim("sub"));
+    }
     // Step 6: the event, with an object as its value.
     match claims.get("events").map(|events| events.get(EVENT)) {
         None => return Err(Rejection::MissingClaim("events")),
@@ -65,6 +71,7 @@ pub fn verify(
     Ok(Verified::new(LogoutClaims {
         issuer,
         subject,
+        session,
         token,
         expires_at,
     }))
@@ -94,7 +101,37 @@ mod tests {
         let sub = r#","sub":"u1","sid":"s1""#;
         for header in [TYPED, r#"{"alg":"ES256","typ":"JWT"}"#, r#"{"alg":"ES256"}"#] {
             let claims = check(header, sub, SAID, 120).unwrap();
-            assert_eq!((claims.subject.as_str(), claims.token.as_str()), ("u1", "j-1"));
+            assert_eq!(
+                (
+                    claims.subject.as_deref(),
+                    claims.session.as_deref(),
+                    claims.token.as_str()
+                ),
+                (Some("u1"), Some("s1"), "j-1")
+            );
+        }
+    }
+
+    #[test]
+    fn it_speaks_of_a_person_or_of_a_session_and_of_one_of_them_at_least() {
+        let longest = format!(r#","sid":"{}""#, "s".repeat(255));
+        let too_long = format!(r#","sid":"{}""#, "s".repeat(256));
+        for (said, found) in [
+            (r#","sub":"u1""#, Ok((true, false))),
+            (r#","sid":"s1""#, Ok((false, true))),
+            (longest.as_str(), Ok((false, true))),
+            ("", Err(Rejection::MissingClaim("sub"))),
+            (r#","sid":"""#, Err(Rejection::BadClaim("sid"))),
+            (too_long.as_str(), Err(Rejection::BadClaim("sid"))),
+            (r#","sid":7"#, Err(Rejection::BadClaim("sid"))),
+            (r#","sid":null"#, Err(Rejection::BadClaim("sid"))),
+            // Half of what it says is not what it says.
+            (r#","sub":"u1","sid":["s1"]"#, Err(Rejection::BadClaim("sid"))),
+            (r#","sub":"","sid":"s1""#, Err(Rejection::BadClaim("sub"))),
+        ] {
+            let claims = check(TYPED, said, SAID, 120);
+            let claims = claims.map(|it| (it.subject.is_some(), it.session.is_some()));
+            assert_eq!(claims, found, "{said}");
         }
     }
 
@@ -135,7 +172,6 @@ mod tests {
                 120,
                 Rejection::MissingClaim("jti"),
             ),
-            (TYPED, r#","sid":"s1""#, SAID, 120, Rejection::MissingClaim("sub")),
             (TYPED, sub, SAID, 3601, Rejection::BadClaim("exp")),
         ] {
             assert_eq!(

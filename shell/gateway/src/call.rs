@@ -26,8 +26,8 @@ use broker::upstream::delivery;
 use broker::upstream::{BODY_BYTES_MAX, BodyError, Found, Mapped, NotMapped, TargetError, Upstream};
 use broker::{CallPermit, Fresh, Outcome, Refusal};
 use bytes::Bytes;
-use credential::AccessTokenClaims;
 use credential::dpop::Caller;
+use credential::{AccessTokenClaims, MediaType};
 use http::header::{CONNECTION, CONTENT_ENCODING, CONTENT_TYPE, HeaderName, TRANSFER_ENCODING};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
@@ -757,17 +757,8 @@ async fn collected(inner: &Inner, incoming: Incoming) -> Result<Bytes, NotRead> 
 }
 
 fn is_plain_json(headers: &HeaderMap) -> bool {
-    let mut types = headers.get_all(CONTENT_TYPE).iter();
-    let essence = match (types.next().map(HeaderValue::to_str), types.next()) {
-        (Some(Ok(text)), None) => text
-            .split(';')
-            .next()
-            .unwrap_or_default()
-            .trim()
-            .to_ascii_lowercase(),
-        _ => return false,
-    };
-    (essence == "application/json" || essence.starts_with("application/") && essence.ends_with("+json"))
+    let lines = headers.get_all(CONTENT_TYPE).iter();
+    MediaType::of(lines.map(HeaderValue::as_bytes)).is_some_and(MediaType::is_written_in_json)
         && !headers.contains_key(CONTENT_ENCODING)
 }
 

@@ -8,6 +8,7 @@ mod approval;
 pub mod clock;
 pub mod config;
 pub mod connection;
+mod content_type;
 mod decisions;
 mod discovery;
 pub mod entropy;

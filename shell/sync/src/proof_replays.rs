@@ -36,13 +36,6 @@ impl ProofReplays {
             .admit(key, until, now)
     }
 
-    /// Takes an admission back.
-    pub fn withdraw(&self, key: &ReplayKey) {
-        if let Some(shard) = self.shard(key) {
-            shard.lock().unwrap_or_else(PoisonError::into_inner).withdraw(key);
-        }
-    }
-
     fn shard(&self, key: &ReplayKey) -> Option<&Mutex<ReplayCache>> {
         let [first, ..] = *key;
         self.0.get(usize::from(first) % SHARDS)

@@ -1,33 +1,9 @@
 use super::*;
+use fuzzing::NOW;
 use proptest::prelude::*;
 
-const NOW: UnixTime = UnixTime::from_secs(1_800_000_000);
-
-fn question(action: &str, tenant: Option<&str>) -> (Question, SpiffeId) {
-    let question = Question {
-        agent: "clerk".parse().unwrap(),
-        service: "invoices".parse().unwrap(),
-        action: action.parse().unwrap(),
-        tenant: tenant.map(|it| it.parse().unwrap()),
-    };
-    (question, "spiffe://dev.tabard/acme/agent/clerk".parse().unwrap())
-}
-
 fn asking(actions: &[&str]) -> Asking {
-    Asking {
-        point: DecisionPoint {
-            url: "https://pdp.example/access/v1/evaluations".into(),
-            authorities: None,
-            secret_version: 0,
-        },
-        org: OrgId::from_u128(1),
-        issuer: "https://idp.example".into(),
-        subject: "ann-4711".into(),
-        task_type: "ad-hoc".parse().unwrap(),
-        purpose: "office".parse().unwrap(),
-        questions: actions.iter().map(|it| question(it, Some("acme-eu"))).collect(),
-        not_after: NOW.plus_secs(200),
-    }
+    fuzzing::asking(actions).unwrap()
 }
 
 #[test]
@@ -74,6 +50,8 @@ fn an_answer_is_one_boolean_a_question_and_nothing_else() {
         r#"{"evaluations": [{"decision": null}, {"decision": true}]}"#,
         r#"{"evaluations": [{}, {"decision": true}]}"#,
         r#"{"evaluations": [true, true]}"#,
+        r#"{"evaluations": [[true], [true]]}"#,
+        r#"[[{"decision": true}, {"decision": true}]]"#,
         r#"{"evaluations": [{"decision": false, "decision": true}, {"decision": true}]}"#,
         r#"{"evaluations": [], "evaluations": [{"decision": true}, {"decision": true}]}"#,
         r#"{"evaluations": [{"decision": true}, {"decision": true}]} {}"#,

@@ -1,6 +1,7 @@
 //! The request and the answer as bytes: section 7 of the AuthZEN Authorization API 1.0 (access evaluations).
 
 use super::{Asking, NoAnswer};
+use credential::json::{Object, from_object};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -44,13 +45,14 @@ struct Decided {
 
 #[derive(Deserialize)]
 struct Batch {
-    evaluations: Vec<Decided>,
+    evaluations: Vec<Object<Decided>>,
 }
 
 /// The decisions, in the order of the questions.
 pub(super) fn decisions(body: &[u8]) -> Result<Vec<bool>, NoAnswer> {
-    let batch: Batch = serde_json::from_slice(body).map_err(|_| NoAnswer::Malformed)?;
-    Ok(batch.evaluations.into_iter().map(|it| it.decision).collect())
+    let batch: Batch = from_object(body).map_err(|_| NoAnswer::Malformed)?;
+    let decided = batch.evaluations.into_iter();
+    Ok(decided.map(|Object(it)| it.decision).collect())
 }
 
 /// For how many seconds an answer may be used again, if it says so at all (RFC 9111 section 5.2.2). Directives that forbid

@@ -112,3 +112,52 @@ fn a_principal_who_goes_takes_their_own_sessions_along_and_nobody_elses() {
     let unknown = Some(NoSession::Unknown);
     assert_eq!(left, [unknown, None, None, unknown, None]);
 }
+
+#[test]
+fn a_provider_ends_sessions_of_its_own_accounts_by_person_or_by_session() {
+    let world = world();
+    let names = CommitmentKey::new(Secret::new([1; 32]));
+    let mut draw = Draw::new(NOW, LogId(0), [2; 32], &names);
+    let mut session = |way: Result<(&str, &str), Vec<u8>>, sid: Option<&str>, surface: Surface| {
+        let way = way.map_or_else(WayIn::Passkey, |(issuer, subject)| {
+            WayIn::Account(Account {
+                issuer: issuer.into(),
+                subject: subject.into(),
+            })
+        });
+        Session {
+            surface,
+            provider_session: sid.map(str::to_owned),
+            ..fresh(&world, None, way, Digest::default(), &mut draw)
+        }
+    };
+    let terminal = Surface::CommandLine(Thumbprint::from_bytes([3; 32]));
+    let sessions = [
+        session(Ok((ISSUER, "cleo")), Some("s1"), Surface::Browser),
+        session(Ok((ISSUER, "cleo")), Some("s1"), terminal),
+        session(Ok((ISSUER, "cleo")), Some("s2"), Surface::Browser),
+        session(Ok((ISSUER, "cleo")), None, Surface::Browser),
+        session(Ok((ISSUER, "dan")), Some("s3"), Surface::Browser),
+        session(
+            Ok(("https://other.example", "cleo")),
+            Some("s1"),
+            Surface::Browser,
+        ),
+        session(Err(vec![7]), None, Surface::Browser),
+    ];
+    for (issuer, subject, sid, ended) in [
+        (ISSUER, None, Some("s1"), &[0, 1][..]),
+        (ISSUER, Some("cleo"), None, &[0, 1, 2, 3]),
+        (ISSUER, Some("cleo"), Some("s2"), &[0, 1, 2, 3]),
+        (ISSUER, None, Some("cleo"), &[]),
+        (ISSUER, Some("s1"), None, &[]),
+        (ISSUER, None, None, &[]),
+        ("https://other.example", None, Some("s1"), &[5]),
+        ("https://other.example", None, Some("s3"), &[]),
+        ("https://third.example", Some("cleo"), Some("s1"), &[]),
+    ] {
+        let means = |it: &usize| sessions[*it].is_logged_out_by(issuer, subject, sid);
+        let found: Vec<usize> = (0..sessions.len()).filter(means).collect();
+        assert_eq!(found, ended, "{issuer} {subject:?} {sid:?}");
+    }
+}

@@ -57,11 +57,14 @@ pub enum WayIn {
 }
 
 impl WayIn {
+    /// The word for an account.
+    pub const BY_ACCOUNT: &'static str = "oidc";
+
     /// As entries name the way a person was authenticated.
     pub const fn word(&self) -> &'static str {
         match self {
             Self::Passkey(_) => "webauthn",
-            Self::Account(_) => "oidc",
+            Self::Account(_) => Self::BY_ACCOUNT,
         }
     }
 }
@@ -90,6 +93,9 @@ pub struct Session {
     pub account: Option<Account>,
     /// How its holder came in.
     pub way: WayIn,
+    /// `sid`: what the identity provider that they came in by calls its own session, if it says so. It names one only together
+    /// with the provider's issuer.
+    pub provider_session: Option<String>,
     /// Where it is used.
     pub surface: Surface,
     /// When it began.
@@ -112,5 +118,14 @@ impl Session {
     /// The same for an account.
     pub fn came_by_account(&self, account: &Account) -> bool {
         matches!(&self.way, WayIn::Account(way) if way == account)
+    }
+    /// Whether that issuer means it, who says that somebody (`subject`), or a session of its own, is logged out.
+    pub fn is_logged_out_by(&self, issuer: &str, subject: Option<&str>, session: Option<&str>) -> bool {
+        let WayIn::Account(account) = &self.way else {
+            return false;
+        };
+        let is = |known: Option<&str>, said: Option<&str>| said.is_some() && known == said;
+        account.issuer == issuer
+            && (is(Some(&account.subject), subject) || is(self.provider_session.as_deref(), session))
     }
 }

@@ -5,8 +5,7 @@ use audit::EventKind;
 use audit::event::Ruling;
 use broker::world::approval::Ended;
 use broker::world::{AgentState, Change};
-use credential::Binding;
-use identity::{ApprovalId, OrgScope, Revision};
+use identity::{ApprovalId, OrgScope};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -121,10 +120,8 @@ impl Office {
 
     /// A token of `agent`, for one approved request if that is said.
     pub(crate) fn token(&self, agent: &Actor1, approval: Option<ApprovalId>) -> String {
-        let binding = Binding::Key(agent.key.public.thumbprint());
-        let mut claims = self.fixture.claims(agent, "invoices", Revision(1), binding);
         let actions = ["mail.read", "refund.create", "page.write"];
-        claims.details[0].actions = Some(actions.map(|it| it.parse().unwrap()).into());
+        let mut claims = self.fixture.covering(agent, "invoices", actions);
         claims.details[0].approval = approval;
         self.fixture.sign(&claims)
     }
@@ -141,24 +138,10 @@ impl Office {
         fields: &str,
         body: &str,
     ) -> Answer {
-        let fixture = &self.fixture;
-        let (method, path) = line.split_once(' ').unwrap();
-        let token = self.token(agent, approval);
-        let url = format!("http://{}{path}", fixture.address);
-        let credentials = fixture.credentials_with(agent, &token, method, &url);
-        let length = if body.is_empty() {
-            String::new()
-        } else {
-            format!(
-                "Content-Type: application/json\r\nContent-Length: {}\r\n",
-                body.len()
-            )
-        };
-        let request = format!(
-            "{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n{credentials}{fields}{length}\r\n{body}",
-            fixture.address
-        );
-        fixture.raw(&request).await
+        let (fixture, token) = (&self.fixture, self.token(agent, approval));
+        fixture
+            .call((fixture.address, agent), &token, line, fields, body)
+            .await
     }
 
     pub(crate) async fn refund(&self, body: &str) -> Answer {

@@ -512,6 +512,19 @@ impl Fixture {
     }
 
     /// What a token of `agent` says.
+    /// What a token of `agent` says that is bound to its key and covers those actions.
+    pub(crate) fn covering<const N: usize>(
+        &self,
+        agent: &Actor1,
+        audience: &str,
+        actions: [&str; N],
+    ) -> AccessTokenClaims {
+        let binding = Binding::Key(agent.key.public.thumbprint());
+        let mut claims = self.claims(agent, audience, Revision(1), binding);
+        claims.details[0].actions = Some(actions.map(name).into());
+        claims
+    }
+
     pub(crate) fn claims(
         &self,
         agent: &Actor1,
@@ -658,6 +671,42 @@ impl Fixture {
             self.address
         ))
         .await
+    }
+
+    /// One call of any agent with any token at any gateway: `line` is its method and path, `lines` are header lines besides,
+    /// and a body is JSON.
+    pub(crate) async fn call(
+        &self,
+        (gateway, agent): (SocketAddr, &Actor1),
+        token: &str,
+        line: &str,
+        lines: &str,
+        body: &str,
+    ) -> Answer {
+        let (method, path) = line.split_once(' ').unwrap();
+        let url = format!("http://{gateway}{path}");
+        let credentials = self.credentials_with(agent, token, method, &url);
+        let about_the_body = match body.len() {
+            0 => String::new(),
+            length => format!("Content-Type: application/json\r\nContent-Length: {length}\r\n"),
+        };
+        let request = format!(
+            "{method} {path} HTTP/1.1\r\nHost: {gateway}\r\nConnection: close\r\n{credentials}{lines}{about_the_body}\r\n{body}",
+        );
+        self.raw_at(gateway, &request).await
+    }
+
+    /// A stream of events that has been asked for.
+    pub(crate) async fn events(&self) -> TcpStream {
+        let path = "/invoices/tenants/acme-eu/invoices/events";
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        let credentials = self.credentials("GET", path);
+        let request = format!(
+            "GET {path} HTTP/1.1\r\nHost: {}\r\n{credentials}\r\n",
+            self.address
+        );
+        stream.write_all(request.as_bytes()).await.unwrap();
+        stream
     }
 
     /// Sends bytes, and reads until the gateway closes the connection.

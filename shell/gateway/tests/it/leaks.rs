@@ -4,8 +4,7 @@ use crate::fixture::{CANARY, Fixture};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use std::time::Duration;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use tokio::io::AsyncReadExt as _;
 
 #[tokio::test]
 async fn the_key_comes_back_in_no_form() {
@@ -44,14 +43,7 @@ async fn the_key_comes_back_in_no_form() {
 #[tokio::test]
 async fn an_event_stream_flows_and_is_scrubbed() {
     let fixture = Fixture::new().await;
-    let path = "/invoices/tenants/acme-eu/invoices/events";
-    let mut stream = TcpStream::connect(fixture.address).await.unwrap();
-    let credentials = fixture.credentials("GET", path);
-    let request = format!(
-        "GET {path} HTTP/1.1\r\nHost: {}\r\n{credentials}\r\n",
-        fixture.address
-    );
-    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut stream = fixture.events().await;
     let mut text = String::new();
     let mut buffer = [0; 1024];
     while !text.contains("data: 3 ") {

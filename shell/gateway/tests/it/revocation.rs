@@ -4,7 +4,7 @@ use crate::fixture::Fixture;
 use broker::world::Target;
 use std::time::Duration;
 use tabard_gateway::FeedHealth;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 
@@ -12,14 +12,7 @@ const PATH: &str = "/invoices/tenants/acme-eu/invoices/1";
 
 /// A stream of events in flight.
 async fn events(fixture: &Fixture) -> TcpStream {
-    let path = "/invoices/tenants/acme-eu/invoices/events";
-    let mut stream = TcpStream::connect(fixture.address).await.unwrap();
-    let credentials = fixture.credentials("GET", path);
-    let request = format!(
-        "GET {path} HTTP/1.1\r\nHost: {}\r\n{credentials}\r\n",
-        fixture.address
-    );
-    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut stream = fixture.events().await;
     let mut buffer = [0; 4096];
     assert!(stream.read(&mut buffer).await.unwrap() > 0);
     assert!(String::from_utf8_lossy(&buffer).starts_with("HTTP/1.1 200 "));

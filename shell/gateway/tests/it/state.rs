@@ -4,8 +4,8 @@ use crate::fixture::{Actor1, Answer, Fixture, Wish, now};
 use audit::EventKind;
 use audit::event::LinkVerdict::{Allow, Deny};
 use broker::world::{AgentState, Change, Task, TrustSource, User, UserRight};
-use credential::{AccessTokenClaims, Binding};
-use identity::{Actor, ActorChain, ActorKind, Name, OrgScope, Revision, TaskId};
+use credential::AccessTokenClaims;
+use identity::{Actor, ActorChain, ActorKind, Name, OrgScope, TaskId};
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
@@ -83,11 +83,8 @@ pub(crate) async fn office() -> Fixture {
 
 /// What a token of `agent` says that covers all of the contract.
 pub(crate) fn claims(fixture: &Fixture, agent: &Actor1, audience: &str) -> AccessTokenClaims {
-    let binding = Binding::Key(agent.key.public.thumbprint());
-    let mut claims = fixture.claims(agent, audience, Revision(1), binding);
     let actions = ["mail.read", "ledger.read", "mail.send", "pay", "deliver"];
-    claims.details[0].actions = Some(actions.map(name).into_iter().collect());
-    claims
+    fixture.covering(agent, audience, actions)
 }
 
 fn name(text: &str) -> Name {
@@ -114,22 +111,8 @@ pub(crate) async fn call_at(
     line: &str,
     body: &str,
 ) -> Answer {
-    let (method, path) = line.split_once(' ').unwrap();
     let token = fixture.sign(claims);
-    let url = format!("http://{gateway}{path}");
-    let credentials = fixture.credentials_with(agent, &token, method, &url);
-    let body_lines = if body.is_empty() {
-        String::new()
-    } else {
-        format!(
-            "Content-Type: application/json\r\nContent-Length: {}\r\n",
-            body.len()
-        )
-    };
-    let request = format!(
-        "{method} {path} HTTP/1.1\r\nHost: {gateway}\r\nConnection: close\r\n{credentials}{body_lines}\r\n{body}",
-    );
-    fixture.raw_at(gateway, &request).await
+    fixture.call((gateway, agent), &token, line, "", body).await
 }
 
 /// The same as the first agent, in its own task.

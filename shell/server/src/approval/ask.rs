@@ -9,6 +9,9 @@ use identity::OrgScope;
 use std::sync::Arc;
 use store::CommitError;
 
+/// How often it is looked at anew because something was restricted meanwhile.
+const ATTEMPTS_MAX: usize = 3;
+
 /// Why humans were not asked.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum NotAsked {
@@ -34,24 +37,31 @@ pub(crate) async fn ask(
 ) -> Result<Arc<Approval>, NotAsked> {
     // One at a time: two identical requests at the same instant are one record, and no more wait than may.
     let _turn = installation.asking.lock().await;
-    let world = installation.store.world();
-    let terms = terms(installation, &world, wanted);
-    let source = installation.draw_source(Some(wanted.bound.org), installation.clock.now())?;
-    let outcome = match approve::ask(&world, wanted, &terms, through, &mut source.draw()) {
-        Asked::Known(approval) => return Ok(approval),
-        Asked::New(outcome) => outcome,
-    };
-    match outcome {
-        Outcome::Granted(plan) => {
-            let recorded = installation.store.commit(plan).await?;
-            let id = recorded.get().id().at(recorded.revision());
-            let world = installation.store.world();
-            let approval = world.approval(OrgScope::Only(wanted.bound.org), id);
-            approval.cloned().ok_or(NotAsked::Lost)
-        }
-        Outcome::Refused(plan) => {
-            let recorded = installation.store.commit(plan).await?;
-            Err(NotAsked::Refused(Box::new(recorded.into_parts().0)))
+    let mut again = 1..ATTEMPTS_MAX;
+    loop {
+        let world = installation.store.world();
+        let terms = terms(installation, &world, wanted);
+        let source = installation.draw_source(Some(wanted.bound.org), installation.clock.now())?;
+        let outcome = match approve::ask(&world, wanted, &terms, through, &mut source.draw()) {
+            Asked::Known(approval) => return Ok(approval),
+            Asked::New(outcome) => outcome,
+        };
+        let plan = match outcome {
+            Outcome::Granted(plan) => plan,
+            Outcome::Refused(plan) => {
+                let recorded = installation.store.commit(plan).await?;
+                return Err(NotAsked::Refused(Box::new(recorded.into_parts().0)));
+            }
+        };
+        match installation.store.commit(plan).await {
+            Ok(recorded) => {
+                let id = recorded.get().id().at(recorded.revision());
+                let world = installation.store.world();
+                let approval = world.approval(OrgScope::Only(wanted.bound.org), id);
+                return approval.cloned().ok_or(NotAsked::Lost);
+            }
+            Err(CommitError::Stale { .. }) if again.next().is_some() => {}
+            Err(error) => return Err(error.into()),
         }
     }
 }

@@ -1,11 +1,13 @@
 //! A question as it comes in (AuthZEN Authorization API 1.0 sections 5 to 8): bounded, of the right types, and with every
 //! member that we do not know ignored, as the specification wants it. What is ignored decides nothing.
 
+use crate::content_type;
 use audit::event::canonical_json;
 use axum::body::Body;
 use broker::approve::content_of;
 use broker::upstream::{Described, MEMBERS_MAX};
-use http::{Request, header};
+use credential::media_type;
+use http::Request;
 use identity::{ApprovalId, Audience, Digest, Name, TaskId};
 use serde_json::{Map, Value};
 use std::time::Duration;
@@ -67,10 +69,7 @@ pub(crate) type Members = Map<String, Value>;
 /// Reads a body.
 pub(crate) async fn read(request: Request<Body>) -> Result<Members, NotAQuestion> {
     let (head, body) = request.into_parts();
-    let kind = head.headers.get(header::CONTENT_TYPE);
-    let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    let essence = kind.split(';').next().unwrap_or_default().trim();
-    if !essence.eq_ignore_ascii_case("application/json") {
+    if !content_type::is(&head.headers, media_type::JSON) {
         return Err(NotAQuestion::ContentType);
     }
     let bytes = tokio::time::timeout(BODY, axum::body::to_bytes(body, BODY_BYTES_MAX)).await;
@@ -231,6 +230,13 @@ impl Context {
     }
 }
 
+/// What a search looks for, of which a question then says only the type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Searched {
+    Subject,
+    Resource,
+}
+
 /// One whole question.
 #[derive(Debug, Clone)]
 pub(super) struct Question<'q> {
@@ -244,10 +250,19 @@ pub(super) struct Question<'q> {
 
 impl<'q> Question<'q> {
     pub(super) fn of(members: &'q Members) -> Result<Self, NotAQuestion> {
+        Self::but(members, None)
+    }
+
+    /// One that leaves open which, because that is searched for.
+    pub(super) fn searching(members: &'q Members, searched: Searched) -> Result<Self, NotAQuestion> {
+        Self::but(members, Some(searched))
+    }
+
+    fn but(members: &'q Members, searched: Option<Searched>) -> Result<Self, NotAQuestion> {
         Ok(Self {
-            subject: Subject::of(members, false)?,
+            subject: Subject::of(members, searched == Some(Searched::Subject))?,
             action: Action::of(members)?,
-            resource: Resource::of(members, false)?,
+            resource: Resource::of(members, searched == Some(Searched::Resource))?,
             context: Context::of(members)?,
             asked: members,
         })

@@ -9,7 +9,6 @@ use crate::admin::refused::Refused;
 use crate::approval::{ApprovalView, may_vote, vote};
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse as _, Response};
-use broker::World;
 use broker::admin::Administrator;
 use broker::world::Approval;
 use broker::world::approval::State as Standing;
@@ -21,7 +20,7 @@ use std::sync::Arc;
 /// `/ui/approvals`.
 pub(super) async fn list(State(human): State<Arc<HumanPlane>>, visit: Visit) -> Response {
     let Some(who) = visit.administrator() else {
-        return super::not_for_users(&visit, "approvals");
+        return super::not_for_users(&visit, ABOUT);
     };
     let (world, now) = (human.installation().store.world(), human.now());
     let mut known: Vec<&Arc<Approval>> = world.approvals(who.scope()).collect();
@@ -78,21 +77,15 @@ pub(super) async fn show(
     visit: Visit,
     Path(id): Path<String>,
 ) -> Response {
-    let Some(who) = visit.administrator() else {
-        return super::not_for_users(&visit, "approvals");
+    let (who, approval) = match found(&human, &visit, &id) {
+        Ok(found) => found,
+        Err(response) => return response,
     };
     let (world, now) = (human.installation().store.world(), human.now());
-    let found = found(&world, &who, &id);
-    let Some((approval, view)) =
-        found.and_then(|approval| Some((approval, ApprovalView::of(&world, approval, now)?)))
-    else {
-        return super::refused_page(
-            &visit,
-            &Refused::not_found("approval", "of that id"),
-            "an approval",
-        );
+    let Some(view) = ApprovalView::of(&world, &approval, now) else {
+        return unknown(&visit);
     };
-    let may = may_vote(&world, approval, who.principal());
+    let may = may_vote(&world, &approval, who.principal());
     let own = approval.votes.iter().find(|vote| vote.by == who.principal().name);
     let ballot = match (view.state, own, may) {
         (Standing::Pending, Some(vote), _) => html! {
@@ -115,15 +108,11 @@ pub(super) async fn say(
     posted: Posted,
 ) -> Response {
     let Posted { visit, form } = posted;
-    let Some(who) = visit.administrator() else {
-        return super::not_for_users(&visit, "approvals");
+    let (who, approval) = match found(&human, &visit, &id) {
+        Ok(found) => found,
+        Err(response) => return response,
     };
-    let installation = human.installation();
-    let world = installation.store.world();
-    let what = format!("approval {id}");
-    let Some(approval) = found(&world, &who, &id).cloned() else {
-        return super::refused_page(&visit, &Refused::not_found("approval", "of that id"), &what);
-    };
+    let what = format!("approval {}", approval.id);
     let yes = match form.one("vote") {
         Some("yes") => true,
         Some("no") => false,
@@ -135,12 +124,12 @@ pub(super) async fn say(
     else {
         return super::refused_page(&visit, &unclear(), &what);
     };
-    match vote(installation, &who, approval.org, approval.id, &shown, yes).await {
-        Ok(_) => super::see_other(&path_of(approval.id)),
-        Err(unsettled) => super::refused_page(&visit, &Refused::from(unsettled), &what),
-    }
+    let voted = vote(human.installation(), &who, approval.org, approval.id, &shown, yes).await;
+    super::go_on(&visit, voted, &path_of(approval.id), &what)
 }
 
+/// What a refusal was about.
+const ABOUT: &str = "an approval";
 /// Most approvals on one page.
 const LISTED_MAX: usize = 100;
 
@@ -148,8 +137,20 @@ fn path_of(id: ApprovalId) -> String {
     format!("/ui/approvals/{id}")
 }
 
-fn found<'w>(world: &'w World, who: &Administrator, id: &str) -> Option<&'w Arc<Approval>> {
-    world.approval(who.scope(), id.parse().ok()?)
+/// The visitor as an administrator, and the approval of that id; or the page that says which of them there is not.
+fn found(human: &HumanPlane, visit: &Visit, id: &str) -> Result<(Administrator, Arc<Approval>), Response> {
+    let who = visit
+        .administrator()
+        .ok_or_else(|| super::not_for_users(visit, ABOUT))?;
+    let world = human.installation().store.world();
+    let id = id.parse().ok();
+    let approval = id.and_then(|id| world.approval(who.scope(), id)).cloned();
+    let approval = approval.ok_or_else(|| unknown(visit))?;
+    Ok((who, approval))
+}
+
+fn unknown(visit: &Visit) -> Response {
+    super::refused_page(visit, &Refused::not_found("approval", "of that id"), ABOUT)
 }
 
 fn unclear() -> Refused {

@@ -98,10 +98,8 @@ pub(super) async fn open(State(human): State<Arc<HumanPlane>>, posted: Posted) -
     let wanted = Wanted::for_secs(length, text("agent"), action, text("service"))
         .because(text("reason"), text("owner"))
         .again(form.one("again") == Some("yes"));
-    match start_as(&human.admin, &who, wanted).await {
-        Ok(_) => super::see_other("/ui/exceptions"),
-        Err(refused) => super::refused_page(visit, &refused, ABOUT),
-    }
+    let started = start_as(&human.admin, &who, wanted).await;
+    super::go_on(visit, started, "/ui/exceptions", ABOUT)
 }
 
 /// `/ui/exceptions/end`.
@@ -110,10 +108,8 @@ pub(super) async fn end(State(human): State<Arc<HumanPlane>>, posted: Posted) ->
     let Some(who) = visit.administrator() else {
         return super::not_for_users(visit, ABOUT);
     };
-    match end_as(&human.admin, &who, posted.form.one("id").unwrap_or_default()).await {
-        Ok(_) => super::see_other("/ui/exceptions"),
-        Err(refused) => super::refused_page(visit, &refused, ABOUT),
-    }
+    let ended = end_as(&human.admin, &who, posted.form.one("id").unwrap_or_default()).await;
+    super::go_on(visit, ended, "/ui/exceptions", ABOUT)
 }
 
 fn ending(visit: &Visit, id: &str) -> Markup {

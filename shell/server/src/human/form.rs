@@ -3,8 +3,8 @@
 use super::{HumanPlane, Page, Visit};
 use axum::extract::{FromRequest, Request};
 use axum::response::{IntoResponse, Response};
-use credential::Form;
 use credential::form::FORM_BYTES_MAX;
+use credential::{Form, FormError};
 use http::StatusCode;
 use maud::html;
 use std::sync::Arc;
@@ -39,12 +39,18 @@ impl FromRequest<Arc<HumanPlane>> for Posted {
 
 /// A form's fields.
 pub(super) async fn read(body: axum::body::Body) -> Result<Form, Response> {
-    let bytes = axum::body::to_bytes(body, FORM_BYTES_MAX)
-        .await
-        .unwrap_or_default();
-    Form::parse(&bytes).map_err(|error| {
+    // What breaks off did so before: every request is read whole first (`whole`).
+    let read = match axum::body::to_bytes(body, FORM_BYTES_MAX).await {
+        Ok(bytes) => Form::parse(&bytes),
+        Err(_) => Err(FormError::TooLarge),
+    };
+    read.map_err(|error| {
+        let status = match error {
+            FormError::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            _ => StatusCode::BAD_REQUEST,
+        };
         Page::new("That form cannot be read")
-            .status(StatusCode::BAD_REQUEST)
+            .status(status)
             .body(&html! { p { (error.to_string()) } })
             .into_response()
     })

@@ -9,9 +9,11 @@ use super::HumanPlane;
 use super::oidc::BACKCHANNEL;
 use crate::admin::refused::Refused;
 use crate::connection::Peer;
+use crate::content_type;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use credential::media_type;
 use http::{HeaderMap, Method, StatusCode, header};
 use std::sync::Arc;
 
@@ -83,8 +85,7 @@ fn judge(human: &HumanPlane, request: &Request) -> Result<(), (&'static str, Ref
     }
     if is_of_this_site(human, request.method(), headers, at_terminal) {
         let is_api = request.uri().path().starts_with("/v1");
-        let json = text(headers, header::CONTENT_TYPE).is_some_and(|it| it.starts_with("application/json"));
-        let scripted = json && headers.contains_key(OURS);
+        let scripted = content_type::is(headers, media_type::JSON) && headers.contains_key(OURS);
         let changes = !request.method().is_safe() && !at_terminal;
         if is_api && changes && !scripted {
             return said(

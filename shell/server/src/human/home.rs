@@ -2,14 +2,14 @@
 
 use super::{HumanPlane, Page, Visit};
 use axum::extract::State;
-use axum::response::{IntoResponse, Response};
-use http::{StatusCode, header};
+use axum::response::Response;
+use http::StatusCode;
 use maud::html;
 use std::sync::Arc;
 
 /// `/`: leads to the first page.
 pub(super) async fn front() -> Response {
-    (StatusCode::SEE_OTHER, [(header::LOCATION, "/ui/")]).into_response()
+    super::see_other("/ui/")
 }
 
 /// `/ui/`.
@@ -27,7 +27,7 @@ pub(super) async fn show(State(human): State<Arc<HumanPlane>>, visit: Visit) -> 
                 dd { "a user on whose behalf agents may act" }
             }
             dt { "You came in by" }
-            dd { @match session.way.word() { "webauthn" => "a passkey", _ => "your identity provider" } }
+            dd { (super::sessions::came_in_by(session)) }
             dt { "This session ends" }
             dd { (Page::time(session.expires_at)) ", or after 15 minutes without use" }
             dt { "Proven to be you" }

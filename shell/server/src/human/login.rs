@@ -4,7 +4,6 @@ use super::local_path::LocalPath;
 use super::{HumanPlane, Page, Visit};
 use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Response};
-use http::{StatusCode, header};
 use maud::{Markup, html};
 use serde::Deserialize;
 use std::sync::Arc;
@@ -42,7 +41,7 @@ pub(super) async fn show(
 ) -> Response {
     let to = wanted.path();
     if visit.is_some() {
-        return (StatusCode::SEE_OTHER, [(header::LOCATION, to.as_str())]).into_response();
+        return super::see_other(to.as_str());
     }
     let providers = providers(
         &human,

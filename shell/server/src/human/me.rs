@@ -7,9 +7,9 @@ use crate::settle::settle;
 use audit::event::{Commitment, Ruling};
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
-use broker::World;
 use broker::consent::{self, envelope, rights_of};
 use broker::world::{Account, Given, UserRight};
+use broker::{Draw, Outcome, World};
 use identity::{Name, OrgId, OrgScope, UnixTime};
 use maud::{Markup, html};
 use std::collections::BTreeSet;
@@ -190,30 +190,33 @@ fn give(visit: &Visit, acting: &Acting) -> Markup {
 pub(super) async fn let_it(State(human): State<Arc<HumanPlane>>, posted: Posted) -> Response {
     let days = posted.form.one("days").and_then(|days| days.parse::<u64>().ok());
     let secs = days.unwrap_or_default().saturating_mul(86_400);
-    let Some((org, agent)) = named(&posted) else {
-        return nobody(&posted.visit);
-    };
-    let given = settle(human.installation(), Some(org), |world, draw| {
-        consent::give(world, posted.visit.visitor(), org, &agent, secs, draw)
-    });
-    match given.await {
-        Ok(_) => super::see_other("/ui/me"),
-        Err(why) => super::refused_page(&posted.visit, &Refused::from(why), ABOUT),
-    }
+    say(&human, &posted, |world, org, agent, draw| {
+        consent::give(world, posted.visit.visitor(), org, agent, secs, draw)
+    })
+    .await
 }
 
 /// Stops it.
 pub(super) async fn stop_it(State(human): State<Arc<HumanPlane>>, posted: Posted) -> Response {
-    let Some((org, agent)) = named(&posted) else {
+    say(&human, &posted, |world, org, agent, draw| {
+        consent::stop(world, posted.visit.visitor(), org, agent, draw)
+    })
+    .await
+}
+
+/// Records what the user says about the agent that the form names.
+async fn say<T>(
+    human: &HumanPlane,
+    posted: &Posted,
+    decide: impl Fn(&World, OrgId, &Name, &mut Draw<'_>) -> Outcome<T>,
+) -> Response {
+    let Some((org, agent)) = named(posted) else {
         return nobody(&posted.visit);
     };
-    let stopped = settle(human.installation(), Some(org), |world, draw| {
-        consent::stop(world, posted.visit.visitor(), org, &agent, draw)
+    let said = settle(human.installation(), Some(org), |world, draw| {
+        decide(world, org, &agent, draw)
     });
-    match stopped.await {
-        Ok(_) => super::see_other("/ui/me"),
-        Err(why) => super::refused_page(&posted.visit, &Refused::from(why), ABOUT),
-    }
+    super::go_on(&posted.visit, said.await, "/ui/me", ABOUT)
 }
 
 fn named(posted: &Posted) -> Option<(OrgId, Name)> {

@@ -139,6 +139,14 @@ pub(crate) fn refused_page(visit: &Visit, refused: &Refused, what: &str) -> Resp
         .into_response()
 }
 
+/// Leads to `to` where something was done, and says why not where it was not.
+fn go_on<T>(visit: &Visit, done: Result<T, impl Into<Refused>>, to: &str, what: &str) -> Response {
+    match done {
+        Ok(_) => see_other(to),
+        Err(why) => refused_page(visit, &why.into(), what),
+    }
+}
+
 /// For somebody who is a user and no principal, where only principals have something to do.
 fn not_for_users(visit: &Visit, what: &str) -> Response {
     let refused = Refused::new(
@@ -172,7 +180,7 @@ pub(crate) fn serve(
         config,
         flows: FlowKey::new()?,
         providers: oidc::Providers::default(),
-        terminals: terminal::Waiting::default(),
+        terminals: terminal::Waiting::new(),
         seen: Mutex::default(),
     });
     let routes = routes(&human);

@@ -245,10 +245,7 @@ pub(super) async fn remove(State(human): State<Arc<HumanPlane>>, posted: Posted)
         principal::remove_passkey(world, visit.visitor(), &id, draw)
     })
     .await;
-    match removed {
-        Ok(_) => super::see_other("/ui/passkeys"),
-        Err(why) => super::refused_page(&visit, &Refused::from(why), NO_KEY),
-    }
+    super::go_on(&visit, removed, "/ui/passkeys", NO_KEY)
 }
 
 /// Asks for a new passkey of whoever holds an invite.

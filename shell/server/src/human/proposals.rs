@@ -8,7 +8,6 @@ use crate::admin::refused::Refused;
 use crate::settle::settle;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse as _, Response};
-use broker::World;
 use broker::admin::Administrator;
 use broker::succession::{agree, withdraw};
 use broker::world::{Person, Proposal, Role};
@@ -69,20 +68,18 @@ pub(super) async fn show(
     visit: Visit,
     Path(hash): Path<String>,
 ) -> Response {
-    let Some(who) = visit.administrator() else {
-        return super::not_for_users(&visit, ABOUT);
+    let (who, proposal) = match found(&human, &visit, &hash) {
+        Ok(found) => found,
+        Err(response) => return response,
     };
     let (world, now) = (human.installation().store.world(), human.now());
-    let Some(proposal) = found(&world, &who, &hash) else {
-        return unknown(&visit);
-    };
     let contract = &proposal.contract;
     let over = proposal.over.iter().map(|hash| {
         let known = world.contract(who.scope(), hash);
         known.map_or_else(|| hash.to_string(), |it| format!("{}@{}", it.name, it.version))
     });
     let over: Vec<String> = over.collect();
-    Page::new(format!("Publish {}?", name(proposal)))
+    Page::new(format!("Publish {}?", name(&proposal)))
         .visiting(&visit)
         .body(&html! {
             dl .facts {
@@ -98,19 +95,19 @@ pub(super) async fn show(
             }
             section aria-labelledby="widens" {
                 h2 #widens { "What an agent could do that it cannot now" }
-                ul { @for line in said(proposal, WIDENING) { li { strong { (line) } } } }
-                @for line in said(proposal, EXAMPLE) { p .hint { "For example: " (line) } }
+                ul { @for line in said(&proposal, WIDENING) { li { strong { (line) } } } }
+                @for line in said(&proposal, EXAMPLE) { p .hint { "For example: " (line) } }
             }
-            @if said(proposal, NARROWING).chain(said(proposal, NEUTRAL)).next().is_some() {
+            @if said(&proposal, NARROWING).chain(said(&proposal, NEUTRAL)).next().is_some() {
                 section aria-labelledby="else" {
                     h2 #else { "What else changes" }
                     ul {
-                        @for line in said(proposal, NARROWING) { li { "less: " (line) } }
-                        @for line in said(proposal, NEUTRAL) { li { (line) } }
+                        @for line in said(&proposal, NARROWING) { li { "less: " (line) } }
+                        @for line in said(&proposal, NEUTRAL) { li { (line) } }
                     }
                 }
             }
-            (ballot(&visit, &who, proposal, proposal.is_open(now), visit.visitor().is_verified(now)))
+            (ballot(&visit, &who, &proposal, proposal.is_open(now), visit.visitor().is_verified(now)))
             section aria-labelledby="source" {
                 h2 #source { "The contract, as its author wrote it" }
                 pre tabindex="0" aria-labelledby="source" { code { (contract.source) } }
@@ -125,15 +122,13 @@ pub(super) async fn publish(
     Path(hash): Path<String>,
     posted: Posted,
 ) -> Response {
-    let (visit, installation) = (&posted.visit, human.installation());
-    let Some(who) = visit.administrator() else {
-        return super::not_for_users(visit, ABOUT);
-    };
-    let Some(proposal) = found(&installation.store.world(), &who, &hash).cloned() else {
-        return unknown(visit);
+    let visit = &posted.visit;
+    let (who, proposal) = match found(&human, visit, &hash) {
+        Ok(found) => found,
+        Err(response) => return response,
     };
     let (org, wanted) = (proposal.contract.org, proposal.contract.hash);
-    let published = settle(installation, Some(org), |world, draw| {
+    let published = settle(human.installation(), Some(org), |world, draw| {
         agree(world, &who, org, &wanted, draw)
     });
     match published.await {
@@ -155,21 +150,16 @@ pub(super) async fn turn_down(
     Path(hash): Path<String>,
     posted: Posted,
 ) -> Response {
-    let (visit, installation) = (&posted.visit, human.installation());
-    let Some(who) = visit.administrator() else {
-        return super::not_for_users(visit, ABOUT);
-    };
-    let Some(proposal) = found(&installation.store.world(), &who, &hash).cloned() else {
-        return unknown(visit);
+    let visit = &posted.visit;
+    let (who, proposal) = match found(&human, visit, &hash) {
+        Ok(found) => found,
+        Err(response) => return response,
     };
     let (org, wanted) = (proposal.contract.org, proposal.contract.hash);
-    let withdrawn = settle(installation, Some(org), |world, draw| {
+    let withdrawn = settle(human.installation(), Some(org), |world, draw| {
         withdraw(world, &who, org, &wanted, draw)
     });
-    match withdrawn.await {
-        Ok(_) => super::see_other("/ui/proposals"),
-        Err(why) => super::refused_page(visit, &Refused::from(why), ABOUT),
-    }
+    super::go_on(visit, withdrawn.await, "/ui/proposals", ABOUT)
 }
 
 /// How the comparison begins its sentences, by what they are about.
@@ -200,16 +190,22 @@ fn name(proposal: &Proposal) -> String {
     format!("{}@{}", proposal.contract.name, proposal.contract.version)
 }
 
-fn found<'w>(world: &'w World, who: &Administrator, hash: &str) -> Option<&'w Arc<Proposal>> {
-    let wanted: Digest = format!("sha256:{hash}").parse().ok()?;
-    world
+/// The visitor as an administrator, and the proposal of that hash; or the page that says which of them there is not.
+fn found(human: &HumanPlane, visit: &Visit, hash: &str) -> Result<(Administrator, Arc<Proposal>), Response> {
+    let who = visit
+        .administrator()
+        .ok_or_else(|| super::not_for_users(visit, ABOUT))?;
+    let wanted: Option<Digest> = format!("sha256:{hash}").parse().ok();
+    let world = human.installation().store.world();
+    let proposal = world
         .proposals(who.scope())
-        .find(|proposal| proposal.contract.hash == wanted)
-}
-
-fn unknown(visit: &Visit) -> Response {
-    let refused = Refused::not_found("proposed contract", "of that hash");
-    super::refused_page(visit, &refused, ABOUT)
+        .find(|it| Some(it.contract.hash) == wanted)
+        .cloned();
+    let proposal = proposal.ok_or_else(|| {
+        let refused = Refused::not_found("proposed contract", "of that hash");
+        super::refused_page(visit, &refused, ABOUT)
+    })?;
+    Ok((who, proposal))
 }
 
 /// Publish and turn down, for whoever may; for everybody else why they may not. The use case judges it again.

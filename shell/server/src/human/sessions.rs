@@ -7,7 +7,7 @@ use crate::settle::settle;
 use axum::extract::State;
 use axum::response::Response;
 use broker::session;
-use broker::world::{Session, Surface, World};
+use broker::world::{Session, Surface, WayIn, World};
 use http::header;
 use identity::{OrgScope, SessionId};
 use maud::html;
@@ -27,6 +27,14 @@ fn own<'w>(world: &'w World, visit: &Visit) -> Vec<&'w Arc<Session>> {
     own
 }
 
+/// How somebody came in, in words for people.
+pub(super) const fn came_in_by(session: &Session) -> &'static str {
+    match session.way {
+        WayIn::Passkey(_) => "a passkey",
+        WayIn::Account(_) => "your identity provider",
+    }
+}
+
 /// `/ui/sessions`.
 pub(super) async fn show(State(human): State<Arc<HumanPlane>>, visit: Visit) -> Page {
     let world = human.installation().store.world();
@@ -44,7 +52,7 @@ pub(super) async fn show(State(human): State<Arc<HumanPlane>>, visit: Visit) -> 
                             @match session.surface { Surface::Browser => "browser", Surface::CommandLine(_) => "command line" }
                             @if session.id == this { " " span .badge { "this one" } }
                         }
-                        td data-label="Came in by" { (session.way.word()) }
+                        td data-label="Came in by" { (came_in_by(session)) }
                         td data-label="Began" { (Page::time(session.opened_at)) }
                         td data-label="Last used" { (Page::time(human.last_seen(session.id).unwrap_or(session.renewed_at))) }
                         td data-label="Ends" { (Page::time(session.expires_at)) }
@@ -74,10 +82,8 @@ pub(super) async fn end(State(human): State<Arc<HumanPlane>>, posted: Posted) ->
     else {
         return super::refused_page(&visit, &Refused::not_found("session", "of yours"), NO_SESSION);
     };
-    match close(&human, &visit, &session).await {
-        Ok(()) => super::see_other("/ui/sessions"),
-        Err(why) => super::refused_page(&visit, &why, NO_SESSION),
-    }
+    let closed = close(&human, &visit, &session).await;
+    super::go_on(&visit, closed, "/ui/sessions", NO_SESSION)
 }
 
 /// `/ui/logout`: ends this one.

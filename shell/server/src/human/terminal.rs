@@ -21,14 +21,15 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use broker::session;
 use credential::dpop::{NoncePolicy, ProofExpected, RequestTarget};
-use credential::sha256;
+use credential::{DpopProof, sha256};
 use http::{HeaderMap, Method, StatusCode};
 use identity::{Thumbprint, UnixTime};
 use maud::html;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use sync::ProofReplays;
 
 /// How long a code can be typed in, in seconds.
 const CODE_SECS: u64 = 300;
@@ -45,9 +46,28 @@ pub(super) const BEGIN: &str = "/v1/terminal-logins";
 /// Where it looks.
 pub(super) const POLL: &str = "/v1/terminal-logins/poll";
 
-/// Terminals that wait, by code.
-#[derive(Debug, Default)]
-pub(super) struct Waiting(Mutex<HashMap<String, Terminal>>);
+/// Proofs of terminals that nobody knows yet, remembered at once. Anybody can make them, so they have a room of their own:
+/// whoever fills it keeps others from `tabard login`, and no agent and no session from anything.
+const STRANGERS_PROOFS_MAX: usize = 65_536;
+
+/// Terminals that wait.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    by_code: Mutex<HashMap<String, Terminal>>,
+    proofs: ProofReplays,
+}
+
+impl Waiting {
+    pub(super) fn new() -> Self {
+        Self {
+            by_code: Mutex::default(),
+            proofs: ProofReplays::new(STRANGERS_PROOFS_MAX),
+        }
+    }
+    fn by_code(&self) -> MutexGuard<'_, HashMap<String, Terminal>> {
+        self.by_code.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 #[derive(Debug)]
 struct Terminal {
@@ -97,7 +117,7 @@ pub(super) async fn begin(
     Strict(Nothing {}): Strict<Nothing>,
 ) -> Result<Json<Begun>, Refused> {
     let now = human.now();
-    let key = proven(&human, &headers, &Method::POST, BEGIN, None, now)?;
+    let key = stranger(&human, &headers, BEGIN, now)?;
     let drawn = random::<40>().map_err(|error| Refused::unavailable(&error.to_string()))?;
     let (letters, ticket) = drawn.split_at(8);
     let code: String = letters
@@ -106,7 +126,7 @@ pub(super) async fn begin(
         .map(|letter| char::from(*letter))
         .collect();
     let ticket = URL_SAFE_NO_PAD.encode(ticket);
-    let mut waiting = human.terminals.0.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut waiting = human.terminals.by_code();
     waiting.retain(|_, it| now < it.until);
     let from = peer.address.ip();
     let of_one = waiting.values().filter(|it| it.from == from).count();
@@ -146,9 +166,9 @@ pub(super) async fn poll(
     Strict(Ticket { ticket }): Strict<Ticket>,
 ) -> Result<Response, Refused> {
     let now = human.now();
-    let key = proven(&human, &headers, &Method::POST, POLL, None, now)?;
+    let key = stranger(&human, &headers, POLL, now)?;
     let ticket = sha256(ticket.as_bytes());
-    let mut waiting = human.terminals.0.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut waiting = human.terminals.by_code();
     let found = waiting
         .iter()
         .find(|(_, it)| it.ticket == ticket && it.key == key && now < it.until)
@@ -224,7 +244,7 @@ async fn open(human: &HumanPlane, visit: &Visit, code: &str) -> Result<IpAddr, R
     let unknown = || Refused::not_found("terminal", "with this code");
     let waits = |it: &Terminal| now < it.until && it.opened.is_none();
     let key = {
-        let waiting = human.terminals.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let waiting = human.terminals.by_code();
         let found = waiting.get(&code).filter(|it| waits(it)).map(|it| it.key);
         found.ok_or_else(unknown)?
     };
@@ -237,7 +257,7 @@ async fn open(human: &HumanPlane, visit: &Visit, code: &str) -> Result<IpAddr, R
     .await?;
     let session = opened.get().session();
     human.saw(session.id, now);
-    let mut waiting = human.terminals.0.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut waiting = human.terminals.by_code();
     let terminal = waiting
         .get_mut(&code)
         .filter(|it| waits(it) && it.key == key)
@@ -246,24 +266,26 @@ async fn open(human: &HumanPlane, visit: &Visit, code: &str) -> Result<IpAddr, R
     Ok(terminal.from)
 }
 
-/// The key that a request of a terminal proves, once for each proof.
-pub(super) fn proven(
+/// The key of a terminal that nobody let in yet.
+fn stranger(
+    human: &HumanPlane,
+    headers: &HeaderMap,
+    path: &str,
+    now: UnixTime,
+) -> Result<Thumbprint, Refused> {
+    let proof = proof(human, headers, &Method::POST, path, None, now)?;
+    spend(&human.terminals.proofs, &proof, now)
+}
+
+/// The proof of a terminal's key that a request carries. Whose key it is, is to be looked at before it is spent.
+pub(super) fn proof(
     human: &HumanPlane,
     headers: &HeaderMap,
     method: &Method,
     path: &str,
     secret: Option<&str>,
     now: UnixTime,
-) -> Result<Thumbprint, Refused> {
-    let unproven = || {
-        Refused::new(
-            StatusCode::UNAUTHORIZED,
-            "TERMINAL_UNPROVEN",
-            "The request does not prove the terminal's key.",
-            "Each request of `tabard` carries a proof for this very request, once.",
-            "Compare the clock of this host with the server's, then run `tabard login` again.",
-        )
-    };
+) -> Result<DpopProof, Refused> {
     let mut proofs = headers.get_all("dpop").iter();
     let (Some(proof), None) = (proofs.next(), proofs.next()) else {
         return Err(unproven());
@@ -275,17 +297,28 @@ pub(super) fn proven(
         access_token: secret,
         nonce: NoncePolicy::Ignored,
     };
-    let proof = proof
+    proof
         .to_str()
         .ok()
         .and_then(|proof| human.installation().proof_keys.verify(proof, &expected, now).ok())
-        .ok_or_else(unproven)?;
-    human
-        .installation()
-        .replays
-        .admit(proof.replay_key(), proof.expires_at(), now)
+        .ok_or_else(unproven)
+}
+
+/// Spends a proof: it is good once. The key that it proves.
+pub(super) fn spend(seen: &ProofReplays, proof: &DpopProof, now: UnixTime) -> Result<Thumbprint, Refused> {
+    seen.admit(proof.replay_key(), proof.expires_at(), now)
         .map(|_| proof.key())
         .map_err(|_| unproven())
+}
+
+fn unproven() -> Refused {
+    Refused::new(
+        StatusCode::UNAUTHORIZED,
+        "TERMINAL_UNPROVEN",
+        "The request does not prove the terminal's key.",
+        "Each request of `tabard` carries a proof for this very request, once.",
+        "Compare the clock of this host with the server's, then run `tabard login` again.",
+    )
 }
 
 /// The secret that a request of a terminal shows, as it was sent.

@@ -19,7 +19,7 @@ use broker::world::Surface;
 use credential::sha256;
 use http::request::Parts;
 use http::{Method, StatusCode, header};
-use identity::Digest;
+use identity::{Digest, UnixTime};
 use std::sync::Arc;
 
 /// A person with a session in a browser. Take it as an argument, and a page is shown to nobody else: whoever has none is
@@ -99,9 +99,8 @@ pub(super) async fn admit(
 
 /// The session of a terminal: its secret and its key, or nothing. It is for the API alone; pages take cookies.
 fn at_terminal(human: &HumanPlane, request: &Request, shown: &str) -> Result<Administrator, Refused> {
-    let (world, now) = (human.installation().store.world(), human.now());
-    let path = request.uri().path();
-    let key = terminal::proven(human, request.headers(), request.method(), path, Some(shown), now)?;
+    let (now, path) = (human.now(), request.uri().path());
+    let proof = terminal::proof(human, request.headers(), request.method(), path, Some(shown), now)?;
     let refused = |why: NoSession| {
         Refused::new(
             StatusCode::UNAUTHORIZED,
@@ -112,25 +111,26 @@ fn at_terminal(human: &HumanPlane, request: &Request, shown: &str) -> Result<Adm
         )
     };
     let secret = URL_SAFE_NO_PAD.decode(shown).unwrap_or_default();
-    let digest = Digest::from_bytes(sha256(&secret));
-    let seen = world
-        .session(&digest)
-        .and_then(|session| human.last_seen(session.id));
-    let visitor = visit(&world, &digest, seen, now).map_err(refused)?;
-    if visitor.session().surface != Surface::CommandLine(key) {
+    let visitor = visitor(human, &Digest::from_bytes(sha256(&secret)), now).map_err(refused)?;
+    if visitor.session().surface != Surface::CommandLine(proof.key()) {
         return Err(refused(NoSession::Unknown));
     }
+    terminal::spend(&human.installation().replays, &proof, now)?;
     human.saw(visitor.session().id, now);
     Administrator::visiting(&visitor).ok_or_else(|| refused(NoSession::Gone))
 }
 
+/// Whose session it is, if it is good on the World of now.
+fn visitor(human: &HumanPlane, secret: &Digest, now: UnixTime) -> Result<Visitor, NoSession> {
+    let world = human.installation().store.world();
+    let session = world.session(secret);
+    let seen = session.and_then(|session| human.last_seen(session.id));
+    visit(&world, secret, seen, now)
+}
+
 fn judge(human: &HumanPlane, secret: &SessionSecret) -> Result<Visitor, NoSession> {
-    let (world, now) = (human.installation().store.world(), human.now());
-    let digest = digest_of(secret);
-    let seen = world
-        .session(&digest)
-        .and_then(|session| human.last_seen(session.id));
-    let visitor = visit(&world, &digest, seen, now)?;
+    let now = human.now();
+    let visitor = visitor(human, &digest_of(secret), now)?;
     // The secret of a terminal's session is worth nothing without its key.
     if visitor.session().surface != Surface::Browser {
         return Err(NoSession::Unknown);
@@ -172,11 +172,7 @@ fn to_the_login(parts: &Parts) -> Response {
         return Page::moving_on(path).into_response();
     }
     let to = path.map_or_else(String::new, |path| format!("?to={}", path.as_str()));
-    let mut response = (
-        StatusCode::SEE_OTHER,
-        [(header::LOCATION, format!("/ui/login{to}"))],
-    )
-        .into_response();
+    let mut response = super::see_other(&format!("/ui/login{to}"));
     if parts.headers.contains_key(header::COOKIE) {
         response
             .headers_mut()

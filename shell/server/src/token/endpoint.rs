@@ -3,11 +3,12 @@
 use super::answer;
 use super::ciba::{self, CIBA_GRANT};
 use super::errors::NotIssued;
-use super::outside;
+use super::pdp;
 use super::possession::{Proven, prove};
 use super::subject;
 use super::wish::Wish;
 use crate::connection::Peer;
+use crate::content_type;
 use crate::health::Ending;
 use crate::installation::Installation;
 use crate::signer::Credential;
@@ -19,11 +20,12 @@ use broker::chain::{LinkInForce, parties};
 use broker::exchange::{Acting, Ask, exchange, refuse_subject};
 use broker::identify::Identified;
 use broker::ledger::Gathered;
+use broker::pdp::asking;
 use broker::permit::{Grant, Permit};
-use broker::{Outcome, Plan, Refusal, World, claims, identify, pdp};
+use broker::{Outcome, Plan, Refusal, World, claims, identify};
 use credential::form::{FORM_BYTES_MAX, Form};
-use credential::{ExchangeFormError, JwtSvidClaims, Verified};
-use http::{HeaderMap, Request, header};
+use credential::{ExchangeFormError, JwtSvidClaims, Verified, media_type};
+use http::{HeaderMap, Request};
 use identity::{Name, OrgScope, UnixTime};
 use policy::Reason;
 use std::sync::Arc;
@@ -97,7 +99,7 @@ async fn serve(
     let published = installation.published();
     let issuer = &installation.config.issuer;
     let svid = subject::verified(wish.caller.expose(), &published, issuer, now)?;
-    let proven = prove(&installation.token_target, installation, peer, &head.headers, now)?;
+    let mut proven = prove(&installation.token_target, installation, peer, &head.headers, now)?;
     if wish
         .client_id
         .as_ref()
@@ -105,17 +107,12 @@ async fn serve(
     {
         return Err(NotIssued::OtherClient);
     }
-    decide(installation, &wish, &svid, &proven, now).await
+    decide(installation, &wish, &svid, &mut proven, now).await
 }
 
 /// The whole body, if it is a form of bearable size that comes in bearable time.
 pub(super) async fn read(headers: &HeaderMap, body: Body) -> Result<Vec<u8>, NotIssued> {
-    let kind = headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default();
-    let kind = kind.split(';').next().unwrap_or_default().trim();
-    if !kind.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
+    if !content_type::is(headers, media_type::FORM) {
         return Err(NotIssued::NotAForm);
     }
     let bytes = tokio::time::timeout(BODY, axum::body::to_bytes(body, FORM_BYTES_MAX)).await;
@@ -131,16 +128,19 @@ pub(super) async fn decide(
     installation: &Installation,
     wish: &Wish,
     svid: &Verified<JwtSvidClaims>,
-    proven: &Proven,
+    proven: &mut Proven,
     now: UnixTime,
 ) -> Result<Issued, NotIssued> {
     let mut heard = None;
+    let (key, binding, bound_until) = (proven.key(), proven.binding(), proven.not_after());
     for _ in 0..ATTEMPTS_MAX + HEARINGS_MAX {
         let world = installation.store.world();
-        let subject = match identify::subject(&world, svid, proven.key(), now) {
+        let subject = match identify::subject(&world, svid, key, now) {
             Ok(subject) => subject,
             Err(reason) => return Err(refuse(installation, svid, reason, None, now).await),
         };
+        // Whatever follows happens once for each proof: a look at what is shown, a question to others, an entry.
+        let possession = proven.spend(&installation.replays, now)?;
         let agent = subject.agent().clone();
         let (behalf, shown_until) = match &wish.shown {
             None => (Behalf::Own, UnixTime::MAX),
@@ -178,8 +178,8 @@ pub(super) async fn decide(
             tenant: wish.tenant.clone(),
             purpose: wish.purpose.clone(),
             approval: wish.approval,
-            binding: proven.binding(),
-            not_after: svid.claims().expires_at.min(proven.not_after()).min(shown_until),
+            binding,
+            not_after: svid.claims().expires_at.min(bound_until).min(shown_until),
         };
         if heard.is_none() {
             let nothing = Gathered::default();
@@ -190,16 +190,12 @@ pub(super) async fn decide(
                 links: &links,
                 gathered: &nothing,
             };
-            if let Some(asking) = pdp::asking(&world, acting, &subject, &ask, installation.clock.now()) {
-                heard = Some(hear(installation, &asking).await?);
+            if let Some(asking) = asking(&world, acting, &subject, &ask, installation.clock.now()) {
+                heard = Some(pdp::hear(installation, &asking).await?);
                 continue;
             }
             heard = Some(true);
         }
-        let possession = match proven.spend(&installation.replays, now) {
-            Ok(possession) => possession,
-            Err(not_fresh) => return Err(NotIssued::NotFresh(not_fresh)),
-        };
         let source = installation.draw_source(Some(agent.org), now)?;
         let reservation = gather(installation, &world, &links, &subject, &behalf, &ask, now);
         let nothing = Gathered::default();
@@ -222,7 +218,7 @@ pub(super) async fn decide(
                 }
                 return issue(installation, recorded);
             }
-            Err(CommitError::Stale { .. }) => proven.withdraw(&installation.replays),
+            Err(CommitError::Stale { .. }) => {}
             Err(CommitError::Conflict(_)) => {
                 return Err(refuse(installation, svid, Reason::ReplayDetected, None, now).await);
             }
@@ -230,17 +226,6 @@ pub(super) async fn decide(
         }
     }
     Err(NotIssued::Contended)
-}
-
-/// Asks the decision point outside, and records what it says, or that it said nothing. Whether it said something: if not,
-/// the decision knows nothing of what the user may do, and refuses.
-async fn hear(installation: &Installation, asking: &pdp::Asking) -> Result<bool, NotIssued> {
-    let answered = outside::ask(installation, asking).await;
-    let heard = answered.is_ok();
-    let source = installation.draw_source(Some(asking.org()), installation.clock.now())?;
-    let plan = pdp::heard(&installation.store.world(), asking, answered, &mut source.draw());
-    drop(installation.store.commit(plan).await?);
-    Ok(heard)
 }
 
 /// What the Ledger knows of the task and the instance; `None` where there is no such task, which is refused anyway.

@@ -10,7 +10,7 @@ mod ciba;
 mod endpoint;
 mod errors;
 mod on_behalf;
-mod outside;
+mod pdp;
 mod possession;
 mod remembered;
 mod subject;

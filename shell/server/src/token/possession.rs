@@ -7,7 +7,6 @@ use super::errors::NotIssued;
 use crate::connection::Peer;
 use crate::installation::Installation;
 use broker::exchange::Possession;
-use broker::replay::NotFresh;
 use credential::dpop::{NoncePolicy, ProofExpected, RequestTarget};
 use credential::{Binding, DpopProof};
 use http::HeaderMap;
@@ -18,8 +17,14 @@ use sync::ProofReplays;
 const DPOP: &str = "dpop";
 
 /// A key that was proven, and how.
-pub(super) enum Proven {
-    /// By a DPoP proof; not yet known to be fresh.
+pub(super) struct Proven {
+    how: How,
+    /// What it is worth to a decision, once it was spent.
+    possession: Option<Possession>,
+}
+
+enum How {
+    /// By a DPoP proof.
     Proof(DpopProof),
     /// By the TLS handshake.
     Connection {
@@ -41,8 +46,8 @@ pub(super) fn prove(
     now: UnixTime,
 ) -> Result<Proven, NotIssued> {
     let mut proofs = headers.get_all(DPOP).iter();
-    match (proofs.next(), proofs.next(), peer.svid(now)) {
-        (Some(_), Some(_), _) => Err(NotIssued::TwoProofs),
+    let how = match (proofs.next(), proofs.next(), peer.svid(now)) {
+        (Some(_), Some(_), _) => return Err(NotIssued::TwoProofs),
         (Some(proof), None, _) => {
             let proof = proof.to_str().map_err(|_| NotIssued::NoProof)?;
             let expected = ProofExpected {
@@ -51,58 +56,63 @@ pub(super) fn prove(
                 access_token: None,
                 nonce: NoncePolicy::Required(installation.keys.nonces()),
             };
-            Ok(Proven::Proof(
+            How::Proof(
                 installation
                     .proof_keys
                     .verify(proof, &expected, now)
                     .map_err(NotIssued::proof)?,
-            ))
+            )
         }
-        (None, _, Some(svid)) => Ok(Proven::Connection {
+        (None, _, Some(svid)) => How::Connection {
             key: svid.key(),
             certificate: svid.certificate(),
             not_after: svid.not_after(),
-        }),
-        (None, _, None) => Err(NotIssued::NoProof),
-    }
+        },
+        (None, _, None) => return Err(NotIssued::NoProof),
+    };
+    Ok(Proven {
+        how,
+        possession: None,
+    })
 }
 
 impl Proven {
     /// The key.
     pub(super) const fn key(&self) -> Thumbprint {
-        match self {
-            Self::Proof(proof) => proof.key(),
-            Self::Connection { key, .. } => *key,
+        match &self.how {
+            How::Proof(proof) => proof.key(),
+            How::Connection { key, .. } => *key,
         }
     }
     /// What a token will be bound to.
     pub(super) const fn binding(&self) -> Binding {
-        match self {
-            Self::Proof(proof) => Binding::Key(proof.key()),
-            Self::Connection { certificate, .. } => Binding::Certificate(*certificate),
+        match &self.how {
+            How::Proof(proof) => Binding::Key(proof.key()),
+            How::Connection { certificate, .. } => Binding::Certificate(*certificate),
         }
     }
     /// When the proof of the key ends with what it is bound to.
     pub(super) const fn not_after(&self) -> UnixTime {
-        match self {
-            Self::Proof(_) => UnixTime::MAX,
-            Self::Connection { not_after, .. } => *not_after,
+        match &self.how {
+            How::Proof(_) => UnixTime::MAX,
+            How::Connection { not_after, .. } => *not_after,
         }
     }
-    /// Spends a proof; the broker makes the record remember it as well.
-    pub(super) fn spend(&self, replays: &ProofReplays, now: UnixTime) -> Result<Possession, NotFresh> {
-        match self {
-            Self::Proof(proof) => {
-                let fresh = replays.admit(proof.replay_key(), proof.expires_at(), now)?;
-                Ok(Possession::Proof(fresh))
-            }
-            Self::Connection { .. } => Ok(Possession::Connection),
-        }
-    }
-    /// Takes back what [`Self::spend`] spent on a decision that was not recorded.
-    pub(super) fn withdraw(&self, replays: &ProofReplays) {
-        if let Self::Proof(proof) = self {
-            replays.withdraw(&proof.replay_key());
-        }
+    /// Spends a proof, once for this request however often it is decided anew; of requests with the same proof, one gets
+    /// past here. The broker makes the record remember it as well.
+    ///
+    /// It comes after the caller is identified, so that the room for proofs is for keys that we know, and before anything
+    /// that others notice: somebody outside is asked, somebody's poll is counted, an entry is written.
+    pub(super) fn spend(&mut self, replays: &ProofReplays, now: UnixTime) -> Result<&Possession, NotIssued> {
+        let possession = match (self.possession.take(), &self.how) {
+            (Some(spent), _) => spent,
+            (None, How::Connection { .. }) => Possession::Connection,
+            (None, How::Proof(proof)) => Possession::Proof(
+                replays
+                    .admit(proof.replay_key(), proof.expires_at(), now)
+                    .map_err(NotIssued::NotFresh)?,
+            ),
+        };
+        Ok(self.possession.insert(possession))
     }
 }

@@ -163,10 +163,18 @@ impl Story {
 
     /// What a client sends to an endpoint of ours, with the proof of the instance's key.
     async fn posts(&self, path: &str, form: &str) -> crate::client::Answer {
+        self.posts_with(path, form, &self.proof(path)).await
+    }
+
+    fn proof(&self, path: &str) -> String {
         let place = &self.town.place;
         let nonce = place.installation().keys.nonces().make(place.now());
         let url = format!("{}{path}", place.issuer());
-        let proof = self.instance.key.proof(&url, &jti(), Some(&nonce), place.now());
+        self.instance.key.proof(&url, &jti(), Some(&nonce), place.now())
+    }
+
+    async fn posts_with(&self, path: &str, form: &str, proof: &str) -> crate::client::Answer {
+        let place = &self.town.place;
         let request = Request::builder()
             .method(Method::POST)
             .uri(path)
@@ -197,11 +205,15 @@ impl Story {
     }
 
     async fn polls(&self, request: &str) -> crate::client::Answer {
+        self.polls_with(request, &self.proof("/oauth/token")).await
+    }
+
+    async fn polls_with(&self, request: &str, proof: &str) -> crate::client::Answer {
         let form = format!(
             "grant_type=urn:openid:params:grant-type:ciba&auth_req_id={request}&{}",
             self.parties().await
         );
-        self.posts("/oauth/token", &form).await
+        self.posts_with("/oauth/token", &form, proof).await
     }
 }
 
@@ -410,6 +422,27 @@ async fn a_gateway_asks_for_what_is_true_and_was_its_own_refusal() {
     assert_eq!(refused.code(), tonic::Code::NotFound);
     assert_eq!(mine.spends(&id).await.unwrap_err(), "APPROVAL_OUT_OF_SCOPE");
     mine.town.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_poll_that_is_sent_again_does_not_count_as_its_clients() {
+    let story = Story::new().await;
+    let _ann = story.approver("ann").await;
+    let id = story.asks().await.unwrap().approval_id;
+    let begun = story.begins(&id, "leads").await.json();
+    let request = begun["auth_req_id"].as_str().unwrap();
+    story.town.place.pass(6);
+    let proof = story.proof("/oauth/token");
+    let pending = (400, "authorization_pending".to_owned());
+    assert_eq!(story.polls_with(request, &proof).await.error(), pending);
+    // Whoever listened sends it on and on; the client itself keeps to its five seconds.
+    for _ in 0..3 {
+        let replayed = story.polls_with(request, &proof).await.error();
+        assert_eq!(replayed, (400, "invalid_dpop_proof".into()));
+    }
+    story.town.place.pass(6);
+    assert_eq!(story.polls(request).await.error(), pending);
+    story.town.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

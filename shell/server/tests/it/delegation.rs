@@ -75,13 +75,23 @@ pub(crate) async fn ask(
     more: &str,
 ) -> Answer {
     let svid = actor.jwt_svid(place, place.issuer()).await;
-    let (token, kind) = subject;
-    let body = format!(
+    let body = form(&svid, subject, audience, more);
+    place.client.post(&body, &[actor.proof(place)]).await
+}
+
+/// The form of such a request.
+pub(crate) fn form(svid: &str, (token, kind): (&str, &str), audience: &str, more: &str) -> String {
+    format!(
         "grant_type=urn:ietf:params:oauth:grant-type:token-exchange&subject_token={token}\
          &subject_token_type=urn:ietf:params:oauth:token-type:{kind}&actor_token={svid}\
          &actor_token_type=urn:ietf:params:oauth:token-type:jwt&audience={audience}{more}"
-    );
-    place.client.post(&body, &[actor.proof(place)]).await
+    )
+}
+
+/// What the planner hands on for Ann.
+async fn to_the_reader(place: &Place, idp: &Idp, planner: &Instance) -> String {
+    let ann = idp.token(place);
+    token(&ask(place, planner, (&ann, "jwt"), &spiffe("reader"), "").await)
 }
 
 /// Asks for a token of one's own.
@@ -334,16 +344,7 @@ async fn a_users_older_token_does_not_bring_back_what_a_newer_one_took() {
 async fn what_a_user_may_ends_for_tokens_that_are_out_too() {
     let (place, idp) = furnished().await;
     let (planner, reader) = (launch(&place, "planner").await, launch(&place, "reader").await);
-    let handed = token(
-        &ask(
-            &place,
-            &planner,
-            (&idp.token(&place), "jwt"),
-            &spiffe("reader"),
-            "",
-        )
-        .await,
-    );
+    let handed = to_the_reader(&place, &idp, &planner).await;
     let child = token(&ask(&place, &reader, (&handed, "access_token"), "invoices", "").await);
     let child = claims(&place, &child, "invoices");
     let world = place.installation().store.world();
@@ -368,16 +369,7 @@ async fn what_a_user_may_ends_for_tokens_that_are_out_too() {
 async fn an_agent_in_the_middle_that_is_stopped_takes_the_chain_with_it() {
     let (place, idp) = furnished().await;
     let (planner, reader) = (launch(&place, "planner").await, launch(&place, "reader").await);
-    let handed = token(
-        &ask(
-            &place,
-            &planner,
-            (&idp.token(&place), "jwt"),
-            &spiffe("reader"),
-            "",
-        )
-        .await,
-    );
+    let handed = to_the_reader(&place, &idp, &planner).await;
     let child = claims(
         &place,
         &token(&ask(&place, &reader, (&handed, "access_token"), "invoices", "").await),

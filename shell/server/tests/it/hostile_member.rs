@@ -1,7 +1,7 @@
 //! A stolen node agent or gateway: its SVID is good, it speaks `tabard.sync.v1` itself, and what it says is invented.
 
 use crate::instance::Instance;
-use crate::place::{Place, UID};
+use crate::place::Place;
 use crate::test_key::TestKey;
 use broker::attest::LaunchEvidence;
 use broker::inventory::create_join_token;
@@ -44,23 +44,8 @@ pub(crate) async fn member(place: &Place, role: MemberRole, org: Option<OrgId>) 
 
 /// Evidence of a launch that this node agent would have to measure.
 fn evidence(place: &Place, org: OrgId) -> LaunchEvidence {
-    LaunchEvidence {
-        org,
-        agent: "demo-billing".parse().unwrap(),
-        launcher_uid: UID,
-        launcher_run: None,
-        argv: vec!["agent".into()],
-        cwd: "/".into(),
-        executable: "/usr/bin/agent".into(),
-        executable_digest: Digest::default(),
-        roots: Vec::new(),
-        environment: Vec::new(),
-        isolated: false,
-        sealed: false,
-        immutable: false,
-        key: TestKey::new().thumbprint(),
-        seen_at: place.now(),
-    }
+    let agent = "demo-billing".parse().unwrap();
+    crate::instance::evidence(place, org, agent, &TestKey::new())
 }
 
 async fn open_run(

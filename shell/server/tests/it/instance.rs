@@ -6,7 +6,7 @@ use crate::test_key::TestKey;
 use broker::attest::{self, LaunchEvidence};
 use broker::task::TaskRequest;
 use broker::{identify, issue, run, task};
-use identity::{Digest, InstanceId, Name, OrgScope, TaskId};
+use identity::{Digest, InstanceId, Name, OrgId, OrgScope, TaskId};
 use server::Credential;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -29,12 +29,12 @@ impl Instance {
     }
 
     /// The agent of that name of an org.
-    pub(crate) async fn launch_in(place: &Place, org: identity::OrgId) -> Self {
+    pub(crate) async fn launch_in(place: &Place, org: OrgId) -> Self {
         Self::launch_as(place, org, "demo-billing").await
     }
 
     /// Any agent of an org, under a task that an operator opened.
-    pub(crate) async fn launch_as(place: &Place, org: identity::OrgId, agent: &str) -> Self {
+    pub(crate) async fn launch_as(place: &Place, org: OrgId, agent: &str) -> Self {
         let key = TestKey::new();
         let store = &place.installation().store;
         let name: Name = agent.parse().unwrap();
@@ -68,23 +68,7 @@ impl Instance {
         let opened = place.grant(opened).await;
         let task = opened.get().task().at(opened.revision());
 
-        let evidence = LaunchEvidence {
-            org,
-            agent: name,
-            launcher_uid: UID,
-            launcher_run: None,
-            argv: vec!["agent".into()],
-            cwd: "/".into(),
-            executable: "/usr/bin/agent".into(),
-            executable_digest: Digest::default(),
-            roots: Vec::new(),
-            environment: Vec::new(),
-            isolated: false,
-            sealed: false,
-            immutable: false,
-            key: key.thumbprint(),
-            seen_at: place.now(),
-        };
+        let evidence = evidence(place, org, name, &key);
         let attested = attest::launch(&place.member(), evidence, place.now()).unwrap();
         let world = store.world();
         let identified = identify::launched(&world, &attested, |_| false, place.now()).unwrap();
@@ -149,6 +133,27 @@ impl Instance {
     /// The same bound to the connection.
     pub(crate) async fn mtls(&self, place: &Place) -> Client {
         place.client.with_svid(self.x509_svid(place).await, &self.key)
+    }
+}
+
+/// What a node agent would measure of a launch of that agent, whose process holds that key.
+pub(crate) fn evidence(place: &Place, org: OrgId, agent: Name, key: &TestKey) -> LaunchEvidence {
+    LaunchEvidence {
+        org,
+        agent,
+        launcher_uid: UID,
+        launcher_run: None,
+        argv: vec!["agent".into()],
+        cwd: "/".into(),
+        executable: "/usr/bin/agent".into(),
+        executable_digest: Digest::default(),
+        roots: Vec::new(),
+        environment: Vec::new(),
+        isolated: false,
+        sealed: false,
+        immutable: false,
+        key: key.thumbprint(),
+        seen_at: place.now(),
     }
 }
 

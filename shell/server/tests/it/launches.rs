@@ -1,12 +1,13 @@
 //! Code and contract belong together: a launch spec is good for the contract version that it was registered with.
 
-use crate::place::{CONTRACT, Place, UID};
+use crate::instance::evidence;
+use crate::place::{CONTRACT, Place, any_launch};
 use crate::test_key::TestKey;
-use broker::attest::{self, LaunchEvidence};
+use broker::attest;
 use broker::identify::{self, Rule};
 use broker::inventory::{self, AgentManifest, LaunchTerms};
 use broker::succession::{Scrutiny, apply_contract};
-use broker::world::{ArgvRule, ContractRecord};
+use broker::world::ContractRecord;
 use identity::{Digest, OrgScope};
 use policy::Contract;
 
@@ -65,23 +66,8 @@ async fn apply(place: &Place, contract: Digest, launch: Option<LaunchTerms>) {
 }
 
 fn launch(place: &Place) -> Result<(), Rule> {
-    let evidence = LaunchEvidence {
-        org: place.org,
-        agent: "demo-billing".parse().unwrap(),
-        launcher_uid: UID,
-        launcher_run: None,
-        argv: vec!["agent".into()],
-        cwd: "/".into(),
-        executable: "/usr/bin/agent".into(),
-        executable_digest: Digest::default(),
-        roots: Vec::new(),
-        environment: Vec::new(),
-        isolated: false,
-        sealed: false,
-        immutable: false,
-        key: TestKey::new().thumbprint(),
-        seen_at: place.now(),
-    };
+    let agent = "demo-billing".parse().unwrap();
+    let evidence = evidence(place, place.org, agent, &TestKey::new());
     let attested = attest::launch(&place.member(), evidence, place.now()).unwrap();
     let world = place.installation().store.world();
     let launched = identify::launched(&world, &attested, |_| false, place.now());
@@ -119,17 +105,6 @@ async fn code_that_was_reviewed_under_one_contract_is_not_launched_under_another
     launch(&place).unwrap();
     apply(&place, next, None).await;
     assert_eq!(launch(&place), Err(Rule::Contract));
-    let spec = LaunchTerms {
-        launchers: vec![UID],
-        argv: ArgvRule::Free,
-        executable: None,
-        cwd: None,
-        env_allow: Vec::new(),
-        env_set: std::collections::BTreeMap::new(),
-        roots: Vec::new(),
-        isolate: false,
-        binds: Vec::new(),
-    };
-    apply(&place, next, Some(spec)).await;
+    apply(&place, next, Some(any_launch())).await;
     launch(&place).unwrap();
 }

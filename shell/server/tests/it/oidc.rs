@@ -9,6 +9,9 @@ use http::Method;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
+/// The header of a logout token.
+const LOGOUT: &str = r#"{"alg":"ES256","typ":"logout+jwt"}"#;
+
 struct Setting {
     town: Town,
     op: Arc<Op>,
@@ -72,6 +75,15 @@ impl Setting {
         self.back(browser, &query).await
     }
 
+    /// Proves to be there, at the provider.
+    async fn verify(&self, browser: &Browser) -> crate::client::Answer {
+        let page = browser.get("/ui/verify").await.text();
+        let rest = page.split("name=\"token\" value=\"").nth(1).unwrap();
+        let token = format!("token={}", rest.split('"').next().unwrap());
+        let query = self.leave(browser, "/ui/verify/account", &token).await;
+        self.back(browser, &query).await
+    }
+
     async fn link(&self, name: &str) {
         let place = &self.town.place;
         let (source, world) = (place.draw(), place.installation().store.world());
@@ -82,6 +94,36 @@ impl Setting {
         };
         let linked = broker::principal::link(&world, &place.admin(), principal, account, &mut source.draw());
         drop(place.grant(linked).await);
+    }
+
+    /// A logout token as the provider makes them for its user 4711, with other members.
+    fn logout(&self, change: &Value) -> String {
+        let now = self.town.place.now().secs();
+        let event = "http://schemas.openid.net/event/backchannel-logout";
+        let mut claims = json!({
+            "iss": self.op.issuer, "sub": "4711", "aud": "tabard", "iat": now, "exp": now + 120,
+            "jti": "out-1", "events": {event: {}},
+        });
+        for (name, value) in change.as_object().unwrap() {
+            claims[name] = value.clone();
+        }
+        // What is null is not there.
+        claims
+            .as_object_mut()
+            .unwrap()
+            .retain(|_, value| !value.is_null());
+        claims.to_string()
+    }
+
+    /// Has somebody bring a logout token where that provider's belong.
+    async fn says(&self, provider: &str, token: &str) -> u16 {
+        let form = [("content-type", "application/x-www-form-urlencoded")];
+        let path = format!("/ui/login/backchannel/{provider}");
+        let server = self.town.browser();
+        let body = format!("logout_token={token}");
+        let answer = server.send(Method::POST, &path, &form, &body).await;
+        assert_eq!(answer.header("cache-control"), "no-store");
+        answer.status.as_u16()
     }
 
     /// The org trusts the provider, and its user 4711 may have invoices read.
@@ -235,23 +277,67 @@ async fn a_login_is_finished_where_it_began_and_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_provider_is_asked_once_however_many_bring_the_same() {
+    let setting = Setting::new().await;
+    setting.town.add("ann", &[Role::Viewer]).await;
+    setting.link("ann").await;
+    let ann = setting.town.browser();
+    // The answer to one login, sixteen times at once, and then once more.
+    let query = setting.leave(&ann, "/ui/login/account", "").await;
+    assert_eq!(setting.op.described(), 1);
+    let flow = ann.jar.lock().unwrap().clone();
+    let path = format!("/ui/login/return?{query}");
+    let headers = [
+        ("sec-fetch-site", "same-origin"),
+        ("sec-fetch-mode", "navigate"),
+        ("sec-fetch-dest", "document"),
+    ];
+    let browsers: Vec<Browser> = (0..16).map(|_| setting.town.browser()).collect();
+    let bring = async |browser: &Browser| {
+        *browser.jar.lock().unwrap() = flow.clone();
+        browser
+            .send(Method::GET, &path, &headers, "")
+            .await
+            .status
+            .as_u16()
+    };
+    let mut statuses = futures_util::future::join_all(browsers.iter().map(&bring)).await;
+    statuses.sort_unstable();
+    assert_eq!(statuses, [[303].as_slice(), &[403; 15]].concat());
+    assert_eq!(bring(&ann).await, 403);
+    assert_eq!(setting.op.traded(), 1);
+    // Tokens by a key that nobody has: its keys are looked at anew, by one for all of them.
+    setting.town.place.pass(60);
+    let stranger = TestKey::new().jws(
+        r#"{"alg":"ES256","typ":"logout+jwt","kid":"k"}"#,
+        &setting.logout(&json!({})),
+    );
+    let says = (0..16).map(|_| setting.says("corp", &stranger));
+    assert_eq!(futures_util::future::join_all(says).await, [400; 16]);
+    assert_eq!(setting.op.described(), 2);
+    // The same where it gives no answer: who came meanwhile takes the one that there is.
+    setting.town.place.pass(20);
+    setting.op.fails(true);
+    let says = (0..16).map(|_| setting.says("corp", &stranger));
+    assert_eq!(futures_util::future::join_all(says).await, [400; 16]);
+    assert!(setting.op.described() <= 2 + 8, "{}", setting.op.described());
+    setting.op.fails(false);
+    assert_eq!(
+        setting.log_in(&ann).await.status,
+        303,
+        "and nobody remembers it against it"
+    );
+    setting.town.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn verifying_at_a_provider_takes_a_login_of_just_now_by_the_same_account() {
     let setting = Setting::new().await;
     setting.town.add("ann", &[Role::Admin]).await;
     setting.link("ann").await;
     let ann = setting.town.browser();
     assert_eq!(setting.log_in(&ann).await.status, 303);
-    let token = |page: &str| {
-        let rest = page.split("name=\"token\" value=\"").nth(1).unwrap();
-        rest.split('"').next().unwrap().to_owned()
-    };
-    let verify = async |ann: &Browser| {
-        let page = ann.get("/ui/verify").await.text();
-        let query = setting
-            .leave(ann, "/ui/verify/account", &format!("token={}", token(&page)))
-            .await;
-        setting.back(ann, &query).await
-    };
+    let verify = async |ann: &Browser| setting.verify(ann).await;
     setting
         .op
         .change(|claims| claims["auth_time"] = (claims["auth_time"].as_u64().unwrap() - 600).into());
@@ -380,31 +466,11 @@ async fn who_logs_out_at_their_provider_is_logged_out_here_by_its_word_alone() {
     // Somebody else's session, and that of another way in, are nobody's to end.
     let ann = setting.town.principal("ann", &[Role::Viewer]).await;
     let now = setting.town.place.now().secs();
-    let claims = |change: Value| {
-        let event = "http://schemas.openid.net/event/backchannel-logout";
-        let mut claims = json!({
-            "iss": setting.op.issuer, "sub": "4711", "aud": "tabard", "iat": now, "exp": now + 120,
-            "jti": "out-1", "events": {event: {}},
-        });
-        for (name, value) in change.as_object().unwrap() {
-            claims[name] = value.clone();
-        }
-        claims.to_string()
-    };
-    let header = r#"{"alg":"ES256","typ":"logout+jwt"}"#;
-    let server = setting.town.browser();
-    let says = async |provider: &str, token: &str| {
-        let form = [("content-type", "application/x-www-form-urlencoded")];
-        let path = format!("/ui/login/backchannel/{provider}");
-        let answer = server
-            .send(Method::POST, &path, &form, &format!("logout_token={token}"))
-            .await;
-        assert_eq!(answer.header("cache-control"), "no-store");
-        answer.status.as_u16()
-    };
-    let good = setting.op.key.jws(header, &claims(json!({})));
+    let claims = |change: Value| setting.logout(&change);
+    let says = async |provider: &str, token: &str| setting.says(provider, token).await;
+    let good = setting.op.key.jws(LOGOUT, &claims(json!({})));
     assert_eq!(says("other", &good).await, 400);
-    let forged = TestKey::new().jws(header, &claims(json!({})));
+    let forged = TestKey::new().jws(LOGOUT, &claims(json!({})));
     assert_eq!(says("corp", &forged).await, 400);
     for change in [
         json!({"iss": "https://evil.example"}),
@@ -413,9 +479,12 @@ async fn who_logs_out_at_their_provider_is_logged_out_here_by_its_word_alone() {
         json!({"events": {}}),
         json!({"exp": now - 600, "iat": now - 700}),
         json!({"sub": ""}),
+        json!({"sub": null}),
+        json!({"sub": null, "sid": ""}),
+        json!({"sub": null, "sid": 7}),
         json!({"jti": ""}),
     ] {
-        let odd = setting.op.key.jws(header, &claims(change.clone()));
+        let odd = setting.op.key.jws(LOGOUT, &claims(change.clone()));
         assert_eq!(says("corp", &odd).await, 400, "{change}");
     }
     for odd in ["", "x", "a.b.c"] {
@@ -438,6 +507,69 @@ async fn who_logs_out_at_their_provider_is_logged_out_here_by_its_word_alone() {
     assert!(
         entries.iter().all(|it| !it.contains("\"4711\"")),
         "nobody is named in clear"
+    );
+    setting.town.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_of_the_provider_that_ends_takes_along_what_began_by_it_and_nothing_else() {
+    let setting = Setting::new().await;
+    setting.trust().await;
+    let (first, second, third) = (
+        setting.town.browser(),
+        setting.town.browser(),
+        setting.town.browser(),
+    );
+    for (browser, sid) in [
+        (&first, Some("at-op-1")),
+        (&second, Some("at-op-2")),
+        (&third, None),
+    ] {
+        setting.op.change(move |claims| {
+            if let Some(sid) = sid {
+                claims["sid"] = sid.into();
+            }
+        });
+        assert_eq!(setting.log_in(browser).await.status, 303);
+    }
+    let stays = async |browsers: &[&Browser]| {
+        for browser in browsers {
+            assert!(browser.is_in().await);
+        }
+    };
+    // Another issuer's session of the same name; one that nobody began by; one that is called like the account.
+    let said = |change: Value| setting.op.key.jws(LOGOUT, &setting.logout(&change));
+    let other = said(json!({"sub": null, "sid": "at-op-1", "iss": "https://evil.example"}));
+    assert_eq!(setting.says("corp", &other).await, 400);
+    let nobodys = said(json!({"sub": null, "sid": "at-op-9", "jti": "out-9"}));
+    assert_eq!(setting.says("corp", &nobodys).await, 200);
+    let account = said(json!({"sub": null, "sid": "4711", "jti": "out-10"}));
+    assert_eq!(setting.says("corp", &account).await, 200);
+    stays(&[&first, &second, &third]).await;
+    let one = said(json!({"sub": null, "sid": "at-op-1", "jti": "out-11"}));
+    assert_eq!(setting.says("corp", &one).await, 200);
+    assert!(!first.is_in().await);
+    stays(&[&second, &third]).await;
+    assert_eq!(setting.says("corp", &one).await, 400, "it works once");
+    // Its holder proves again that they are there, and has another session there by then.
+    setting.op.change(|claims| claims["sid"] = "at-op-3".into());
+    assert_eq!(setting.verify(&second).await.status, 303);
+    let former = said(json!({"sub": null, "sid": "at-op-2", "jti": "out-12"}));
+    assert_eq!(setting.says("corp", &former).await, 200);
+    stays(&[&second, &third]).await;
+    let newest = said(json!({"sub": null, "sid": "at-op-3", "jti": "out-13"}));
+    assert_eq!(setting.says("corp", &newest).await, 200);
+    assert!(!second.is_in().await);
+    // The whole person, whatever session is named besides.
+    let person = said(json!({"sid": "at-op-9", "jti": "out-14"}));
+    assert_eq!(setting.says("corp", &person).await, 200);
+    assert!(!third.is_in().await);
+    let entries = setting.town.place.entries();
+    assert!(
+        entries
+            .iter()
+            .all(|it| !it.contains("\"4711\"") && !it.contains("at-op-")),
+        "neither the person nor their session is named in clear"
     );
     setting.town.end().await;
 }

@@ -1,12 +1,13 @@
 //! An outside decision point says what users may do: a strict one, and everything that one can do wrong.
 
 use crate::client::Answer;
-use crate::delegation::{ask, claims, contract, token};
+use crate::delegation::{ask, claims, contract, form, token};
 use crate::idp::{ANN, IDP, Idp};
 use crate::instance::Instance;
 use crate::place::Place;
-use broker::enforce;
+use broker::inventory::Done;
 use broker::world::{DecisionPoint, TrustSource};
+use broker::{Outcome, enforce};
 use credential::Jwk;
 use policy::Reason;
 use serde_json::{Value, json};
@@ -207,8 +208,8 @@ async fn furnished(pdp: &Pdp) -> (Place, Idp) {
     (place, idp)
 }
 
-/// Trusts Ann's issuer with that decision point.
-async fn asks(place: &Place, idp: &Idp, url: &str, secret_version: u64) {
+/// What it takes to trust Ann's issuer with that decision point.
+fn trusting(place: &Place, idp: &Idp, url: &str, secret_version: u64) -> Outcome<Done> {
     let source = TrustSource {
         org: place.org,
         issuer: IDP.into(),
@@ -223,8 +224,12 @@ async fn asks(place: &Place, idp: &Idp, url: &str, secret_version: u64) {
     };
     let draw = place.draw();
     let world = place.installation().store.world();
-    let set = broker::trust::set_source(&world, &place.admin(), source, &mut draw.draw());
-    drop(place.grant(set).await);
+    broker::trust::set_source(&world, &place.admin(), source, &mut draw.draw())
+}
+
+/// Trusts Ann's issuer with that decision point.
+async fn asks(place: &Place, idp: &Idp, url: &str, secret_version: u64) {
+    drop(place.grant(trusting(place, idp, url, secret_version)).await);
 }
 
 async fn launch(place: &Place, agent: &str) -> Instance {
@@ -456,6 +461,61 @@ async fn no_answer_is_another_refusal_than_a_no() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn one_proof_has_it_asked_once_however_often_and_at_once_it_is_sent() {
+    let pdp = Pdp::new(None).await;
+    let (place, idp) = furnished(&pdp).await;
+    let planner = launch(&place, "planner").await;
+    let svid = planner.jwt_svid(&place, place.issuer()).await;
+    let spent = || (400, "invalid_dpop_proof".to_owned());
+    let request = |user: &str| form(&svid, (user, "id_token"), "invoices", READ);
+    let (body, proof) = (request(&idp.token(&place)), planner.proof(&place));
+    // While it takes its time, all of them are there.
+    pdp.says(|_| Said::Late(Duration::from_millis(500)));
+    let mut racing = tokio::task::JoinSet::new();
+    for _ in 0..16 {
+        let (client, body, proof) = (place.client.clone(), body.clone(), proof.clone());
+        racing.spawn(async move { client.post(&body, &[proof]).await.status.as_u16() });
+    }
+    let mut statuses = racing.join_all().await;
+    statuses.sort_unstable();
+    assert_eq!(statuses, [[200].as_slice(), &[400; 15]].concat());
+    assert_eq!(pdp.asked(), 1);
+    // Nor is it after a no, after no answer, or with something else to ask about.
+    let silent = || Said::Raw("HTTP/1.1 503 Later\r\ncontent-length: 0\r\n\r\n".into());
+    let sayings: [(fn() -> Said, u16); 2] = [(no, 400), (silent, 503)];
+    for (says, status) in sayings {
+        pdp.says(move |_| says());
+        let proof = [planner.proof(&place)];
+        let before = pdp.asked();
+        assert_eq!(place.client.post(&body, &proof).await.status, status);
+        assert_eq!(place.client.post(&body, &proof).await.error(), spent());
+        let more = format!("{body}%20invoices.list");
+        assert_eq!(place.client.post(&more, &proof).await.error(), spent());
+        assert_eq!(pdp.asked(), before + 1);
+    }
+    // A proof that came with a token worth nothing is spent too, and leaves one entry.
+    let denied = || {
+        let entries = place.entries();
+        entries.iter().filter(|it| it.contains("token.denied")).count()
+    };
+    let (proof, before, asked) = ([planner.proof(&place)], denied(), pdp.asked());
+    assert_eq!(place.client.post(&request("a.b.c"), &proof).await.status, 400);
+    for body in [&request("a.b.c"), &body] {
+        assert_eq!(place.client.post(body, &proof).await.error(), spent());
+    }
+    assert_eq!((denied(), pdp.asked()), (before + 1, asked));
+    // Whose key it is not has no part in it: a thief of the SVID cannot spend what is not theirs.
+    let thief = crate::test_key::TestKey::new();
+    let nonce = place.installation().keys.nonces().make(place.now());
+    let stolen = thief.proof(&place.token_url(), "jti-t", Some(&nonce), place.now());
+    assert_eq!(
+        place.client.post(&body, &[stolen]).await.error().1,
+        "invalid_request"
+    );
+    assert_eq!(pdp.asked(), asked);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_answer_is_used_again_as_long_as_it_says_and_dies_with_what_was_shown() {
     let pdp = Pdp::new(None).await;
     let (place, idp) = furnished(&pdp).await;
@@ -613,22 +673,7 @@ async fn an_endpoint_is_https_or_here_and_says_so_in_one_spelling() {
         "https://pdp.example/a b",
         "",
     ] {
-        let source = TrustSource {
-            org: place.org,
-            issuer: IDP.into(),
-            audience: "tabard".into(),
-            keys: format!("{{\"keys\":[{}]}}", Jwk::bare(idp.key.public.clone()).to_json()),
-            rights: None,
-            pdp: Some(DecisionPoint {
-                url: url.to_owned(),
-                authorities: None,
-                secret_version: 0,
-            }),
-        };
-        let draw = place.draw();
-        let world = place.installation().store.world();
-        let set = broker::trust::set_source(&world, &place.admin(), source, &mut draw.draw());
-        let broker::Outcome::Refused(plan) = set else {
+        let Outcome::Refused(plan) = trusting(&place, &idp, url, 0) else {
             panic!("{url} was taken")
         };
         assert_eq!(plan.proof().code(), "TRUST_PDP", "{url}");

@@ -272,17 +272,7 @@ impl Place {
             purpose: "Reconciles.".into(),
             contract: record.hash,
             expires_at: self.now().plus_secs(86_400),
-            launch: Some(LaunchTerms {
-                launchers: vec![UID],
-                argv: ArgvRule::Free,
-                executable: None,
-                cwd: None,
-                env_allow: Vec::new(),
-                env_set: std::collections::BTreeMap::new(),
-                roots: Vec::new(),
-                isolate: false,
-                binds: Vec::new(),
-            }),
+            launch: Some(any_launch()),
         };
         let source = self.draw();
         let applied = inventory::apply_agent(
@@ -323,4 +313,19 @@ async fn start(config: &Config, hand: &Arc<Hand>, listener: std::net::TcpListene
 
 pub(crate) fn kek(path: &Path, data_dir: &Path) -> Kek {
     Kek::read_or_create(path, data_dir).unwrap()
+}
+
+/// Launches by the tests' user, of whatever they like.
+pub(crate) fn any_launch() -> LaunchTerms {
+    LaunchTerms {
+        launchers: vec![UID],
+        argv: ArgvRule::Free,
+        executable: None,
+        cwd: None,
+        env_allow: Vec::new(),
+        env_set: std::collections::BTreeMap::new(),
+        roots: Vec::new(),
+        isolate: false,
+        binds: Vec::new(),
+    }
 }

@@ -13,7 +13,9 @@ use serde_json::{Value, json};
 use server::config::Provider;
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 /// What the token endpoint says, from the nonce and challenge of the request that it answers.
 type Claims = Box<dyn Fn(&mut Value) + Send + Sync>;
@@ -26,6 +28,9 @@ pub(crate) struct Op {
     pub(crate) change: Mutex<Claims>,
     /// Signs instead of the published key.
     pub(crate) forger: Mutex<Option<TestKey>>,
+    described: AtomicUsize,
+    traded: AtomicUsize,
+    fails: AtomicBool,
 }
 
 impl Op {
@@ -53,6 +58,9 @@ impl Op {
             asked: Mutex::default(),
             change: Mutex::new(Box::new(|_| {})),
             forger: Mutex::default(),
+            described: AtomicUsize::new(0),
+            traded: AtomicUsize::new(0),
+            fails: AtomicBool::new(false),
         });
         let routes = Router::new()
             .route("/.well-known/openid-configuration", get(discovery))
@@ -111,19 +119,38 @@ impl Op {
         format!("state={}&code=c-1&iss={}", one("state"), self.issuer)
     }
 
+    /// How often it was asked for its discovery document.
+    pub(crate) fn described(&self) -> usize {
+        self.described.load(Ordering::SeqCst)
+    }
+    /// How often somebody came with a code.
+    pub(crate) fn traded(&self) -> usize {
+        self.traded.load(Ordering::SeqCst)
+    }
+    /// Whether it fails to describe itself, after a while.
+    pub(crate) fn fails(&self, fails: bool) {
+        self.fails.store(fails, Ordering::SeqCst);
+    }
+
     pub(crate) fn change(&self, change: impl Fn(&mut Value) + Send + Sync + 'static) {
         *self.change.lock().unwrap() = Box::new(change);
     }
 }
 
-async fn discovery(State(op): State<Arc<Op>>) -> axum::Json<Value> {
-    axum::Json(json!({
+async fn discovery(State(op): State<Arc<Op>>) -> Result<axum::Json<Value>, http::StatusCode> {
+    op.described.fetch_add(1, Ordering::SeqCst);
+    // Long enough that others ask meanwhile.
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    if op.fails.load(Ordering::SeqCst) {
+        return Err(http::StatusCode::SERVICE_UNAVAILABLE);
+    }
+    Ok(axum::Json(json!({
         "issuer": op.issuer,
         "authorization_endpoint": format!("{}/authorize", op.issuer),
         "token_endpoint": format!("{}/token", op.issuer),
         "jwks_uri": format!("{}/jwks", op.issuer),
         "authorization_response_iss_parameter_supported": true,
-    }))
+    })))
 }
 
 async fn jwks(State(op): State<Arc<Op>>) -> String {
@@ -134,6 +161,7 @@ async fn token(
     State(op): State<Arc<Op>>,
     RawForm(body): RawForm,
 ) -> Result<axum::Json<Value>, http::StatusCode> {
+    op.traded.fetch_add(1, Ordering::SeqCst);
     let form = Form::parse(&body).map_err(|_| http::StatusCode::BAD_REQUEST)?;
     let asked = op.asked.lock().unwrap().clone();
     // RFC 7636 section 4.6: whoever has the code alone has nothing.

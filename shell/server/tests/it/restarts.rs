@@ -117,7 +117,7 @@ async fn spend_again(place: &Place, instance: &Instance, svid: &str, proof: &str
         &world,
         acting,
         subject,
-        Possession::Proof(fresh),
+        &Possession::Proof(fresh),
         ask,
         &mut source.draw(),
     );

@@ -547,6 +547,8 @@ async fn sessions_are_listed_and_ended_by_their_owner_and_by_an_admin_alone() {
     assert_eq!(boss.script(Method::DELETE, &path, &json!({})).await.status, 200);
     assert!(!ben.is_in().await);
     // On a page: another's is not even found.
+    let page = ann.get("/ui/sessions").await.text();
+    assert!(page.contains("a passkey") && !page.contains("webauthn"), "{page}");
     let anns = of(&ann).await;
     let bosses = of(&boss).await;
     let boss_own = bosses.iter().find(|it| it["own"] == true).unwrap();
@@ -556,6 +558,15 @@ async fn sessions_are_listed_and_ended_by_their_owner_and_by_an_admin_alone() {
         404
     );
     let fields = format!("session={}", anns[0]["id"].as_str().unwrap());
+    // A form that nobody reads to its end is not one of another session.
+    let long = format!("{fields}&more={}", "x".repeat(16 * 1024));
+    let refused = ann.form("/ui/sessions", "/ui/sessions/end", &long).await;
+    assert_eq!(refused.status, 413);
+    assert!(
+        refused.text().contains("more than 16384 bytes"),
+        "{}",
+        refused.text()
+    );
     assert_eq!(
         ann.form("/ui/sessions", "/ui/sessions/end", &fields).await.status,
         303

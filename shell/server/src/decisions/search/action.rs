@@ -2,9 +2,8 @@
 
 use super::super::caller::Pep;
 use super::super::failed::Failed;
-use super::super::question::{Action, Context, Question, Resource, Subject, read};
-use super::page::Wanted;
-use super::{Results, link_of, search};
+use super::super::question::{Action, Context, Question, Resource, Subject};
+use super::{Results, search};
 use crate::installation::Installation;
 use axum::Json;
 use axum::body::Body;
@@ -22,27 +21,21 @@ pub(in super::super) async fn answer(
     Pep(service): Pep,
     request: Request<Body>,
 ) -> Result<Json<Results>, Failed> {
-    let place = installation.decisions.clone().try_acquire_owned();
-    let place = place.map_err(|_| Failed::Busy)?;
-    let members = read(request).await?;
-    search(installation, move |installation, world| {
-        let _place = place;
-        let subject = Subject::of(&members, false)?;
-        let resource = Resource::of(&members, false)?;
-        let context = Context::of(&members)?;
-        let wanted = Wanted::of(&members)?;
-        let link = link_of(installation, world, &service, &subject)?;
+    search(installation, request, move |search| {
+        let subject = Subject::of(search.members, false)?;
+        let resource = Resource::of(search.members, false)?;
+        let context = Context::of(search.members)?;
+        let link = search.link_of(&service, &subject)?;
         let (Ok(kind), Some(link)) = (resource.kind.parse::<Name>(), link) else {
             return Ok(Results::none());
         };
         let actions: BTreeSet<String> = service
-            .upstreams(world)
+            .upstreams(search.world)
             .flat_map(|upstream| &upstream.routes)
             .filter(|route| route.resource_type == kind)
             .map(|route| route.action.to_string())
             .collect();
-        let now = installation.clock.now();
-        Ok(Results::among(&wanted, actions, |name| {
+        Ok(Results::among(&search.wanted, actions, |name| {
             let question = Question {
                 subject,
                 action: Action {
@@ -51,16 +44,16 @@ pub(in super::super) async fn answer(
                 },
                 resource,
                 context: context.clone(),
-                asked: &members,
+                asked: search.members,
             };
             let names = question.names()?;
             let described = question.described(&names);
             // An action of several services is possible where it is possible at any.
             let audience = context.audience.as_ref();
             service
-                .upstreams(world)
+                .upstreams(search.world)
                 .filter(|upstream| audience.is_none_or(|audience| upstream.audience == *audience))
-                .any(|upstream| could(world, &link, upstream, &described, None, now))
+                .any(|upstream| could(search.world, &link, upstream, &described, None, search.now))
                 .then(|| json!({"name": name}))
         }))
     })

@@ -7,13 +7,16 @@ pub(super) mod resource;
 pub(super) mod subject;
 
 use super::failed::Failed;
-use super::question::{Members, Subject};
+use super::question::{Members, Subject, read};
 use super::subject::{AGENT, named};
 use crate::installation::Installation;
+use axum::body::Body;
 use broker::World;
 use broker::chain::LinkInForce;
 use broker::service::Service;
 use broker::world::Agent;
+use http::Request;
+use identity::UnixTime;
 use page::Wanted;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -58,38 +61,59 @@ impl Results {
     }
 }
 
-/// Looks for results where it holds nobody up: evaluating contracts by the hundred takes its time.
+/// Reads what is searched for, and looks for results where it holds nobody up: evaluating contracts by the hundred takes its
+/// time.
 async fn search(
     installation: Arc<Installation>,
-    look: impl FnOnce(&Installation, &World) -> Result<Results, Failed> + Send + 'static,
+    request: Request<Body>,
+    look: impl FnOnce(&Search<'_>) -> Result<Results, Failed> + Send + 'static,
 ) -> Result<axum::Json<Results>, Failed> {
+    let place = installation.decisions.clone().try_acquire_owned();
+    let place = place.map_err(|_| Failed::Busy)?;
+    let members = read(request).await?;
     installation.metrics.searched();
-    let looked = tokio::task::spawn_blocking(move || look(&installation, &installation.store.world())).await;
-    looked.map_err(|_| Failed::Unavailable)?.map(axum::Json)
+    let looked = tokio::task::spawn_blocking(move || {
+        let _place = place;
+        look(&Search {
+            installation: &installation,
+            world: &installation.store.world(),
+            now: installation.clock.now(),
+            wanted: Wanted::of(&members)?,
+            members: &members,
+        })
+    });
+    looked.await.map_err(|_| Failed::Unavailable)?.map(axum::Json)
 }
 
-/// The agent that a search is about, with its contract.
-fn link_of(
-    installation: &Installation,
-    world: &World,
-    service: &Service,
-    subject: &Subject<'_>,
-) -> Result<Option<LinkInForce>, Failed> {
-    if subject.kind != AGENT {
-        return Ok(None);
-    }
-    match named(world, service, subject.id.unwrap_or_default()) {
-        Some(agent) => in_force(installation, world, &agent).map(Some),
-        None => Ok(None),
-    }
+/// A search under way.
+struct Search<'s> {
+    installation: &'s Installation,
+    world: &'s World,
+    now: UnixTime,
+    /// Which page.
+    wanted: Wanted,
+    /// All that was said.
+    members: &'s Members,
 }
 
-fn in_force(installation: &Installation, world: &World, agent: &Arc<Agent>) -> Result<LinkInForce, Failed> {
-    let links = installation
-        .contracts
-        .in_force(world, std::slice::from_ref(agent), installation.clock.now());
-    let link = links.ok().and_then(|mut links| links.pop());
-    link.ok_or(Failed::Unavailable)
+impl Search<'_> {
+    /// The agent that it is about, with its contract.
+    fn link_of(&self, service: &Service, subject: &Subject<'_>) -> Result<Option<LinkInForce>, Failed> {
+        if subject.kind != AGENT {
+            return Ok(None);
+        }
+        match named(self.world, service, subject.id.unwrap_or_default()) {
+            Some(agent) => self.in_force(&agent).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    fn in_force(&self, agent: &Arc<Agent>) -> Result<LinkInForce, Failed> {
+        let contracts = &self.installation.contracts;
+        let links = contracts.in_force(self.world, std::slice::from_ref(agent), self.now);
+        let link = links.ok().and_then(|mut links| links.pop());
+        link.ok_or(Failed::Unavailable)
+    }
 }
 
 /// What makes two requests the same search: everything but the page.

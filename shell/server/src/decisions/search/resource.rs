@@ -3,9 +3,8 @@
 
 use super::super::caller::Pep;
 use super::super::failed::Failed;
-use super::super::question::{Action, Context, Question, Resource, Subject, read};
-use super::page::Wanted;
-use super::{Results, link_of, search};
+use super::super::question::{Question, Searched};
+use super::{Results, search};
 use crate::installation::Installation;
 use axum::Json;
 use axum::body::Body;
@@ -22,39 +21,27 @@ pub(in super::super) async fn answer(
     Pep(service): Pep,
     request: Request<Body>,
 ) -> Result<Json<Results>, Failed> {
-    let place = installation.decisions.clone().try_acquire_owned();
-    let place = place.map_err(|_| Failed::Busy)?;
-    let members = read(request).await?;
-    search(installation, move |installation, world| {
-        let _place = place;
-        let question = Question {
-            subject: Subject::of(&members, false)?,
-            action: Action::of(&members)?,
-            resource: Resource::of(&members, true)?,
-            context: Context::of(&members)?,
-            asked: &members,
-        };
-        let wanted = Wanted::of(&members)?;
-        let link = link_of(installation, world, &service, &question.subject)?;
+    search(installation, request, move |search| {
+        let question = Question::searching(search.members, Searched::Resource)?;
+        let link = search.link_of(&service, &question.subject)?;
         let (Some(names), Some(link)) = (question.names(), link) else {
             return Ok(Results::none());
         };
         let described = question.described(&names);
-        let upstream = super::super::decide::upstream(world, &service, &described, &question)?;
+        let upstream = super::super::decide::upstream(search.world, &service, &described, &question)?;
         let Some((upstream, route)) = upstream
             .as_ref()
             .and_then(|upstream| Some((upstream, described.route(upstream)?)))
         else {
             return Ok(Results::none());
         };
-        let now = installation.clock.now();
         let things = named_things(&link, upstream, route);
-        Ok(Results::among(&wanted, things, |id| {
+        Ok(Results::among(&search.wanted, things, |id| {
             let described = Described {
                 resource_id: id,
                 ..described
             };
-            could(world, &link, upstream, &described, None, now)
+            could(search.world, &link, upstream, &described, None, search.now)
                 .then(|| json!({"type": question.resource.kind, "id": id}))
         }))
     })

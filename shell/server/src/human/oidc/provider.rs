@@ -5,8 +5,10 @@ use crate::fetch::{FetchError, Limits, send};
 use crate::tls::client_roots;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use broker::replay::{NotFresh, ReplayCache, ReplayKey};
+use broker::session::CHALLENGE_SECS;
 use credential::{
-    Algorithm, IdTokenClaims, Jwks, LogoutClaims, Rejection, TokenClass, Verified, VerifyingKeys,
+    Algorithm, IdTokenClaims, Jwks, LogoutClaims, Rejection, TokenClass, Verified, VerifyingKeys, sha256,
 };
 use http::{Request, StatusCode, header};
 use identity::{Name, UnixTime};
@@ -14,7 +16,7 @@ use rustls::ClientConfig;
 use serde::Deserialize;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long a discovery document and keys are used, in seconds.
 const KEPT_SECS: u64 = 300;
@@ -43,6 +45,11 @@ pub(super) enum ProviderError {
     Secret(String),
     #[error("its token was refused: {0}")]
     Token(Rejection),
+    #[error("the answer to this login was brought before")]
+    Again,
+    /// What somebody else was told who asked just now.
+    #[error(transparent)]
+    Shared(Arc<Self>),
 }
 
 /// The members of a discovery document that are looked at (OpenID Connect Discovery section 3, RFC 9207 section 3).
@@ -75,12 +82,48 @@ pub(super) struct Known {
 }
 
 /// All providers that were asked lately.
+///
+/// Nobody has to be known to make us ask one: a login is anybody's, and so is a token that names a key we do not have. So
+/// each is asked by one of us at a time, whose answer is everybody's, and a code is traded once for each login.
+pub(in super::super) struct Providers {
+    by_name: Mutex<HashMap<Name, Arc<Contact>>>,
+    traded: Mutex<ReplayCache>,
+}
+
+/// Logins remembered at once whose code was traded.
+const TRADED_MAX: usize = 65_536;
+
+/// One provider.
 #[derive(Default)]
-pub(in super::super) struct Providers(Mutex<HashMap<Name, Arc<Known>>>);
+struct Contact {
+    known: Mutex<Option<Arc<Known>>>,
+    /// Held by whoever asks: when and why the last one got no answer, if so.
+    asking: tokio::sync::Mutex<Option<(Instant, Arc<ProviderError>)>>,
+}
+
+impl Contact {
+    /// What is known, if it was read within so many seconds.
+    fn known(&self, within: u64, now: UnixTime) -> Option<Arc<Known>> {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known
+            .as_ref()
+            .filter(|known| now.millis_since(known.read_at) < within * 1000)
+            .cloned()
+    }
+}
 
 impl std::fmt::Debug for Providers {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Providers")
+    }
+}
+
+impl Default for Providers {
+    fn default() -> Self {
+        Self {
+            by_name: Mutex::default(),
+            traded: Mutex::new(ReplayCache::new(CHALLENGE_SECS, TRADED_MAX)),
+        }
     }
 }
 
@@ -93,19 +136,36 @@ impl Providers {
         within: u64,
         now: UnixTime,
     ) -> Result<Arc<Known>, ProviderError> {
-        let kept = {
-            let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            all.get(name).cloned()
+        let came = Instant::now();
+        let contact = {
+            let mut all = self.by_name.lock().unwrap_or_else(PoisonError::into_inner);
+            all.entry(name.clone()).or_default().clone()
         };
-        if let Some(known) = kept
-            && now.millis_since(known.read_at) < within * 1000
-        {
+        if let Some(known) = contact.known(within, now) {
             return Ok(known);
         }
-        let known = Arc::new(Known::ask(provider, now).await?);
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        all.insert(name.clone(), known.clone());
-        Ok(known)
+        let mut last = contact.asking.lock().await;
+        if let Some(known) = contact.known(within, now) {
+            return Ok(known);
+        }
+        if let Some((at, why)) = &*last
+            && *at >= came
+        {
+            return Err(ProviderError::Shared(why.clone()));
+        }
+        match Known::ask(provider, now).await {
+            Ok(known) => {
+                let known = Arc::new(known);
+                *contact.known.lock().unwrap_or_else(PoisonError::into_inner) = Some(known.clone());
+                *last = None;
+                Ok(known)
+            }
+            Err(why) => {
+                let why = Arc::new(why);
+                *last = Some((Instant::now(), why.clone()));
+                Err(ProviderError::Shared(why))
+            }
+        }
     }
 
     /// The provider as it is known.
@@ -118,7 +178,8 @@ impl Providers {
         self.known(name, provider, KEPT_SECS, now).await
     }
 
-    /// Trades a code for the ID token of this login, and verifies it.
+    /// Trades a code for the ID token of this login, and verifies it. Once for each login: that the nonce is good once is
+    /// known only when the session is recorded, and by then the provider was asked.
     pub(super) async fn redeem(
         &self,
         name: &Name,
@@ -127,12 +188,25 @@ impl Providers {
         now: UnixTime,
     ) -> Result<Verified<IdTokenClaims>, ProviderError> {
         let known = self.get(name, provider, now).await?;
+        if self.was_traded(code.nonce, now) {
+            return Err(ProviderError::Again);
+        }
         let token = known.trade(provider, code).await?;
         let (issuer, client) = (&provider.issuer, &provider.client_id);
         self.judge(name, provider, now, |known| {
             credential::id_token::verify(&token, &known.keys, issuer, client, code.nonce, now)
         })
         .await
+    }
+
+    /// Whether the login with that nonce brought its answer before. Where there is no room to remember one more, it may be
+    /// asked about again: nobody gets in by that, and nobody is kept out.
+    fn was_traded(&self, nonce: &str, now: UnixTime) -> bool {
+        let digest = sha256(nonce.as_bytes());
+        let key: ReplayKey = digest.first_chunk().copied().unwrap_or_default();
+        let mut traded = self.traded.lock().unwrap_or_else(PoisonError::into_inner);
+        let admitted = traded.admit(key, now.plus_secs(CHALLENGE_SECS), now);
+        matches!(admitted, Err(NotFresh::Replayed))
     }
 
     /// Verifies a provider's word that somebody logged out there.
@@ -263,8 +337,8 @@ async fn get(tls: &Arc<ClientConfig>, uri: &str, what: &'static str) -> Result<b
 
 /// Members that we do not know are the provider's business.
 fn read<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Option<T> {
-    let value = credential::json::parse_strict(bytes).ok()?;
-    serde_json::from_value(value).ok()
+    let value = credential::json::parse_strict(bytes).ok();
+    serde_json::from_value(value.filter(serde_json::Value::is_object)?).ok()
 }
 
 /// Our secret at the provider, read at each use, so that it can be replaced.

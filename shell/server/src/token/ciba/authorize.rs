@@ -79,15 +79,13 @@ async fn begin(
     let published = installation.published();
     let issuer = &installation.config.issuer;
     let svid = subject::verified(wish.caller.expose(), &published, issuer, now)?;
-    let proven = prove(&installation.ciba_target, installation, peer, &head.headers, now)?;
-    proven
-        .spend(&installation.replays, now)
-        .map_err(NotIssued::NotFresh)?;
+    let mut proven = prove(&installation.ciba_target, installation, peer, &head.headers, now)?;
     let wrong = |why| NotIssued::Backchannel(why);
     let world = installation.store.world();
     // Whoever is nobody, and whoever names what is not theirs, learn the same.
     let subject =
         identify::subject(&world, &svid, proven.key(), now).map_err(|_| wrong(BackchannelError::Approval))?;
+    proven.spend(&installation.replays, now)?;
     let agent = subject.agent();
     let approval = wish
         .approval

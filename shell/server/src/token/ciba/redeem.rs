@@ -30,10 +30,12 @@ pub(in crate::token) async fn redeem(
     let published = installation.published();
     let issuer = &installation.config.issuer;
     let svid = subject::verified(caller.token.expose(), &published, issuer, now)?;
-    let proven = prove(&installation.token_target, installation, peer, headers, now)?;
+    let mut proven = prove(&installation.token_target, installation, peer, headers, now)?;
     let world = installation.store.world();
     let subject = identify::subject(&world, &svid, proven.key(), now).map_err(|_| NotIssued::Over)?;
     let instance = subject.instance().ok_or(NotIssued::Over)?;
+    // A poll that is sent again must not count as the client's own.
+    proven.spend(&installation.replays, now)?;
     let id = form.one("auth_req_id").unwrap_or_default();
     let waiting = match installation.parked.poll(id, instance, now) {
         Poll::Unknown => return Err(NotIssued::Over),
@@ -68,5 +70,5 @@ pub(in crate::token) async fn redeem(
         approval: Some(waiting.approval),
         ..AgentTask::default()
     }];
-    decide(installation, &Wish::of(exchange)?, &svid, &proven, now).await
+    decide(installation, &Wish::of(exchange)?, &svid, &mut proven, now).await
 }

@@ -4,11 +4,14 @@
 //! exactly what was asked is none, and says nothing. What its operators may see of a failure is a fixed sentence: nothing
 //! that came over the wire gets into the record.
 
+use super::errors::NotIssued;
+use crate::content_type;
 use crate::fetch::{FetchError, Limits, send};
 use crate::installation::Installation;
 use crate::tls::trusting;
-use broker::pdp::{ANSWER_BYTES_MAX, Asking, NoAnswer};
+use broker::pdp::{ANSWER_BYTES_MAX, Asking, NoAnswer, heard};
 use broker::world::{DecisionPoint, Judged};
+use credential::media_type;
 use http::request::Builder;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode, header};
 use std::time::Duration;
@@ -19,8 +22,19 @@ const ANSWER: Limits = Limits {
     bytes: ANSWER_BYTES_MAX,
 };
 
+/// Asks, and records what it says, or that it said nothing. Whether it said something: if not, the decision knows nothing of
+/// what the user may do, and refuses.
+pub(super) async fn hear(installation: &Installation, asking: &Asking) -> Result<bool, NotIssued> {
+    let answered = ask(installation, asking).await;
+    let has_spoken = answered.is_ok();
+    let source = installation.draw_source(Some(asking.org()), installation.clock.now())?;
+    let plan = heard(&installation.store.world(), asking, answered, &mut source.draw());
+    drop(installation.store.commit(plan).await?);
+    Ok(has_spoken)
+}
+
 /// Asks, once.
-pub(super) async fn ask(installation: &Installation, asking: &Asking) -> Result<Judged, NoAnswer> {
+async fn ask(installation: &Installation, asking: &Asking) -> Result<Judged, NoAnswer> {
     // A decision point that hangs must not take the places of exchanges that need none.
     let _place = installation.hearings.try_acquire().map_err(|_| NoAnswer::Busy)?;
     let asked_at = installation.clock.now();
@@ -41,7 +55,7 @@ async fn answered(
     let authorities = point.authorities.as_ref().map(String::as_bytes);
     let tls = trusting(authorities).map_err(|error| unreachable(point, &error.into()))?;
     let request = authorized(installation, asking, Request::post("/"))?
-        .header(header::CONTENT_TYPE, "application/json")
+        .header(header::CONTENT_TYPE, media_type::JSON)
         .header(REQUEST_ID, request_id()?);
     let answer = send(tls, &point.url, request, body, ANSWER)
         .await
@@ -53,7 +67,7 @@ async fn answered(
     if answer.status() != StatusCode::OK {
         return Err(NoAnswer::Status(answer.status().as_u16()));
     }
-    if !is_json(answer.headers()) {
+    if !content_type::is(answer.headers(), media_type::JSON) {
         return Err(NoAnswer::NotJson);
     }
     let (head, body) = answer.into_parts();
@@ -93,14 +107,6 @@ fn authorized(installation: &Installation, asking: &Asking, request: Builder) ->
     let mut header = header?;
     header.set_sensitive(true);
     Ok(request.header(header::AUTHORIZATION, header))
-}
-
-fn is_json(headers: &HeaderMap) -> bool {
-    let kind = headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok());
-    let kind = kind.and_then(|kind| kind.split(';').next()).unwrap_or_default();
-    kind.trim().eq_ignore_ascii_case("application/json")
 }
 
 /// All of the header's lines as one. One that is no text may have said anything: nothing is used again.
