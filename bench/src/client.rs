@@ -1,6 +1,8 @@
 //! One HTTP/1.1 connection that is kept, in the clear or over TLS.
 
 use crate::fault::{Fault, fault};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use http::{HeaderMap, Request, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Bytes;
@@ -8,6 +10,7 @@ use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
+use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::net::TcpStream;
@@ -49,6 +52,48 @@ impl Connection {
         self.0.ready().await?;
         let (head, body) = self.0.send_request(request).await?.into_parts();
         Ok((head.status, head.headers, body.collect().await?.to_bytes()))
+    }
+}
+
+/// What a client trusts and shows; base64 of DER, so that it can be handed to another process.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Identity {
+    root: String,
+    /// Leaf first.
+    chain: Vec<String>,
+    /// PKCS#8.
+    key: String,
+}
+
+impl Identity {
+    pub(crate) fn new(root: &[u8], chain: &[impl AsRef<[u8]>], key: &[u8]) -> Self {
+        Self {
+            root: STANDARD.encode(root),
+            chain: chain.iter().map(|der| STANDARD.encode(der)).collect(),
+            key: STANDARD.encode(key),
+        }
+    }
+
+    /// The same towards another server.
+    pub(crate) fn trusting(self, root: &[u8]) -> Self {
+        Self {
+            root: STANDARD.encode(root),
+            ..self
+        }
+    }
+
+    /// Its own certificate, base64 of DER.
+    pub(crate) fn leaf(&self) -> Result<&str, Fault> {
+        let leaf = self.chain.first().map(String::as_str);
+        leaf.ok_or_else(|| fault("an identity without a certificate"))
+    }
+
+    pub(crate) fn tls(&self) -> Result<Arc<ClientConfig>, Fault> {
+        let chain: Result<Vec<Vec<u8>>, _> = self.chain.iter().map(|der| STANDARD.decode(der)).collect();
+        tls(
+            STANDARD.decode(&self.root)?,
+            Some((chain?, STANDARD.decode(&self.key)?)),
+        )
     }
 }
 

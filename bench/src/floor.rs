@@ -1,6 +1,7 @@
 //! Floors: what nobody could do without, on this machine, now.
 
 use crate::cpu;
+use crate::effort::Effort;
 use crate::fault::{Fault, fault};
 use crate::load;
 use aws_lc_rs::rand::SystemRandom;
@@ -24,8 +25,8 @@ pub(crate) struct Es256 {
 
 impl Es256 {
     /// Measures both for some 100 ms.
-    pub(crate) fn measure() -> Result<Self, Fault> {
-        const COUNT: u32 = 2000;
+    pub(crate) fn measure(effort: Effort<'_>) -> Result<Self, Fault> {
+        let count = effort.pick(20, 2_000, 2_000);
         let broken = || fault("ES256 does not work here");
         let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).map_err(|_| broken())?;
         let public = ParsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, pair.public_key().as_ref())?;
@@ -33,11 +34,11 @@ impl Es256 {
         let (message, random) = ([7; 1200], SystemRandom::new());
         let signature = pair.sign(&random, &message).map_err(|_| broken())?;
         let mut good = 0;
-        let sign = cpu::micros_each(COUNT, || good += u32::from(pair.sign(&random, &message).is_ok()));
-        let verify = cpu::micros_each(COUNT, || {
+        let sign = cpu::micros_each(count, || good += u32::from(pair.sign(&random, &message).is_ok()));
+        let verify = cpu::micros_each(count, || {
             good += u32::from(public.verify_sig(&message, signature.as_ref()).is_ok());
         });
-        (good == 2 * COUNT)
+        (good == 2 * count)
             .then_some(Self { sign, verify })
             .ok_or_else(broken)
     }

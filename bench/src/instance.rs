@@ -1,12 +1,21 @@
 //! Running agents as a node agent would open them: attested, identified, with a task.
 
+use crate::client::{self, Connection};
+use crate::cpu;
 use crate::fault::{Fault, fault};
 use crate::key::ClientKey;
+use crate::part::exchange_load::{form, now};
 use crate::place::{Place, UID};
 use broker::attest::{self, LaunchEvidence};
 use broker::task::TaskRequest;
 use broker::{identify, issue, run, task};
+use credential::dpop::RequestTarget;
+use http::Request;
+use http_body_util::Full;
 use identity::{Digest, InstanceId, Name, OrgId, OrgScope, Thumbprint, UnixTime};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
+use serde_json::Value;
 use server::Credential;
 
 pub(crate) struct Instance {
@@ -90,6 +99,29 @@ impl Instance {
             Credential::JwtSvid { token, .. } => Ok(token),
             Credential::AccessToken { .. } | Credential::X509Svid { .. } => Err(fault("not a JWT-SVID")),
         }
+    }
+
+    /// A new access token for `audience`, bound to the instance's key, exchanged over the wire.
+    pub(crate) async fn access_token(&self, place: &Place, audience: &str) -> Result<String, Fault> {
+        let root = CertificateDer::from_pem_file(place.root_pem())?.to_vec();
+        let mut connection = Connection::open(place.address(), Some(client::tls(root, None)?)).await?;
+        let subject = self.jwt_svid(place).await?;
+        let installation = place.installation();
+        let nonce = installation.keys.nonces().make(installation.clock.now());
+        let target = RequestTarget::parse(&place.token_url())?;
+        let jti = format!("{}-{}", self.id, cpu::shared().as_nanos());
+        let proof = self
+            .key
+            .proof_of("POST", &target, &jti, Some(&nonce), None, now())?;
+        let request = Request::post("/oauth/token")
+            .header("host", place.address().to_string())
+            .header("content-type", "application/x-www-form-urlencoded")
+            .header("dpop", proof)
+            .body(Full::from(form(&subject, audience)))?;
+        let (_, body) = connection.send(request).await?;
+        let answer: Value = serde_json::from_slice(&body)?;
+        let token = answer.get("access_token").and_then(Value::as_str);
+        Ok(token.ok_or_else(|| fault("no access token"))?.to_owned())
     }
 
     /// An X.509-SVID for the key that `csr` proves: DER, leaf first. This is the path that is measured: verify,

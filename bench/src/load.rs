@@ -1,12 +1,15 @@
 //! Load: clients that ask one after the other, as fast as they are answered or at a steady pace.
+//!
+//! The pace is kept by a thread of its own that sleeps until each request is due: the timers of the runtime have whole
+//! milliseconds and would ask in bursts, and a burst waits for itself.
 
 use crate::fault::Fault;
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 use std::future::Future;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use tokio::time::Instant;
 
 /// Longest latency that is told apart, in microseconds: ten seconds.
 const LATENCY_MICROS_MAX: u64 = 10_000_000;
@@ -32,6 +35,8 @@ pub(crate) struct Done {
     pub(crate) secs: f64,
     pub(crate) p50_us: u64,
     pub(crate) p99_us: u64,
+    /// How much later than due a paced request was handed to its client, whoever is to blame for it.
+    pub(crate) late_p99_us: u64,
 }
 
 impl Done {
@@ -56,21 +61,27 @@ pub(crate) fn quantile_ms(latencies: &Histogram<u64>, quantile: f64) -> f64 {
 /// Lets every client take its share of `round`.
 pub(crate) async fn run<C: Client>(clients: Vec<C>, round: Round) -> Result<(Vec<C>, Done), Fault> {
     let count = u32::try_from(clients.len())?;
-    let mut tasks = JoinSet::new();
-    let begun = Instant::now();
+    let (mut tasks, mut turns) = (JoinSet::new(), Vec::new());
     for (place, client) in (0_u32..).zip(clients) {
         match round {
             Round::Closed { requests } => {
                 let share = requests / count + u32::from(place < requests % count);
                 tasks.spawn(closed(client, share));
             }
-            Round::Paced { per_sec, secs } => {
-                let every = Duration::from_secs_f64(f64::from(count) / per_sec);
-                let first = begun + every.mul_f64(f64::from(place) / f64::from(count));
-                tasks.spawn(paced(client, first, every, begun + Duration::from_secs_f64(secs)));
+            Round::Paced { .. } => {
+                let (turn, turns_of_one) = mpsc::unbounded_channel();
+                turns.push(turn);
+                tasks.spawn(paced(client, turns_of_one));
             }
         }
     }
+    let begun = Instant::now();
+    let pace = match round {
+        Round::Closed { .. } => None,
+        Round::Paced { per_sec, secs } => Some(tokio::task::spawn_blocking(move || {
+            keep_pace(begun, per_sec, Duration::from_secs_f64(secs), &turns)
+        })),
+    };
     let (mut clients, mut all, mut requests) = (Vec::new(), latencies()?, 0_u32);
     while let Some(ended) = tasks.join_next().await {
         let (client, some) = ended??;
@@ -78,11 +89,17 @@ pub(crate) async fn run<C: Client>(clients: Vec<C>, round: Round) -> Result<(Vec
         requests += u32::try_from(some.len())?;
         all.add(some)?;
     }
+    let secs = begun.elapsed().as_secs_f64();
+    let late = match pace {
+        None => latencies()?,
+        Some(pace) => pace.await??,
+    };
     let done = Done {
         requests,
-        secs: begun.elapsed().as_secs_f64(),
+        secs,
         p50_us: all.value_at_quantile(0.5),
         p99_us: all.value_at_quantile(0.99),
+        late_p99_us: late.value_at_quantile(0.99),
     };
     Ok((clients, done))
 }
@@ -97,29 +114,42 @@ async fn closed<C: Client>(mut client: C, requests: u32) -> Result<(C, Histogram
     Ok((client, times))
 }
 
-/// A latency counts from when the request was due, so that a slow answer is not forgiven to those that wait behind it.
+/// Asks whenever it is its turn. A latency counts from when the request was due, so that a slow answer is not forgiven to
+/// those that wait behind it.
 async fn paced<C: Client>(
     mut client: C,
-    first: Instant,
-    every: Duration,
-    until: Instant,
+    mut turns: mpsc::UnboundedReceiver<Instant>,
 ) -> Result<(C, Histogram<u64>), Fault> {
-    let (mut times, mut due) = (latencies()?, first);
-    while due < until {
-        tokio::time::sleep_until(due).await;
-        // Timers have milliseconds; what is due earlier within one is not late.
-        let asked = Instant::now();
-        let late = asked.saturating_duration_since(due);
-        let from = if late < TIMER { asked } else { due };
+    let mut times = latencies()?;
+    while let Some(due) = turns.recv().await {
         client.once().await?;
-        note(&mut times, from.elapsed());
-        due += every;
+        note(&mut times, due.elapsed());
     }
     Ok((client, times))
 }
 
-/// How late a timer of tokio's may be without anybody being slow.
-const TIMER: Duration = Duration::from_millis(2);
+/// Gives each of `turns` its turn, one after the other, at so many a second; says how late.
+fn keep_pace(
+    begun: Instant,
+    per_sec: f64,
+    time: Duration,
+    turns: &[mpsc::UnboundedSender<Instant>],
+) -> Result<Histogram<u64>, Fault> {
+    let (mut late, every) = (latencies()?, Duration::try_from_secs_f64(1.0 / per_sec)?);
+    let (mut due, until) = (begun, begun + time);
+    for turn in turns.iter().cycle() {
+        if due >= until {
+            break;
+        }
+        std::thread::sleep(due.saturating_duration_since(Instant::now()));
+        note(&mut late, due.elapsed());
+        if turn.send(due).is_err() {
+            break; // a client that failed says why
+        }
+        due += every;
+    }
+    Ok(late)
+}
 
 #[cfg(test)]
 mod tests {
@@ -145,5 +175,6 @@ mod tests {
         };
         let (clients, done) = run(clients, round).await.unwrap();
         assert_eq!((clients.len(), done.requests), (3, 30));
+        assert!(done.p50_us >= 5_000 && done.late_p99_us < 300_000, "{done:?}");
     }
 }

@@ -2,11 +2,14 @@
 //!
 //! A cost is the CPU time of the process that serves; load comes from processes of their own (`part`). A floor is
 //! what nobody could do without, measured minutes apart at most. Latencies are wall clock and say so. What is not
-//! measured says why. Not here: gates. A noisy machine makes a slow run, and this prints it as it is.
+//! measured says why. Not here: gates. A noisy machine makes a slow run, and this prints it as it is. What fails is a row
+//! that could not be measured; `--smoke` asks nothing else, of every row.
 
 mod client;
+mod cost;
 mod cpu;
 mod dojo;
+mod effort;
 mod fault;
 mod floor;
 mod instance;
@@ -19,37 +22,16 @@ mod peer;
 mod place;
 mod report;
 mod row;
+mod standalone;
 
+use crate::effort::{Depth, Effort};
 use crate::fault::{Fault, fault};
-use crate::report::Report;
-use crate::row::Row;
 use std::io::Write as _;
 use std::process::ExitCode;
 
 /// The allocator of the `tabard` binary.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
-/// How much to measure.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Effort<'a> {
-    /// Under a minute in all, for a first look; the numbers of docs/promises.md are not from it.
-    pub(crate) short: bool,
-    /// Only rows whose names begin so, and those that are measured with them; for whoever works on one path.
-    pub(crate) only: &'a str,
-}
-
-impl Effort<'_> {
-    /// `short` of them in a short run, else `long`.
-    pub(crate) const fn pick<T: Copy>(self, short: T, long: T) -> T {
-        if self.short { short } else { long }
-    }
-
-    /// Whether any of `rows` is asked for.
-    pub(crate) fn wants(self, rows: &[&Row]) -> bool {
-        rows.iter().any(|row| row.name.starts_with(self.only))
-    }
-}
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -86,31 +68,33 @@ fn start(words: &[String]) -> Result<ExitCode, Fault> {
     {
         return dojo::start(rest);
     }
-    let (mut json, mut short, mut only) = (false, false, "");
+    let (mut json, mut depth, mut only) = (false, Depth::Full, "");
     let mut words = words.into_iter();
     while let Some(word) = words.next() {
         match word {
             "--only" => only = words.next().unwrap_or_default(),
             "--json" => json = true,
-            "--short" => short = true,
+            "--short" => depth = Depth::Short,
+            "--smoke" => depth = Depth::Smoke,
             other => {
                 return Err(fault(format!(
-                    "{other:?} is not known: tabard-bench [--json] [--short] [--only ROW]"
+                    "{other:?} is not known: tabard-bench [--json] [--short | --smoke] [--only ROW]"
                 )));
             }
         }
     }
+    let effort = Effort { depth, only };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let report: Report = runtime.block_on(path::measure(Effort { short, only }));
+    let report = runtime.block_on(path::measure(effort));
     let mut out = std::io::stdout().lock();
     if json {
-        writeln!(out, "{}", report.to_json(short))?;
+        writeln!(out, "{}", report.to_json(depth))?;
+    } else if depth == Depth::Smoke {
+        report.write_ended(effort, &mut out)?;
     } else {
         report.write_table(&mut out)?;
     }
-    Ok(if report.has_failed() {
-        ExitCode::FAILURE
-    } else {
-        ExitCode::SUCCESS
-    })
+    report
+        .broken(effort)
+        .map_or(Ok(ExitCode::SUCCESS), |broken| Err(fault(broken)))
 }

@@ -4,12 +4,13 @@ use crate::fault::{Fault, fault};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use broker::admin::{Administrator, PeerEvidence, authenticate};
-use broker::inventory::{self, AgentManifest, Bootstrap, LaunchTerms};
+use broker::inventory::{self, AgentManifest, Bootstrap, LaunchTerms, publish_upstream};
 use broker::succession::{FourEyes, Scrutiny, apply_contract};
+use broker::upstream::{Manifest, Upstream};
 use broker::world::{ArgvRule, ContractRecord, JoinToken, MemberRole, NodeRecord, Principal, Role};
 use broker::{Draw, Outcome, Plan, World};
 use futures_util::{TryStreamExt as _, stream};
-use identity::{Digest, LogId, Name, NodeId, OrgId, OrgScope};
+use identity::{Digest, LogId, Name, NodeId, OrgId, OrgScope, UpstreamId};
 use policy::Contract;
 use server::clock::Clock;
 use server::keys::Kek;
@@ -32,6 +33,11 @@ const TOGETHER: usize = 256;
 pub(crate) fn contract_text() -> String {
     let demo = include_str!("../../testdata/contracts/demo-billing.yaml");
     demo.replace("max: 60}", "max: 1000000000}")
+}
+
+/// The manifest that `text` is.
+pub(crate) fn manifest(text: &str) -> Result<Manifest, Fault> {
+    Manifest::parse("u.yaml", text.as_bytes()).map_err(|errors| fault(format!("{errors:?}")))
 }
 
 /// A server that runs.
@@ -168,6 +174,17 @@ impl Place {
                 .await?,
         );
         Ok(hash)
+    }
+
+    /// Publishes the upstream that `manifest` declares.
+    pub(crate) async fn publish_upstream(&self, manifest: Manifest) -> Result<Upstream, Fault> {
+        let upstream = manifest.upstream(UpstreamId::from_u128(0), self.org, 0);
+        let (admin, published) = (self.admin()?, upstream.clone());
+        drop(
+            self.act(|world, draw| publish_upstream(world, &admin, published, draw))
+                .await?,
+        );
+        Ok(upstream)
     }
 
     /// The contract of the first agent.

@@ -1,5 +1,6 @@
 //! What was measured, row by row; a row that was not says why.
 
+use crate::effort::{Depth, Effort};
 use crate::fault::Fault;
 use crate::row::{self, Of, Row};
 use serde_json::{Value, json};
@@ -18,8 +19,10 @@ pub(crate) enum Measured {
         /// What the numbers were taken over.
         note: String,
     },
-    /// There is no number, and why.
+    /// There is no number, for something is not there to be measured: what.
     Nothing(String),
+    /// There is no number, and there should be: why.
+    Failed(String),
 }
 
 impl Measured {
@@ -37,13 +40,25 @@ impl Measured {
             note: note.into(),
         }
     }
+    pub(crate) fn failed(why: &Fault) -> Self {
+        Self::Failed(format!("the measurement failed: {why}"))
+    }
+}
+
+/// How the measurement of a row ended.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Ended<'r> {
+    Measured,
+    /// It could not be made here: what is missing.
+    Skipped(&'r str),
+    /// It should have been.
+    Failed(&'r str),
 }
 
 /// Rows with their measurements.
 #[derive(Debug, Default)]
 pub(crate) struct Report {
     rows: HashMap<&'static str, Measured>,
-    failed: bool,
 }
 
 impl Report {
@@ -61,19 +76,62 @@ impl Report {
 
     /// `rows` could not be measured.
     pub(crate) fn fail<'r>(&mut self, rows: impl IntoIterator<Item = &'r Row>, why: &Fault) {
-        self.failed = true;
         for row in rows {
-            self.put(row, Measured::Nothing(format!("the measurement failed: {why}")));
+            self.put(row, Measured::failed(why));
         }
     }
 
-    /// Whether a measurement failed that should not have.
-    pub(crate) const fn has_failed(&self) -> bool {
-        self.failed
+    /// How each row ended that was asked for, in the order of the table. One that no measurement filled has failed.
+    pub(crate) fn ended(&self, effort: Effort<'_>) -> Vec<(&'static str, Ended<'_>)> {
+        let wanted = row::ALL.into_iter().filter(|row| effort.wants(&[row]));
+        wanted
+            .map(|row| {
+                let ended = match self.rows.get(row.name) {
+                    Some(Measured::Number { value, .. }) if value.is_finite() => Ended::Measured,
+                    Some(Measured::Number { .. }) => Ended::Failed("what was measured is no number"),
+                    Some(Measured::Nothing(why)) => Ended::Skipped(why),
+                    Some(Measured::Failed(why)) => Ended::Failed(why),
+                    None => Ended::Failed("no measurement fills this row"),
+                };
+                (row.name, ended)
+            })
+            .collect()
+    }
+
+    /// Which rows should have been measured and were not, and why.
+    pub(crate) fn broken(&self, effort: Effort<'_>) -> Option<String> {
+        let ended = self.ended(effort);
+        let broken: Vec<String> = ended
+            .iter()
+            .filter_map(|(name, ended)| match ended {
+                Ended::Failed(why) => Some(format!("{name} ({why})")),
+                Ended::Measured | Ended::Skipped(_) => None,
+            })
+            .collect();
+        let (some, all) = (broken.len(), ended.len());
+        (some > 0).then(|| {
+            format!(
+                "{some} of {all} rows could not be measured: {}",
+                broken.join(", ")
+            )
+        })
+    }
+
+    /// A line a row, for a program: how it ended and no number.
+    pub(crate) fn write_ended(&self, effort: Effort<'_>, out: &mut impl Write) -> io::Result<()> {
+        for (name, ended) in self.ended(effort) {
+            match ended {
+                Ended::Measured => writeln!(out, "ok {name}")?,
+                Ended::Skipped(why) => writeln!(out, "skipped {name}: {}", in_one_line(why))?,
+                Ended::Failed(why) => writeln!(out, "FAILED {name}: {}", in_one_line(why))?,
+            }
+        }
+        Ok(())
     }
 
     /// The one object of `--json`.
-    pub(crate) fn to_json(&self, short: bool) -> Value {
+    pub(crate) fn to_json(&self, depth: Depth) -> Value {
+        let short = depth != Depth::Full;
         let paths: Vec<Value> = row::ALL.iter().map(|row| self.path(row)).collect();
         let cpus = std::thread::available_parallelism().map_or(0, usize::from);
         json!({"paths": paths, "short": short, "cpus": cpus})
@@ -95,7 +153,7 @@ impl Report {
                 "ratio": floor.and_then(|floor| ratio(*value, floor)).map(rounded),
                 "note": note,
             }),
-            Some(Measured::Nothing(why)) => json!({"why": why}),
+            Some(Measured::Nothing(why) | Measured::Failed(why)) => json!({"why": why}),
             None => json!({"why": "not asked for"}),
         };
         if let (Some(path), Value::Object(more)) = (path.as_object_mut(), more) {
@@ -141,6 +199,10 @@ impl Report {
     }
 }
 
+fn in_one_line(why: &str) -> String {
+    why.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
 /// `None` for a floor of nothing.
 fn ratio(value: f64, floor: f64) -> Option<f64> {
     (floor > 0.0).then(|| value / floor)
@@ -161,7 +223,7 @@ mod tests {
         report.put(&row::DECISION, Measured::new(30.0, 20.0, "n"));
         report.put(&row::DECISION_HTTP, Measured::Nothing("no".into()));
         report.take([&row::START, &row::RSS], Err("broken".into()));
-        let json = report.to_json(true);
+        let json = report.to_json(Depth::Short);
         let paths = json["paths"].as_array().unwrap();
         assert_eq!(paths.len(), row::ALL.len());
         let of = |name: &str| paths.iter().find(|path| path["name"] == name).unwrap();
@@ -175,7 +237,66 @@ mod tests {
             );
         }
         assert_eq!(of("rss_100k_agents")["why"], "the measurement failed: broken");
-        assert!(report.has_failed());
+    }
+
+    #[test]
+    fn a_row_that_broke_is_told_from_one_whose_peer_is_not_there_and_one_that_was_forgotten() {
+        let mut report = Report::default();
+        report.put(&row::DECISION, Measured::new(30.0, 20.0, "n"));
+        report.put(&row::DECISION_HTTP, Measured::new(f64::NAN, 20.0, "n"));
+        report.put(&row::DECISION_CERBOS, Measured::Nothing("not installed".into()));
+        report.take([&row::DECISION_STATE], Err("broken".into()));
+        let effort = Effort {
+            depth: Depth::Smoke,
+            only: "decision_",
+        };
+        let ended = report.ended(effort);
+        assert_eq!(
+            ended,
+            [
+                ("decision_in_process", Ended::Measured),
+                (
+                    "decision_all_state_p99",
+                    Ended::Failed("the measurement failed: broken")
+                ),
+                (
+                    "decision_100_to_100k_agents",
+                    Ended::Failed("no measurement fills this row")
+                ),
+                (
+                    "decision_over_http",
+                    Ended::Failed("what was measured is no number")
+                ),
+                ("decision_over_http_cerbos", Ended::Skipped("not installed")),
+            ]
+        );
+        let broken = report.broken(effort).unwrap();
+        assert!(
+            broken.starts_with("3 of 5 rows could not be measured: decision_all_state_p99 (the"),
+            "{broken}"
+        );
+        let mut out = Vec::new();
+        report.write_ended(effort, &mut out).unwrap();
+        let lines = String::from_utf8(out).unwrap();
+        assert!(
+            lines.starts_with("ok decision_in_process\nFAILED decision_all_state_p99: the"),
+            "{lines}"
+        );
+        assert!(
+            lines.ends_with("skipped decision_over_http_cerbos: not installed\n"),
+            "{lines}"
+        );
+    }
+
+    #[test]
+    fn a_run_of_rows_that_are_all_measured_or_skipped_is_not_broken() {
+        let mut report = Report::default();
+        report.put(&row::START, Measured::alone(120.0, ""));
+        let effort = Effort {
+            depth: Depth::Smoke,
+            only: "start",
+        };
+        assert_eq!(report.broken(effort), None);
     }
 
     #[test]
@@ -183,7 +304,7 @@ mod tests {
         let mut report = Report::default();
         report.put(&row::START, Measured::alone(120.0, ""));
         report.put(&row::APPEND, Measured::new(1.0, 0.0, ""));
-        let json = report.to_json(false);
+        let json = report.to_json(Depth::Full);
         let paths = json["paths"].as_array().unwrap();
         let of = |name: &str| paths.iter().find(|path| path["name"] == name).unwrap();
         assert_eq!(

@@ -33,6 +33,7 @@ usage: cargo xtask COMMAND [options]
   docs                   run the transcripts in README.md and docs/ against a live `tabard dev`
   interop [--json] [--long]       unmodified outside clients against a live `tabard dev`; some of them for minutes
   bench [--json] [--short]        the budgets of docs/promises.md, each beside its floor
+  bench --smoke [--json]          every row of them once, in debug: whether each can be measured at all
   agentdojo [--json] [--short] [--each]   hijacked agents against contracts (docs/agentdojo.md)
   crash [--rounds N] [--json]     kill the store in the middle of commits and look at what is left
   fuzz [--secs N] [--json]        mutate the corpora of the parsers for N seconds a target
@@ -53,7 +54,8 @@ fn main() -> ExitCode {
         "test" => Flags::parse(&rest, &[]).and_then(|_| test::run(&project)),
         "docs" => Flags::parse(&rest, &["--json"]).map(|flags| docs::run(&project, &flags)),
         "interop" => Flags::parse(&rest, &["--json", "--long"]).map(|flags| interop::run(&project, &flags)),
-        "bench" => Flags::parse(&rest, &["--json", "--short"]).and_then(|flags| bench::run(&project, &flags)),
+        "bench" => Flags::parse(&rest, &["--json", "--short", "--smoke"])
+            .and_then(|flags| bench::run(&project, &flags)),
         "agentdojo" => Flags::parse(&rest, &["--json", "--short", "--each"])
             .and_then(|flags| agentdojo::run(&project, &flags)),
         "crash" => Flags::parse(&rest, &["--json", "--rounds="]).map(|flags| crash::run(&project, &flags)),

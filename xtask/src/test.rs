@@ -2,7 +2,7 @@
 
 use crate::project::{Project, stdout_of, succeed};
 use crate::tally::Tally;
-use crate::{agentdojo, dependencies, docs, interop, outside, proof};
+use crate::{agentdojo, bench, dependencies, docs, interop, outside, proof};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -57,6 +57,7 @@ pub fn run(project: &Project) -> Result<ExitCode, String> {
         proof::check(project, proof::FEW)
     });
     tally.step("agentdojo", || agentdojo::check(project));
+    tally.step(bench::SMOKE, || bench::smoke(project));
     tally.must("generated files are committed", || {
         let after = changed_files(project)?;
         if after == before {

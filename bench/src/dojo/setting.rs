@@ -2,43 +2,35 @@
 
 use super::request::Wanted;
 use super::suite::{Files, Variant};
-use crate::client::{self, Connection};
+use crate::client::Connection;
 use crate::fault::{Fault, fault};
 use crate::instance::Instance;
 use crate::key::ClientKey;
-use crate::log_key::LogKey;
 use crate::part::exchange_load::now;
 use crate::place::Place;
-use audit::event::CommitmentKey;
-use broker::inventory::publish_upstream;
+use crate::standalone::{LOG, Standalone};
 use broker::task::TaskRequest;
 use broker::upstream::Route;
 use broker::world::Directory;
 use broker::{Change, World};
 use credential::dpop::RequestTarget;
 use futures_util::future::BoxFuture;
-use gateway::{FeedHealth, Gateway, GatewayParts, NobodyToAsk, SecretError, Secrets, Settings};
+use gateway::{FeedHealth, SecretError, Secrets};
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use identity::{LogId, Name, Secret, UpstreamId};
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject as _;
-use rustls::{ClientConfig, RootCertStore};
-use serde_json::Value;
+use identity::{Name, Secret, UpstreamId};
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use store::Store;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-const LOG: LogId = LogId(7);
 /// The one tenant: whose account, mailbox or workspace it is.
 const TENANT: &str = "own";
 
@@ -72,7 +64,6 @@ pub(super) struct Setting {
     has_flow: bool,
     worlds: watch::Sender<Arc<World>>,
     gateway: SocketAddr,
-    root: Vec<u8>,
     served: Arc<AtomicU64>,
     _feed: watch::Sender<FeedHealth>,
     _folder: TempDir,
@@ -103,16 +94,8 @@ impl Setting {
         place.register(agent.as_str(), hash, true).await?;
         let served = Arc::new(AtomicU64::new(0));
         let base_url = format!("http://{}", service(served.clone()).await?);
-        let upstream = files
-            .manifest(&base_url)?
-            .upstream(UpstreamId::from_u128(0), place.org, 0);
-        let routes = upstream.routes.clone();
-        let admin = place.admin()?;
-        drop(
-            place
-                .act(|world, draw| publish_upstream(world, &admin, upstream, draw))
-                .await?,
-        );
+        let upstream = place.publish_upstream(files.manifest(&base_url)?).await?;
+        let routes = upstream.routes;
         let directory = (variant.trusts() && !destinations.is_empty())
             .then(|| {
                 Ok::<_, Fault>(Directory {
@@ -122,33 +105,22 @@ impl Setting {
                 })
             })
             .transpose()?;
-        let settings = store::Settings::new(folder.path().join("journal"), LOG, Arc::new(LogKey::new()?));
-        let journal = Arc::new(Store::open(&settings)?);
         let listener = TcpListener::bind("127.0.0.1:0").await?;
-        let gateway = listener.local_addr()?;
-        let (worlds, world_of) = watch::channel(place.world());
-        let (feed, feed_of) = watch::channel(FeedHealth::Local);
-        let names = Arc::new(CommitmentKey::new(Secret::new([9; 32])));
-        let serving = Gateway::new(GatewayParts {
-            settings: Settings::new(place.running.issuer(), vec![format!("http://{gateway}")], LOG),
-            worlds: world_of,
-            feed: feed_of,
-            journal,
-            secrets: Arc::new(NoSecrets),
-            approvals: Arc::new(NobodyToAsk),
-            homes: Arc::new(gateway::LocalHomes {
-                worlds: worlds.clone(),
-                log: LOG,
-            }),
-            names: Arc::new(move |_| names.clone()),
-            upstream_tls: to_upstreams()?,
-            clock: Arc::new(now),
-            random: Arc::new(random),
-        })?;
+        let at = listener.local_addr()?;
+        let Standalone {
+            gateway,
+            worlds,
+            feed,
+        } = Standalone::new(
+            &folder.path().join("journal"),
+            place.running.issuer(),
+            format!("http://{at}"),
+            place.world(),
+            Arc::new(NoSecrets),
+        )?;
         drop(tokio::spawn(async move {
-            serving.serve(listener, None, std::future::pending()).await
+            gateway.serve(listener, None, std::future::pending()).await
         }));
-        let root = CertificateDer::from_pem_file(place.root_pem())?.to_vec();
         Ok(Self {
             place,
             service: files.name,
@@ -158,8 +130,7 @@ impl Setting {
             closed,
             has_flow: variant.has_flow(),
             worlds,
-            gateway,
-            root,
+            gateway: at,
             served,
             _feed: feed,
             _folder: folder,
@@ -195,7 +166,7 @@ impl Setting {
             trusted,
         };
         let instance = Instance::launch_for(&self.place, agent.clone(), &request).await?;
-        let token = self.exchange(&instance).await?;
+        let token = instance.access_token(&self.place, self.service).await?;
         let world = self.place.world();
         let changes: Vec<Change> = self.directory.iter().cloned().map(Change::DirectorySet).collect();
         // The gateway's World is the server's and what the gateway claimed as at home with it; its revision never goes back.
@@ -217,34 +188,6 @@ impl Setting {
             token,
             number: 0,
         })
-    }
-
-    async fn exchange(&self, instance: &Instance) -> Result<String, Fault> {
-        let place = &self.place;
-        let tls = client::tls(self.root.clone(), None)?;
-        let mut connection = Connection::open(place.address(), Some(tls)).await?;
-        let subject = instance.jwt_svid(place).await?;
-        let form = format!(
-            "grant_type=urn:ietf:params:oauth:grant-type:token-exchange&subject_token={subject}\
-             &subject_token_type=urn:ietf:params:oauth:token-type:jwt&audience={}",
-            self.service
-        );
-        let installation = place.installation();
-        let nonce = installation.keys.nonces().make(installation.clock.now());
-        let target = RequestTarget::parse(&place.token_url())?;
-        let jti = format!("exchange-{}", instance.id);
-        let proof = instance
-            .key
-            .proof_of("POST", &target, &jti, Some(&nonce), None, now())?;
-        let request = Request::post("/oauth/token")
-            .header("host", place.address().to_string())
-            .header("content-type", "application/x-www-form-urlencoded")
-            .header("dpop", proof)
-            .body(Full::from(form))?;
-        let (_, body) = connection.send(request).await?;
-        let answer: Value = serde_json::from_slice(&body)?;
-        let token = answer.get("access_token").and_then(Value::as_str);
-        Ok(token.ok_or_else(|| fault("no access token"))?.to_owned())
     }
 }
 
@@ -311,22 +254,4 @@ async fn service(served: Arc<AtomicU64>) -> Result<SocketAddr, Fault> {
         }
     }));
     Ok(address)
-}
-
-/// 32 fresh bytes. Without a random source there is no id that is safe to use: the experiment ends.
-fn random() -> [u8; 32] {
-    let mut seed = [0; 32];
-    if aws_lc_rs::rand::fill(&mut seed).is_err() {
-        std::process::abort();
-    }
-    seed
-}
-
-fn to_upstreams() -> Result<Arc<ClientConfig>, Fault> {
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .with_root_certificates(RootCertStore::empty())
-        .with_no_client_auth();
-    Ok(Arc::new(config))
 }

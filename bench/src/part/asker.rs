@@ -1,12 +1,10 @@
 //! Clients that ask the same thing over HTTP again and again, each on a connection that it keeps: a decision, or nothing at
 //! all, of a server of ours or of somebody else's.
 
-use super::{Orders, tell};
-use crate::client::{self, Connection};
+use super::Orders;
+use crate::client::{Connection, Identity};
 use crate::fault::{Fault, fault};
-use crate::load::{self, Client, Round};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use crate::load::Client;
 use http::Request;
 use http_body_util::Full;
 use serde::{Deserialize, Serialize};
@@ -20,16 +18,6 @@ pub(crate) struct Order {
     pub(crate) tls: Option<Identity>,
     /// One client each.
     pub(crate) questions: Vec<Question>,
-}
-
-/// What to trust and show; base64 of DER.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Identity {
-    pub(crate) root: String,
-    /// Leaf first.
-    pub(crate) chain: Vec<String>,
-    /// PKCS#8.
-    pub(crate) key: String,
 }
 
 /// What one client asks.
@@ -69,15 +57,7 @@ impl Client for Asker {
 
 pub(super) async fn run(mut orders: Orders) -> Result<(), Fault> {
     let order: Order = orders.first().await?;
-    let tls = match &order.tls {
-        None => None,
-        Some(identity) => {
-            let chain: Result<Vec<Vec<u8>>, _> =
-                identity.chain.iter().map(|der| STANDARD.decode(der)).collect();
-            let shown = (chain?, STANDARD.decode(&identity.key)?);
-            Some(client::tls(STANDARD.decode(&identity.root)?, Some(shown))?)
-        }
-    };
+    let tls = order.tls.as_ref().map(Identity::tls).transpose()?;
     let mut askers = Vec::new();
     for question in order.questions {
         askers.push(Asker {
@@ -86,11 +66,5 @@ pub(super) async fn run(mut orders: Orders) -> Result<(), Fault> {
             question,
         });
     }
-    tell(&askers.len())?;
-    while let Some(round) = orders.next::<Round>().await? {
-        let (back, done) = load::run(askers, round).await?;
-        askers = back;
-        tell(&done)?;
-    }
-    Ok(())
+    orders.serve_rounds(askers).await
 }

@@ -1,11 +1,10 @@
 //! Envoy's check, asked as Envoy asks it: gRPC over mutual TLS, many at once on each connection. And a server that answers
-//! without looking: the floor.
+//! without looking: the floor, and whom the peer asks.
 
 use super::{Orders, tell};
+use crate::client::Identity;
 use crate::fault::{Fault, fault};
-use crate::load::{self, Client, Round};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use crate::load::Client;
 use gateway::ext_authz::proto::envoy::service::auth::v3::attribute_context::{HttpRequest, Peer, Request};
 use gateway::ext_authz::proto::envoy::service::auth::v3::authorization_client::AuthorizationClient;
 use gateway::ext_authz::proto::envoy::service::auth::v3::authorization_server::{
@@ -17,8 +16,8 @@ use gateway::ext_authz::proto::envoy::service::auth::v3::{
 use gateway::ext_authz::proto::google::rpc;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::service::TowerToHyperService;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -37,7 +36,7 @@ const TOGETHER: usize = 16;
 pub(crate) struct Order {
     pub(crate) address: SocketAddr,
     /// `None`: in the clear.
-    pub(crate) service: Option<Service>,
+    pub(crate) service: Option<Identity>,
     /// A declared host of the upstream, and the path.
     pub(crate) host: String,
     pub(crate) path: String,
@@ -45,14 +44,6 @@ pub(crate) struct Order {
     pub(crate) token: String,
     pub(crate) certificate: String,
     pub(crate) principal: String,
-}
-
-/// The service that asks; base64 of DER.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Service {
-    pub(crate) root: String,
-    pub(crate) certificate: String,
-    pub(crate) key: String,
 }
 
 struct Envoy {
@@ -102,16 +93,8 @@ fn request(order: &Order) -> CheckRequest {
     }
 }
 
-fn tls(service: &Service) -> Result<TlsConnector, Fault> {
-    let mut roots = RootCertStore::empty();
-    roots.add(CertificateDer::from(STANDARD.decode(&service.root)?))?;
-    let chain = vec![CertificateDer::from(STANDARD.decode(&service.certificate)?)];
-    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(STANDARD.decode(&service.key)?));
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let mut config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .with_root_certificates(roots)
-        .with_client_auth_cert(chain, key)?;
+fn tls(service: &Identity) -> Result<TlsConnector, Fault> {
+    let mut config = ClientConfig::clone(&*service.tls()?);
     config.alpn_protocols = vec![b"h2".to_vec()];
     Ok(TlsConnector::from(Arc::new(config)))
 }
@@ -155,13 +138,7 @@ pub(super) async fn run(mut orders: Orders) -> Result<(), Fault> {
             });
         }
     }
-    tell(&clients.len())?;
-    while let Some(round) = orders.next::<Round>().await? {
-        let (back, done) = load::run(clients, round).await?;
-        clients = back;
-        tell(&done)?;
-    }
-    Ok(())
+    orders.serve_rounds(clients).await
 }
 
 /// Lets everything pass.
@@ -187,6 +164,7 @@ pub(super) async fn run_nothing(orders: Orders) -> Result<(), Fault> {
     tell(&listener.local_addr()?)?;
     drop(tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
+            drop(stream.set_nodelay(true));
             drop(tokio::spawn(async move {
                 let service = TowerToHyperService::new(AuthorizationServer::new(Nothing));
                 hyper::server::conn::http2::Builder::new(TokioExecutor::new())

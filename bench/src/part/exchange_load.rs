@@ -1,10 +1,10 @@
 //! Clients of the token endpoint (RFC 8693), each on a connection that it keeps.
 
-use super::{Orders, tell};
+use super::Orders;
 use crate::client::{self, Connection};
 use crate::fault::{Fault, fault};
 use crate::key::ClientKey;
-use crate::load::{self, Client, Round};
+use crate::load::Client;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use credential::dpop::RequestTarget;
@@ -52,6 +52,14 @@ struct Exchanger {
     place: usize,
 }
 
+/// The form of an exchange (RFC 8693 section 2.1) of a JWT-SVID for an access token.
+pub(crate) fn form(subject: &str, audience: &str) -> String {
+    format!(
+        "grant_type=urn:ietf:params:oauth:grant-type:token-exchange&subject_token={subject}\
+         &subject_token_type=urn:ietf:params:oauth:token-type:jwt&audience={audience}"
+    )
+}
+
 pub(crate) fn now() -> UnixTime {
     let since = SystemTime::now()
         .duration_since(SystemTime::UNIX_EPOCH)
@@ -67,10 +75,6 @@ impl Client for Exchanger {
             self.subjects.front().cloned()
         };
         let subject = subject.ok_or_else(|| fault("no subject token is left"))?;
-        let form = format!(
-            "grant_type=urn:ietf:params:oauth:grant-type:token-exchange&subject_token={subject}\
-             &subject_token_type=urn:ietf:params:oauth:token-type:jwt&audience=invoices"
-        );
         let mut request = Request::post("/oauth/token")
             .header("host", &self.address)
             .header("content-type", "application/x-www-form-urlencoded");
@@ -80,7 +84,10 @@ impl Client for Exchanger {
             let proof = self.key.proof(&self.target, &jti, self.nonce.as_deref(), now())?;
             request = request.header("dpop", proof);
         }
-        let (headers, _) = self.connection.send(request.body(Full::from(form))?).await?;
+        let (headers, _) = self
+            .connection
+            .send(request.body(Full::from(form(&subject, "invoices")))?)
+            .await?;
         if let Some(nonce) = headers.get("dpop-nonce") {
             self.nonce = Some(nonce.to_str()?.to_owned());
         }
@@ -125,11 +132,5 @@ pub(super) async fn run(mut orders: Orders) -> Result<(), Fault> {
     for (place, caller) in order.callers.iter().enumerate() {
         clients.push(Exchanger::of(&order, caller, place, nonce.clone()).await?);
     }
-    tell(&clients.len())?;
-    while let Some(round) = orders.next::<Round>().await? {
-        let (back, done) = load::run(clients, round).await?;
-        clients = back;
-        tell(&done)?;
-    }
-    Ok(())
+    orders.serve_rounds(clients).await
 }

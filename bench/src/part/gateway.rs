@@ -1,17 +1,15 @@
 //! A gateway with its journal, a World of one agent, and a listener on mutual TLS.
 
-use super::check_load::Service;
 use super::gateway_load::Bound;
 use super::{Orders, tell};
+use crate::client::Identity;
 use crate::fault::{Fault, fault};
 use crate::key::ClientKey;
-use crate::log_key::LogKey;
 use crate::part::exchange_load::now;
-use crate::place::contract_text;
-use audit::event::CommitmentKey;
+use crate::place::{contract_text, manifest};
+use crate::standalone::{LOG, Standalone};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use broker::upstream::Manifest;
 use broker::world::{
     Agent, AgentState, ContractRecord, Instance, KeyClass, Opener, OpenerKind, Org,
     PublicKey as PublishedKey, Task,
@@ -22,10 +20,10 @@ use credential::{
     TokenClass, sha256,
 };
 use futures_util::future::BoxFuture;
-use gateway::{FeedHealth, Gateway, GatewayParts, NobodyToAsk, SecretError, Secrets, Settings};
+use gateway::{SecretError, Secrets};
 use identity::{
-    Actor, ActorChain, ActorKind, AgentId, Assurance, DecisionId, Digest, FamilyId, InstanceId, LogId,
-    NodeId, OrgId, Revision, RunId, Secret, TaskId, Thumbprint, TokenId, UnixTime, UpstreamId,
+    Actor, ActorChain, ActorKind, AgentId, Assurance, DecisionId, Digest, FamilyId, InstanceId, NodeId,
+    OrgId, Revision, RunId, Secret, TaskId, Thumbprint, TokenId, UnixTime, UpstreamId,
 };
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, IsCa, KeyPair, KeyUsagePurpose,
@@ -34,17 +32,14 @@ use rcgen::{
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
-use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use rustls::{RootCertStore, ServerConfig};
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use store::Store;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
 
 const ISSUER: &str = "https://issuer.test";
-const LOG: LogId = LogId(7);
 /// What the agents call here.
 pub(crate) const PATH: &str = "/invoices/tenants/acme-eu/invoices/4711";
 
@@ -67,7 +62,7 @@ pub(crate) struct Serving {
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Checks {
     pub(crate) address: SocketAddr,
-    pub(crate) service: Service,
+    pub(crate) service: Identity,
     /// Of the agent that the token of [`Bound`] is of.
     pub(crate) principal: String,
 }
@@ -114,14 +109,13 @@ impl Cast {
 
     fn world(&self, upstream: SocketAddr, authority: &[u8]) -> Result<World, Fault> {
         let (at, rev, org) = (self.at, Revision(1), self.org);
-        let manifest = format!(
+        let text = format!(
             "apiVersion: tabard/v1\nkind: Upstream\nmetadata: {{name: invoices}}\nbase_url: http://{upstream}\n\
              hosts: [{HOST}]\nenforced_by: [edge]\ncredential: {{api_key: {{header: x-api-key, secret: stdin}}}}\nroutes:\n  - {{method: GET, path: \
              '/tenants/{{tenant}}/invoices/{{id}}', action: invoices.read, resource: {{type: invoice, id: id}}, \
              tenant: {{path: tenant}}}}\n"
         );
-        let manifest =
-            Manifest::parse("u.yaml", manifest.as_bytes()).map_err(|errors| fault(format!("{errors:?}")))?;
+        let upstream = manifest(&text)?.upstream(UpstreamId::mint(at, LOG, 5).at(rev), org, 1);
         let changes = vec![
             Change::Founded {
                 trust_domain: "bench.test".parse()?,
@@ -144,7 +138,7 @@ impl Cast {
                 commit: None,
                 succeeds: std::collections::BTreeSet::new(),
             }),
-            Change::UpstreamPublished(manifest.upstream(UpstreamId::mint(at, LOG, 5).at(rev), org, 1)),
+            Change::UpstreamPublished(upstream),
             Change::KeyPublished(PublishedKey {
                 kid: self.issuer.thumbprint().to_string(),
                 class: KeyClass::AccessToken,
@@ -270,8 +264,6 @@ const ASSURANCE: Assurance = Assurance {
 pub(super) async fn run(mut orders: Orders) -> Result<(), Fault> {
     let order: Order = orders.first().await?;
     let cast = Cast::new()?;
-    let settings = store::Settings::new(&order.journal, LOG, Arc::new(LogKey::new()?));
-    let journal = Arc::new(Store::open(&settings)?);
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
     let own = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()])?;
@@ -279,25 +271,17 @@ pub(super) async fn run(mut orders: Orders) -> Result<(), Fault> {
     let authority = authority()?;
     let checks = TcpListener::bind("127.0.0.1:0").await?;
     let checks_at = checks.local_addr()?;
-    let (worlds, world_of) = watch::channel(Arc::new(cast.world(order.upstream, authority.der())?));
-    let (feed, feed_of) = watch::channel(FeedHealth::Local);
-    let names = Arc::new(CommitmentKey::new(Secret::new([9; 32])));
-    let gateway = Gateway::new(GatewayParts {
-        settings: Settings::new(ISSUER, vec![format!("https://{address}")], LOG),
-        worlds: world_of,
-        feed: feed_of,
-        journal,
-        secrets: Arc::new(OneSecret),
-        approvals: Arc::new(NobodyToAsk),
-        homes: Arc::new(gateway::LocalHomes {
-            worlds: worlds.clone(),
-            log: LOG,
-        }),
-        names: Arc::new(move |_| names.clone()),
-        upstream_tls: to_upstreams()?,
-        clock: Arc::new(now),
-        random: Arc::new(random),
-    })?;
+    let Standalone {
+        gateway,
+        worlds,
+        feed,
+    } = Standalone::new(
+        &order.journal,
+        ISSUER,
+        format!("https://{address}"),
+        Arc::new(cast.world(order.upstream, authority.der())?),
+        Arc::new(OneSecret),
+    )?;
     let tls = from_callers(&own, caller.cert.der())?;
     let shown = Arc::new(SingleCertAndKey::from(CertifiedKey::from_der(
         vec![own.cert.der().clone()],
@@ -315,9 +299,11 @@ pub(super) async fn run(mut orders: Orders) -> Result<(), Fault> {
         address,
         bound: Bound {
             token: cast.token(caller.cert.der())?,
-            root: STANDARD.encode(own.cert.der()),
-            certificate: STANDARD.encode(caller.cert.der()),
-            key: STANDARD.encode(caller.signing_key.serialize_der()),
+            identity: Identity::new(
+                own.cert.der(),
+                &[caller.cert.der()],
+                &caller.signing_key.serialize_der(),
+            ),
         },
         checks: Checks {
             address: checks_at,
@@ -342,36 +328,14 @@ fn authority() -> Result<CertifiedIssuer<'static, KeyPair>, Fault> {
 fn service(
     authority: &CertifiedIssuer<'static, KeyPair>,
     root: &CertificateDer<'_>,
-) -> Result<Service, Fault> {
+) -> Result<Identity, Fault> {
     let key = KeyPair::generate()?;
     let mut leaf = CertificateParams::new(Vec::new())?;
     leaf.distinguished_name = DistinguishedName::new();
     leaf.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     leaf.subject_alt_names = vec![SanType::URI("spiffe://bench.test/acme/svc/edge".try_into()?)];
     let leaf = leaf.signed_by(&key, authority)?;
-    Ok(Service {
-        root: STANDARD.encode(root),
-        certificate: STANDARD.encode(leaf.der()),
-        key: STANDARD.encode(key.serialize_der()),
-    })
-}
-
-/// 32 fresh bytes. Without a random source there is no id that is safe to use: the part ends.
-fn random() -> [u8; 32] {
-    let mut seed = [0; 32];
-    if aws_lc_rs::rand::fill(&mut seed).is_err() {
-        std::process::abort();
-    }
-    seed
-}
-
-fn to_upstreams() -> Result<Arc<ClientConfig>, Fault> {
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .with_root_certificates(RootCertStore::empty())
-        .with_no_client_auth();
-    Ok(Arc::new(config))
+    Ok(Identity::new(root, &[leaf.der()], &key.serialize_der()))
 }
 
 fn from_callers(

@@ -1,11 +1,9 @@
-//! Callers of a gateway or of the floor's proxy, each on a connection that it keeps.
+//! Callers of a gateway, of the floor's proxy or of the peer, each on a connection that it keeps.
 
-use super::{Orders, tell};
-use crate::client::{self, Connection};
+use super::Orders;
+use crate::client::{Connection, Identity};
 use crate::fault::{Fault, fault};
-use crate::load::{self, Client, Round};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use crate::load::Client;
 use http::Request;
 use http_body_util::Full;
 use serde::{Deserialize, Serialize};
@@ -25,12 +23,7 @@ pub(crate) struct Order {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Bound {
     pub(crate) token: String,
-    /// The gateway's certificate, base64 of DER.
-    pub(crate) root: String,
-    /// The caller's own.
-    pub(crate) certificate: String,
-    /// PKCS#8 of its key.
-    pub(crate) key: String,
+    pub(crate) identity: Identity,
 }
 
 struct Caller {
@@ -57,16 +50,11 @@ impl Client for Caller {
 
 pub(super) async fn run(mut orders: Orders) -> Result<(), Fault> {
     let order: Order = orders.first().await?;
-    let tls = match &order.bound {
-        None => None,
-        Some(bound) => {
-            let identity = (
-                vec![STANDARD.decode(&bound.certificate)?],
-                STANDARD.decode(&bound.key)?,
-            );
-            Some(client::tls(STANDARD.decode(&bound.root)?, Some(identity))?)
-        }
-    };
+    let tls = order
+        .bound
+        .as_ref()
+        .map(|bound| bound.identity.tls())
+        .transpose()?;
     let mut callers = Vec::new();
     for _ in 0..order.connections {
         callers.push(Caller {
@@ -79,11 +67,5 @@ pub(super) async fn run(mut orders: Orders) -> Result<(), Fault> {
                 .map(|bound| format!("Bearer {}", bound.token)),
         });
     }
-    tell(&callers.len())?;
-    while let Some(round) = orders.next::<Round>().await? {
-        let (back, done) = load::run(callers, round).await?;
-        callers = back;
-        tell(&done)?;
-    }
-    Ok(())
+    orders.serve_rounds(callers).await
 }

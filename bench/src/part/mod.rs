@@ -17,6 +17,7 @@ pub(crate) mod upstream;
 
 use crate::cpu;
 use crate::fault::{Fault, fault};
+use crate::load::{self, Client, Round};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -128,6 +129,18 @@ impl Orders {
     /// The order that there must be.
     pub(crate) async fn first<T: DeserializeOwned>(&mut self) -> Result<T, Fault> {
         self.next().await?.ok_or_else(|| fault("no order"))
+    }
+
+    /// Says how many `clients` are ready, lets them take every further round, and answers what came of it, until there are
+    /// no more.
+    pub(crate) async fn serve_rounds<C: Client>(mut self, mut clients: Vec<C>) -> Result<(), Fault> {
+        tell(&clients.len())?;
+        while let Some(round) = self.next::<Round>().await? {
+            let (back, done) = load::run(clients, round).await?;
+            clients = back;
+            tell(&done)?;
+        }
+        Ok(())
     }
 
     /// Answers every further order with the CPU time so far, in nanoseconds, until there are no more.

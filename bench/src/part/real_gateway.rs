@@ -5,6 +5,8 @@ use crate::fault::{Fault, fault};
 use crate::place::Place;
 use broker::world::MemberRole;
 use credential::sha256;
+use http::{Request, StatusCode};
+use http_body_util::Full;
 use identity::Digest;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
@@ -18,6 +20,8 @@ use tokio::process::{Child, Command};
 
 /// Longest wait until it serves.
 const START: Duration = Duration::from_secs(30);
+/// Between two looks whether it does.
+const LOOK: Duration = Duration::from_millis(10);
 
 /// One that serves; killed when dropped.
 pub(crate) struct RealGateway {
@@ -84,11 +88,28 @@ impl RealGateway {
         drop(tokio::spawn(async move {
             while let Ok(Some(_)) = lines.next_line().await {}
         }));
-        Ok(Self {
+        let gateway = Self {
             address,
             _process: process,
             _data: data,
-        })
+        };
+        tokio::time::timeout(START, gateway.opened())
+            .await
+            .map_err(|_| fault("tabard gateway does not open"))??;
+        Ok(gateway)
+    }
+
+    /// Until it has heard its server: before that every route is closed.
+    async fn opened(&self) -> Result<(), Fault> {
+        let mut connection = self.connect().await?;
+        loop {
+            let request = Request::get("/").header("host", self.address.to_string());
+            let (status, _, _) = connection.answer(request.body(Full::default())?).await?;
+            if status != StatusCode::SERVICE_UNAVAILABLE {
+                return Ok(());
+            }
+            tokio::time::sleep(LOOK).await;
+        }
     }
 
     /// A connection that is kept.

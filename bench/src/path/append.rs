@@ -1,8 +1,8 @@
 //! The log: durable appends of 256 writers against a group-commit file of the same bytes, and how large the
 //! write-ahead log of the database grows at full load.
 
-use crate::Effort;
 use crate::cpu;
+use crate::effort::Effort;
 use crate::fault::Fault;
 use crate::floor::GroupCommitFile;
 use crate::log_key::LogKey;
@@ -63,12 +63,18 @@ pub(super) async fn measure(effort: Effort<'_>) -> Result<[Measured; 3], Fault> 
         names: CommitmentKey::new(Secret::new([9; 32])),
         number: AtomicU64::new(0),
     };
-    append(&store, (0..5_000).map(|_| plans.next(&store)).collect()).await?;
-    let rounds = effort.pick(2, 8);
+    append(
+        &store,
+        (0..effort.pick(256, 5_000, 5_000))
+            .map(|_| plans.next(&store))
+            .collect(),
+    )
+    .await?;
+    let rounds = effort.pick(1, 2, 8);
     let (mut ours, mut floor) = (Cost::default(), Cost::default());
     let (file, count) = (
         GroupCommitFile::create(&folder.path().join("floor.log"))?,
-        20_000_u32,
+        effort.pick(1_024, 20_000, 20_000_u32),
     );
     let mut bytes = 0_usize;
     for _ in 0..rounds {
@@ -88,7 +94,13 @@ pub(super) async fn measure(effort: Effort<'_>) -> Result<[Measured; 3], Fault> 
             .await?;
         floor.add(&clock);
     }
-    let wal = wal(&store, &plans, &root, Duration::from_secs(effort.pick(4, 60))).await?;
+    let wal = wal(
+        &store,
+        &plans,
+        &root,
+        Duration::from_millis(effort.pick(500, 4_000, 60_000)),
+    )
+    .await?;
     tokio::task::spawn_blocking(move || drop(store)).await?;
     let (count, each) = (
         f64::from(rounds) * f64::from(count),
@@ -140,7 +152,7 @@ async fn wal(store: &Arc<Store>, plans: &Plans, root: &Path, time: Duration) -> 
     let note = format!(
         "{} entries in {} s; the largest seen",
         store.log().size() - first,
-        time.as_secs()
+        time.as_secs_f64()
     );
     Ok(Measured::new(mib, WAL_CAP_MIB, note))
 }

@@ -1,18 +1,13 @@
 //! One decision over one link, in process. Floor: Cedar's own evaluation of the same policies on the same request.
 
-use crate::Effort;
+use super::asked::{Asked, compiled};
 use crate::cpu;
+use crate::effort::Effort;
 use crate::fault::{Fault, fault};
-use crate::part::exchange_load::now;
 use crate::place::contract_text;
 use crate::report::Measured;
 use cedar_policy::Authorizer;
-use identity::{AgentId, Assurance, Audience, Name, OrgId, TaskId};
-use policy::contract::Opener;
-use policy::{
-    Caller, Compiled, Contract, Facts, FlowFacts, Labels, Link, ResourceFacts, Stage, TaskFacts, Verdict,
-    WorkflowFacts, decide,
-};
+use policy::{Verdict, decide};
 
 pub(super) fn measure(effort: Effort<'_>) -> Result<[Measured; 1], Fault> {
     let Costs {
@@ -36,62 +31,14 @@ struct Costs {
 }
 
 fn costs(effort: Effort<'_>) -> Result<Costs, Fault> {
-    let errors = |errors: Vec<policy::ContractError>| fault(format!("{errors:?}"));
-    let contract = Contract::parse("bench.yaml", contract_text().as_bytes()).map_err(errors)?;
-    let compiled = Compiled::new(contract).map_err(errors)?;
-    let (action, kind): (Name, Name) = ("invoices.read".parse()?, "reconciliation".parse()?);
-    let (audience, tenant): (Audience, Name) = ("invoices".parse()?, "acme-eu".parse()?);
-    let (at, scope) = (now(), [action.clone()]);
+    let compiled = compiled(&contract_text())?;
+    let asked = Asked::new()?;
     let counters: Vec<_> = compiled
         .counters()
         .iter()
         .map(|counter| (counter.id.clone(), 1))
         .collect();
-    let task = TaskFacts {
-        id: TaskId::from_u128(3),
-        kind: &kind,
-        opener: Opener::Operator,
-        tenant: Some(&tenant),
-        purpose: Some(&kind),
-        opened_at: at.minus_secs(60),
-        expires_at: at.plus_secs(600),
-    };
-    let facts = Facts {
-        assurance: Assurance {
-            node: 1,
-            launch: 1,
-            code: 0,
-            signer: 0,
-        },
-        evidence_age_secs: 30,
-        resource: ResourceFacts {
-            kind: Some("invoice"),
-            id: Some("4711"),
-            tenant: Some(&tenant),
-        },
-        stage: Stage::Call { arguments: &[] },
-        caller: Caller::Agent,
-        counters: &counters,
-        link: Link::ALONE,
-        loops: false,
-        flow: FlowFacts {
-            labels: Some(&Labels::NONE),
-            ..FlowFacts::default()
-        },
-        workflow: WorkflowFacts {
-            steps: Some(3),
-            ..WorkflowFacts::default()
-        },
-        task_scope: Some(&scope),
-        reviewed_at: at.minus_secs(3600),
-        ..Facts::least(
-            OrgId::from_u128(1),
-            AgentId::from_u128(2),
-            task,
-            &action,
-            &audience,
-        )
-    };
+    let (facts, at) = (asked.facts(&counters), asked.at);
     let verdict = decide(&compiled, &facts, at);
     if !matches!(verdict, Verdict::Allow(_)) {
         return Err(fault(format!(
@@ -100,7 +47,7 @@ fn costs(effort: Effort<'_>) -> Result<Costs, Fault> {
     }
     let request = compiled.request_for(&facts, at)?;
     let authorizer = Authorizer::new();
-    let (rounds, count) = (effort.pick(4, 10), 2000);
+    let (rounds, count) = (effort.pick(1, 4, 10), effort.pick(20, 2_000, 2_000));
     let (mut value, mut floor) = (0.0, 0.0);
     for _ in 0..rounds {
         floor += cpu::micros_each(count, || {

@@ -4,23 +4,18 @@
 //! that asks nothing over the same connections.
 
 use super::decision;
-use crate::Effort;
-use crate::cpu;
+use crate::client::Identity;
+use crate::cost::{Callers, Server};
+use crate::effort::Effort;
 use crate::fault::{Fault, fault};
 use crate::instance::Instance;
 use crate::key::ClientKey;
-use crate::load::{Done, Round};
-use crate::part::Part;
-use crate::part::asker::{Identity, Order, Question};
+use crate::part::asker::{Order, Question};
 use crate::peer::Cerbos;
-use crate::place::{LAUNCHED, Place};
+use crate::place::{LAUNCHED, Place, manifest};
 use crate::report::Measured;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use broker::inventory::publish_upstream;
 use broker::service::{SVID_SECS, Wanted, svid};
-use broker::upstream::Manifest;
-use identity::{Name, OrgScope, UpstreamId};
+use identity::{Name, OrgScope};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use serde_json::json;
@@ -28,8 +23,6 @@ use server::Credential;
 
 /// Clients at once; each asks about an agent of its own.
 const CLIENTS: u32 = LAUNCHED;
-/// Requests before anything is counted.
-const WARM_UP: u32 = 2_000;
 
 const UPSTREAM: &str = "
 apiVersion: tabard/v1
@@ -44,7 +37,7 @@ routes:
 
 /// The evaluation, and the peer's check in the same run.
 pub(super) async fn measure(place: &Place, effort: Effort<'_>) -> Result<[Measured; 2], Fault> {
-    publish(place).await?;
+    drop(place.publish_upstream(manifest(UPSTREAM)?).await?);
     let identity = service(place).await?;
     let mut questions = Vec::new();
     for n in 0..CLIENTS {
@@ -71,14 +64,14 @@ pub(super) async fn measure(place: &Place, effort: Effort<'_>) -> Result<[Measur
         answer: String::new(),
     };
     let nothing = vec![nothing; questions.len()];
-    let mut floor = askers(place, &identity, nothing).await?;
-    let mut ours = askers(place, &identity, questions).await?;
+    let mut floor = askers(place, &identity, nothing, effort).await?;
+    let mut ours = askers(place, &identity, questions, effort).await?;
     let evaluation = decision::cedar_micros(effort)?;
-    let (rounds, requests) = (effort.pick(2, 8), 4_000);
+    let (rounds, requests) = (effort.pick(1, 2, 8), effort.pick(2 * CLIENTS, 4_000, 4_000));
     let (mut value, mut http, mut seen) = (0.0, 0.0, Vec::new());
     for _ in 0..rounds {
-        http += round(&mut floor, requests).await?.0;
-        let (cpu, done) = round(&mut ours, requests).await?;
+        http += floor.requests(Server::Here, requests).await?.0;
+        let (cpu, done) = ours.requests(Server::Here, requests).await?;
         value += cpu;
         seen.push(done);
     }
@@ -89,31 +82,22 @@ pub(super) async fn measure(place: &Place, effort: Effort<'_>) -> Result<[Measur
         "floor {evaluation:.1} + {http:.1}; {} requests of {CLIENTS} clients, p99 {p99} us",
         requests * rounds
     );
-    let beside = match Cerbos::start().await? {
-        Err(why) => Measured::Nothing(why),
-        Ok(mut cerbos) => {
-            let peer = cerbos.micros_each(requests * rounds).await?;
-            Measured::new(
-                value,
-                peer,
-                "Cerbos keeps no record here; ours is durable".to_owned(),
-            )
-        }
-    };
-    Ok([Measured::new(value, evaluation + http, note), beside])
+    let beside = cerbos(value, requests * rounds, effort).await;
+    Ok([
+        Measured::new(value, evaluation + http, note),
+        beside.unwrap_or_else(|why| Measured::failed(&why)),
+    ])
 }
 
-async fn publish(place: &Place) -> Result<(), Fault> {
-    let manifest =
-        Manifest::parse("u.yaml", UPSTREAM.as_bytes()).map_err(|errors| fault(format!("{errors:?}")))?;
-    let upstream = manifest.upstream(UpstreamId::from_u128(0), place.org, 0);
-    let admin = place.admin()?;
-    drop(
-        place
-            .act(|world, draw| publish_upstream(world, &admin, upstream, draw))
-            .await?,
-    );
-    Ok(())
+/// Our `value` beside the peer's, where it is there.
+async fn cerbos(value: f64, requests: u32, effort: Effort<'_>) -> Result<Measured, Fault> {
+    Ok(match Cerbos::start(warm_up(effort)).await? {
+        Err(why) => Measured::Nothing(why),
+        Ok(mut cerbos) => {
+            let peer = cerbos.micros_each(requests).await?;
+            Measured::new(value, peer, "Cerbos keeps no record here; ours is durable")
+        }
+    })
 }
 
 /// The SVID of the service that asks.
@@ -134,29 +118,24 @@ async fn service(place: &Place) -> Result<Identity, Fault> {
         return Err(fault("not an X.509-SVID"));
     };
     let root = CertificateDer::from_pem_file(place.root_pem())?;
-    Ok(Identity {
-        root: STANDARD.encode(root),
-        chain: chain.iter().map(|der| STANDARD.encode(der)).collect(),
-        key: STANDARD.encode(key.pkcs8()),
-    })
+    Ok(Identity::new(&root, &chain, key.pkcs8()))
 }
 
-async fn askers(place: &Place, identity: &Identity, questions: Vec<Question>) -> Result<Part, Fault> {
+async fn askers(
+    place: &Place,
+    identity: &Identity,
+    questions: Vec<Question>,
+    effort: Effort<'_>,
+) -> Result<Callers, Fault> {
     let order = Order {
         address: place.address(),
         tls: Some(identity.clone()),
         questions,
     };
-    let mut part = Part::start("asker", &order).await?;
-    let _clients: usize = part.hear().await?;
-    round(&mut part, WARM_UP).await?;
-    Ok(part)
+    Callers::start("asker", &order, warm_up(effort)).await
 }
 
-/// CPU microseconds of this process for each request, and what the clients saw.
-async fn round(part: &mut Part, requests: u32) -> Result<(f64, Done), Fault> {
-    let begun = cpu::of_process();
-    let done: Done = part.ask(&Round::Closed { requests }).await?;
-    let spent = cpu::of_process().saturating_sub(begun);
-    Ok((cpu::micros(spent) / f64::from(done.requests), done))
+/// Requests before anything is counted.
+const fn warm_up(effort: Effort<'_>) -> u32 {
+    effort.pick(CLIENTS, 2_000, 2_000)
 }

@@ -1,13 +1,12 @@
 //! Exchanges over the wire: TLS, HTTP/1.1 keep-alive, contract, durable record, ES256. The server is this process,
 //! its clients are another. What counts is this process's CPU time, kernel included, divided by the requests.
 
-use crate::Effort;
-use crate::cpu;
-use crate::fault::{Fault, fault};
+use crate::cost::{Callers, Server};
+use crate::effort::Effort;
+use crate::fault::Fault;
 use crate::floor::Es256;
 use crate::instance::Instance;
-use crate::load::{Done, Round};
-use crate::part::Part;
+use crate::load::Done;
 use crate::part::exchange_load::{Caller, Order};
 use crate::place::{LAUNCHED, Place};
 use crate::report::Measured;
@@ -19,18 +18,27 @@ use tempfile::TempDir;
 
 /// Clients at once, each an instance with a key and a connection of its own.
 const CLIENTS: u32 = LAUNCHED;
+
 /// Requests of each client before anything is counted.
-const WARM_UP: u32 = 20;
+pub(super) const fn warm_up(effort: Effort<'_>) -> u32 {
+    effort.pick(1, 20, 20)
+}
 
 /// A load process and the files it reads.
 pub(super) struct Load {
-    part: Part,
+    callers: Callers,
     _files: TempDir,
 }
 
 impl Load {
-    /// Clients with `subjects` JWT-SVIDs each; with `bound` they show X.509-SVIDs instead of making proofs.
-    pub(super) async fn start(place: &Place, subjects: u32, bound: bool) -> Result<Self, Fault> {
+    /// Clients with `subjects` JWT-SVIDs each, which have made `warm_up` requests each; with `bound` they show X.509-SVIDs
+    /// instead of making proofs.
+    pub(super) async fn start(
+        place: &Place,
+        subjects: u32,
+        bound: bool,
+        warm_up: u32,
+    ) -> Result<Self, Fault> {
         let files = tempfile::tempdir()?;
         let mut callers = Vec::new();
         for n in 0..CLIENTS {
@@ -64,42 +72,37 @@ impl Load {
             .keys
             .nonces()
             .make(place.installation().clock.now());
-        let mut part = Part::start("exchange-load", &json!({"order": order, "nonce": nonce})).await?;
-        let clients: u32 = part.hear().await?;
-        if clients != CLIENTS {
-            return Err(fault(format!("{clients} clients connected")));
-        }
-        let mut load = Self { part, _files: files };
-        let _warm: (f64, Done) = load.round(CLIENTS * WARM_UP).await?;
+        let first = json!({"order": order, "nonce": nonce});
+        let callers = Callers::start("exchange-load", &first, CLIENTS * warm_up).await?;
         place.settle().await;
-        Ok(load)
+        Ok(Self {
+            callers,
+            _files: files,
+        })
     }
 
     /// So many requests: CPU microseconds of this process for each, and what the clients saw.
     pub(super) async fn round(&mut self, requests: u32) -> Result<(f64, Done), Fault> {
-        let begun = cpu::of_process();
-        let done: Done = self.part.ask(&Round::Closed { requests }).await?;
-        let spent = cpu::of_process().saturating_sub(begun);
-        Ok((cpu::micros(spent) / f64::from(done.requests), done))
+        self.callers.requests(Server::Here, requests).await
     }
 }
 
 /// Every request with a subject token that was never seen before and a DPoP proof.
 pub(super) async fn full(place: &Place, effort: Effort<'_>) -> Result<[Measured; 1], Fault> {
-    let each = effort.pick(50, 200);
-    let mut load = Load::start(place, WARM_UP + each + 1, false).await?;
-    let before = Es256::measure()?;
+    let (each, warm_up) = (effort.pick(2, 50, 200), warm_up(effort));
+    let mut load = Load::start(place, warm_up + each + 1, false, warm_up).await?;
+    let before = Es256::measure(effort)?;
     let (value, done) = load.round(CLIENTS * each).await?;
-    let floor = before.mean(Es256::measure()?);
+    let floor = before.mean(Es256::measure(effort)?);
     Ok([Measured::new(value, 2.0 * floor.verify + floor.sign, note(&done))])
 }
 
 /// Every request over mutual TLS, with the subject token of the one before.
 pub(super) async fn cached(place: &Place, effort: Effort<'_>) -> Result<[Measured; 1], Fault> {
-    let mut load = Load::start(place, 1, true).await?;
-    let before = Es256::measure()?;
-    let (value, done) = load.round(CLIENTS * effort.pick(60, 500)).await?;
-    let floor = before.mean(Es256::measure()?);
+    let mut load = Load::start(place, 1, true, warm_up(effort)).await?;
+    let before = Es256::measure(effort)?;
+    let (value, done) = load.round(CLIENTS * effort.pick(2, 60, 500)).await?;
+    let floor = before.mean(Es256::measure(effort)?);
     Ok([Measured::new(value, floor.sign, note(&done))])
 }
 

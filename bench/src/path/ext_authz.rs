@@ -2,18 +2,14 @@
 //! floor and proxy are processes of their own.
 
 use super::decision;
-use crate::Effort;
-use crate::cpu;
+use crate::cost::{Callers, Server};
+use crate::effort::Effort;
 use crate::fault::Fault;
-use crate::load::{Done, Round};
 use crate::part::Part;
 use crate::part::check_load::Order;
 use crate::part::gateway::{CHECKED_PATH, HOST, Order as GatewayOrder, Serving};
 use crate::report::Measured;
 use std::net::SocketAddr;
-
-/// Checks before anything is counted.
-const WARM_UP: u32 = 2_000;
 
 pub(super) async fn measure(effort: Effort<'_>) -> Result<[Measured; 1], Fault> {
     let folder = tempfile::tempdir()?;
@@ -31,26 +27,24 @@ pub(super) async fn measure(effort: Effort<'_>) -> Result<[Measured; 1], Fault> 
         host: HOST.to_owned(),
         path: CHECKED_PATH.to_owned(),
         token: serving.bound.token,
-        certificate: serving.bound.certificate,
+        certificate: serving.bound.identity.leaf()?.to_owned(),
         principal: serving.checks.principal,
     };
-    let mut ours = Part::start("check-load", &checks).await?;
+    // Before anything is counted.
+    let warm_up = effort.pick(64, 2_000, 2_000);
+    let mut ours = Callers::start("check-load", &checks, warm_up).await?;
     let floor = Order {
         address: at,
         service: None,
         ..checks
     };
-    let mut least = Part::start("check-load", &floor).await?;
-    for load in [&mut ours, &mut least] {
-        let _clients: usize = load.hear().await?;
-        let _warm: Done = load.ask(&Round::Closed { requests: WARM_UP }).await?;
-    }
+    let mut least = Callers::start("check-load", &floor, warm_up).await?;
     let cedar = decision::cedar_micros(effort)?;
-    let (rounds, requests) = (effort.pick(2, 8), 5_000);
+    let (rounds, requests) = (effort.pick(1, 2, 8), effort.pick(64, 5_000, 5_000));
     let (mut value, mut grpc, mut p99) = (0.0, 0.0, 0);
     for _ in 0..rounds {
-        grpc += round(&mut nothing, &mut least, requests).await?.0;
-        let (cpu, done) = round(&mut gateway, &mut ours, requests).await?;
+        grpc += least.requests(Server::Part(&mut nothing), requests).await?.0;
+        let (cpu, done) = ours.requests(Server::Part(&mut gateway), requests).await?;
         value += cpu;
         p99 = p99.max(done.p99_us);
     }
@@ -61,12 +55,4 @@ pub(super) async fn measure(effort: Effort<'_>) -> Result<[Measured; 1], Fault> 
         rounds * requests
     );
     Ok([Measured::new(value, cedar + grpc, note)])
-}
-
-/// CPU microseconds of the server for each check, and what the proxy saw.
-async fn round(server: &mut Part, load: &mut Part, requests: u32) -> Result<(f64, Done), Fault> {
-    let begun = server.cpu().await?;
-    let done: Done = load.ask(&Round::Closed { requests }).await?;
-    let spent = server.cpu().await?.saturating_sub(begun);
-    Ok((cpu::micros(spent) / f64::from(done.requests), done))
 }

@@ -2,8 +2,8 @@
 //! the registration, a task, a run and the SVID are recorded, each in a commit of its own.
 
 use super::revoke::{floor_ms, order};
-use crate::Effort;
 use crate::cpu;
+use crate::effort::Effort;
 use crate::fault::Fault;
 use crate::load;
 use crate::part::Part;
@@ -17,7 +17,7 @@ pub(super) async fn measure(place: &Place, effort: Effort<'_>) -> Result<[Measur
     let join = order(place, MemberRole::Node, 0).await?;
     let mut node = Part::start("first-svid", &Order { join, org: place.org }).await?;
     let _joined: bool = node.hear().await?;
-    let (count, contract) = (effort.pick(50, 1_000), place.contract()?);
+    let (count, contract) = (effort.pick(2, 50, 1_000), place.contract()?);
     let mut times = load::latencies()?;
     for n in 0..count {
         let name = format!("new-{n}");
@@ -30,7 +30,7 @@ pub(super) async fn measure(place: &Place, effort: Effort<'_>) -> Result<[Measur
     let note = format!("{count} agents; p50 {:.2} ms", load::quantile_ms(&times, 0.5));
     Ok([Measured::new(
         load::quantile_ms(&times, 0.99),
-        floor_ms(place).await?,
+        floor_ms(place, effort).await?,
         note,
     )])
 }

@@ -2,6 +2,7 @@
 //! measured together, and nothing else runs meanwhile.
 
 mod append;
+mod asked;
 mod decision;
 mod decision_http;
 mod exchange;
@@ -15,25 +16,16 @@ mod state;
 mod svid;
 mod wire;
 
-use crate::Effort;
+use crate::effort::Effort;
 use crate::fault::Fault;
-use crate::place::Place;
-use crate::report::{Measured, Report};
+use crate::place::{LAUNCHED, Place};
+use crate::report::Report;
 use crate::row::{self, Row};
 use tempfile::TempDir;
-
-/// Agents of the place that most rows are measured on.
-const AGENTS: u32 = 1_000;
-/// Agents of the large one.
-const AGENTS_MANY: u32 = 100_000;
 
 /// Measures every row that is wanted.
 pub(crate) async fn measure(effort: Effort<'_>) -> Report {
     let mut report = Report::default();
-    report.put(
-        &row::GATEWAY_ENVOY,
-        Measured::Nothing("Envoy with ext_authz is not part of this run".to_owned()),
-    );
     if effort.wants(&[&row::DECISION]) {
         report.take([&row::DECISION], decision::measure(effort));
     }
@@ -51,7 +43,12 @@ pub(crate) async fn measure(effort: Effort<'_>) -> Report {
     if effort.wants(&log) {
         report.take(log, append::measure(effort).await);
     }
-    let calls = [&row::GATEWAY, &row::GATEWAY_ADDED, &row::GATEWAY_ADDED_TMPFS];
+    let calls = [
+        &row::GATEWAY,
+        &row::GATEWAY_ENVOY,
+        &row::GATEWAY_ADDED,
+        &row::GATEWAY_ADDED_TMPFS,
+    ];
     if effort.wants(&calls) {
         report.take(calls, gateway::measure(effort).await);
     }
@@ -75,7 +72,9 @@ const SMALL: [&Row; 7] = [
 const LARGE: [&Row; 4] = [&row::SCALE, &row::START, &row::RSS, &row::RSS_EMPTY];
 
 async fn on_servers(effort: Effort<'_>, report: &mut Report) {
-    let small = match fill(AGENTS).await {
+    // Agents of the place that most rows are measured on, and of the large one.
+    let (few, many) = effort.pick((LAUNCHED, 2 * LAUNCHED), (1_000, 100_000), (1_000, 100_000));
+    let small = match fill(few).await {
         Ok(small) => small,
         Err(why) => return report.fail(SMALL.into_iter().chain(LARGE), &why),
     };
@@ -103,7 +102,7 @@ async fn on_servers(effort: Effort<'_>, report: &mut Report) {
         report.take([&row::FIRST_SVID], first_svid::measure(&small.0, effort).await);
     }
     if effort.wants(&LARGE) {
-        match fill(AGENTS_MANY).await {
+        match fill(many).await {
             Ok((large, folder)) => {
                 if effort.wants(&[&row::SCALE]) {
                     report.take([&row::SCALE], scale::measure(&small.0, &large, effort).await);

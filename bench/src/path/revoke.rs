@@ -4,8 +4,8 @@
 //! disk, and would measure that; the feed is what fifty gateways share.
 
 use super::wire;
-use crate::Effort;
 use crate::cpu;
+use crate::effort::Effort;
 use crate::fault::{Fault, fault};
 use crate::floor;
 use crate::load;
@@ -17,20 +17,20 @@ use broker::revoke::revoke;
 use broker::world::{MemberRole, Target};
 use std::time::Duration;
 
-const GATEWAYS: u32 = 50;
 /// Between two revocations: the machine comes to rest.
 const PAUSE: Duration = Duration::from_millis(2);
 
 pub(super) async fn measure(place: &Place, effort: Effort<'_>) -> Result<[Measured; 1], Fault> {
+    let feeds = effort.pick(2, 50, 50);
     let mut gateways = Vec::new();
-    for n in 0..GATEWAYS {
+    for n in 0..feeds {
         let order = order(place, MemberRole::Gateway, n).await?;
         gateways.push(Part::start("follower", &order).await?);
     }
     for gateway in &mut gateways {
         let _revision: u64 = gateway.hear().await?;
     }
-    let count = effort.pick(50, 1_000);
+    let count = effort.pick(2, 50, 1_000);
     let (admin, mut times) = (place.admin()?, load::latencies()?);
     for n in 0..count {
         let begun = cpu::shared();
@@ -56,18 +56,18 @@ pub(super) async fn measure(place: &Place, effort: Effort<'_>) -> Result<[Measur
     }
     drop(gateways);
     let on_the_wire = wire::measure(place, effort).await?;
-    let feeds = load::quantile_ms(&times, 0.99);
+    let by_feed = load::quantile_ms(&times, 0.99);
     let real = load::quantile_ms(&on_the_wire, 0.99);
-    let floor = floor_ms(place).await?;
+    let floor = floor_ms(place, effort).await?;
     let note = format!(
-        "{count} revocations, each until the last of {GATEWAYS} feeds refuses: p50 {:.2} ms, p99 {feeds:.2} ms; {} until \
+        "{count} revocations, each until the last of {feeds} feeds refuses: p50 {:.2} ms, p99 {by_feed:.2} ms; {} until \
          the last of {} real gateways answered 401: p50 {:.2} ms, p99 {real:.2} ms",
         load::quantile_ms(&times, 0.5),
         on_the_wire.len(),
-        wire::GATEWAYS,
+        wire::how_many(effort),
         load::quantile_ms(&on_the_wire, 0.5),
     );
-    Ok([Measured::new(feeds.max(real), floor, note)])
+    Ok([Measured::new(by_feed.max(real), floor, note)])
 }
 
 /// Where a member of its own process joins.
@@ -82,7 +82,8 @@ pub(super) async fn order(place: &Place, role: MemberRole, number: u32) -> Resul
 }
 
 /// 99th percentiles of a round trip and of a group commit beside the server's data, together.
-pub(super) async fn floor_ms(place: &Place) -> Result<f64, Fault> {
+pub(super) async fn floor_ms(place: &Place, effort: Effort<'_>) -> Result<f64, Fault> {
+    let count = effort.pick(20, 500, 500);
     let folder = tempfile::tempdir_in(&place.installation().config.data_dir)?;
-    Ok(floor::round_trip_p99_ms(500).await? + floor::commit_p99_ms(folder.path(), 500).await?)
+    Ok(floor::round_trip_p99_ms(count).await? + floor::commit_p99_ms(folder.path(), count).await?)
 }

@@ -1,8 +1,8 @@
 //! What an exchange costs with 100,000 agents, against the same with 1,000: mTLS-bound with the subject cached, where
 //! lookups weigh most. Rounds alternate, so that a busy machine disturbs both alike.
 
-use super::exchange::Load;
-use crate::Effort;
+use super::exchange::{Load, warm_up};
+use crate::effort::Effort;
 use crate::fault::Fault;
 use crate::place::Place;
 use crate::report::Measured;
@@ -12,9 +12,9 @@ pub(super) async fn measure(
     large: &Place,
     effort: Effort<'_>,
 ) -> Result<[Measured; 1], Fault> {
-    let mut few = Load::start(small, 1, true).await?;
-    let mut many = Load::start(large, 1, true).await?;
-    let (rounds, requests) = (effort.pick(2, 8), 3_200);
+    let mut few = Load::start(small, 1, true, warm_up(effort)).await?;
+    let mut many = Load::start(large, 1, true, warm_up(effort)).await?;
+    let (rounds, requests) = (effort.pick(1, 2, 8), effort.pick(128, 3_200, 3_200));
     let (mut value, mut floor) = (0.0, 0.0);
     for _ in 0..rounds {
         floor += few.round(requests).await?.0;

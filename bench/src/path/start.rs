@@ -1,8 +1,8 @@
 //! A server process that starts on a directory with 100,000 agents, from its start until it serves, and its memory
 //! against that of an empty installation.
 
-use crate::Effort;
 use crate::cpu;
+use crate::effort::Effort;
 use crate::fault::{Fault, fault};
 use crate::part::Part;
 use crate::part::start::{Order, Serving};
@@ -15,7 +15,9 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// What a server does once after its start is over by then.
-const REST: Duration = Duration::from_secs(1);
+const fn rest(effort: Effort<'_>) -> Duration {
+    Duration::from_millis(effort.pick(10, 1_000, 1_000))
+}
 
 pub(super) async fn measure(
     large: Place,
@@ -27,8 +29,8 @@ pub(super) async fn measure(
     stopped(large.running).await?;
     let closing = stop.elapsed();
     let (mut times, mut rss, mut agents) = (Vec::new(), 0.0_f64, 0);
-    for _ in 0..effort.pick(3, 9) {
-        let (time, serving) = start(folder.path(), at).await?;
+    for _ in 0..effort.pick(1, 3, 9) {
+        let (time, serving) = start(folder.path(), at, rest(effort)).await?;
         times.push(cpu::millis(time));
         rss = rss.max(mib(&serving));
         agents = serving.agents;
@@ -44,7 +46,7 @@ pub(super) async fn measure(
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
     let listen = listener.local_addr()?;
     stopped(place::open(empty.path(), listener).await?).await?;
-    let (_, bare) = start(empty.path(), listen).await?;
+    let (_, bare) = start(empty.path(), listen, rest(effort)).await?;
     let note = format!(
         "median of {starts} starts, {agents} agents; closing before took {:.1} s",
         closing.as_secs_f64()
@@ -56,8 +58,8 @@ pub(super) async fn measure(
     ])
 }
 
-/// From the start of the process until it serves; and how it is a second later.
-async fn start(folder: &Path, listen: SocketAddr) -> Result<(Duration, Serving), Fault> {
+/// From the start of the process until it serves; and how it is after `rest`.
+async fn start(folder: &Path, listen: SocketAddr, rest: Duration) -> Result<(Duration, Serving), Fault> {
     let order = Order {
         folder: folder.to_owned(),
         listen,
@@ -66,7 +68,7 @@ async fn start(folder: &Path, listen: SocketAddr) -> Result<(Duration, Serving),
     let mut part = Part::start("start", &order).await?;
     let first: Serving = part.hear().await?;
     let took = begun.elapsed();
-    tokio::time::sleep(REST).await;
+    tokio::time::sleep(rest).await;
     let later: Serving = part.ask(&json!("again")).await?;
     part.ended().await?;
     let rss_kib = first.rss_kib.max(later.rss_kib);

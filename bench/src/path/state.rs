@@ -1,33 +1,27 @@
 //! Decisions with state: everything that a task can have used and seen, many agents on many contracts, and decisions
 //! made again from their recorded facts.
 
-use crate::Effort;
+use super::asked::{Asked, compiled};
 use crate::cpu;
+use crate::effort::Effort;
 use crate::fault::{Fault, fault};
 use crate::load;
 use crate::part::exchange_load::now;
 use crate::place::contract_text;
 use crate::report::Measured;
 use broker::chain::LinkInForce;
-use broker::ledger::Seen;
+use broker::ledger::{Gathered, Seen};
 use broker::world::{Agent, AgentState, ContractRecord, Opener, OpenerKind, Task};
 use broker::{Change, World};
-use identity::{
-    AgentId, Assurance, Audience, Digest, InstanceId, Name, OrgId, OrgScope, Revision, SpiffeId, TaskId,
-    UnixTime,
-};
-use policy::{
-    Caller, Compiled, Contract, Facts, FlowFacts, Link, Recorded, ResourceFacts, Stage, TaskFacts, Verdict,
-    WorkflowFacts, decide,
-};
+use identity::{AgentId, Digest, InstanceId, Name, OrgId, OrgScope, Revision, SpiffeId, UnixTime};
+use policy::{Compiled, Facts, FlowFacts, Recorded, Verdict, WorkflowFacts, decide};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Instant;
-use store::ledger::{Ledger, Request, Wants};
+use store::ledger::{Ledger, Request, Reservation, Wants};
 
-/// Agents of the small World and of the large one.
+/// Agents of the small World.
 const FEW: u32 = 100;
-const MANY: u32 = 100_000;
 
 /// Everything that can be counted, read and walked.
 const STATE: &str = "
@@ -42,22 +36,11 @@ workflow: {start: [invoices.list, invoices.read], off_graph: alert}
 ";
 
 struct Setting {
-    org: OrgId,
+    asked: Asked,
     agent: Arc<Agent>,
     record: Arc<ContractRecord>,
     compiled: Arc<Compiled>,
     task: Task,
-    action: Name,
-    kind: Name,
-    tenant: Name,
-    audience: Audience,
-    at: UnixTime,
-}
-
-fn compiled(text: &str) -> Result<Compiled, Fault> {
-    let errors = |errors: Vec<policy::ContractError>| fault(format!("{errors:?}"));
-    let contract = Contract::parse("bench.yaml", text.as_bytes()).map_err(errors)?;
-    Compiled::new(contract).map_err(errors)
 }
 
 fn agent(n: u32, org: OrgId, contract: Digest) -> Result<Agent, Fault> {
@@ -93,16 +76,16 @@ impl Setting {
     fn new() -> Result<Self, Fault> {
         let text = contract_text() + STATE;
         let compiled = Arc::new(compiled(&text)?);
-        let (org, at) = (OrgId::from_u128(1), now());
-        let (kind, tenant): (Name, Name) = ("reconciliation".parse()?, "acme-eu".parse()?);
-        let agent = Arc::new(agent(0, org, compiled.hash().0)?);
+        let asked = Asked::new()?;
+        let (org, at) = (asked.org, asked.at);
+        let agent = Arc::new(agent(1, org, compiled.hash().0)?);
         Ok(Self {
             task: Task {
-                id: TaskId::from_u128(3),
+                id: asked.task,
                 org,
                 agent: agent.id,
-                kind: kind.clone(),
-                tenant: Some(tenant.clone()),
+                kind: asked.kind.clone(),
+                tenant: Some(asked.tenant.clone()),
                 opener: Opener {
                     kind: OpenerKind::Operator,
                     name: "bench".into(),
@@ -116,51 +99,41 @@ impl Setting {
                 closed: false,
             },
             record: Arc::new(record(&text, org, &compiled)?),
-            action: "invoices.read".parse()?,
-            audience: "invoices".parse()?,
-            org,
+            asked,
             agent,
             compiled,
-            kind,
-            tenant,
-            at,
+        })
+    }
+
+    fn links(&self) -> [LinkInForce; 1] {
+        [LinkInForce {
+            agent: self.agent.clone(),
+            record: self.record.clone(),
+            compiled: self.compiled.clone(),
+            exceptions: Vec::new(),
+            counted_since: UnixTime::default(),
+        }]
+    }
+
+    /// What the task has used and seen, with this call counted.
+    fn gather(&self, ledger: &Arc<Ledger>, links: &[LinkInForce]) -> Reservation {
+        ledger.gather(&Request {
+            links,
+            task: &self.task,
+            instance: InstanceId::from_u128(9),
+            audience: &self.asked.audience,
+            wants: Wants::Call {
+                action: self.asked.action(),
+                arguments: &[],
+                data: None,
+            },
+            now: self.asked.at,
         })
     }
 
     /// The facts of a call in a task that did and saw what `gathered` says.
-    fn facts<'a>(
-        &'a self,
-        gathered: &'a broker::ledger::Gathered,
-        done: &'a [(Name, i64)],
-        scope: &'a [Name],
-    ) -> Facts<'a> {
-        let task = TaskFacts {
-            id: self.task.id,
-            kind: &self.kind,
-            opener: policy::contract::Opener::Operator,
-            tenant: Some(&self.tenant),
-            purpose: Some(&self.kind),
-            opened_at: self.at.minus_secs(60),
-            expires_at: self.at.plus_secs(600),
-        };
+    fn facts<'a>(&'a self, gathered: &'a Gathered, done: &'a [(Name, i64)]) -> Facts<'a> {
         Facts {
-            assurance: Assurance {
-                node: 1,
-                launch: 1,
-                code: 0,
-                signer: 0,
-            },
-            evidence_age_secs: 30,
-            resource: ResourceFacts {
-                kind: Some("invoice"),
-                id: Some("4711"),
-                tenant: Some(&self.tenant),
-            },
-            stage: Stage::Call { arguments: &[] },
-            caller: Caller::Agent,
-            counters: gathered.links.first().map_or(&[][..], Vec::as_slice),
-            link: Link::ALONE,
-            loops: false,
             flow: FlowFacts {
                 labels: Some(&gathered.labels),
                 ..FlowFacts::default()
@@ -170,35 +143,26 @@ impl Setting {
                 done,
                 steps: i64::try_from(gathered.trail.calls).ok(),
             },
-            task_scope: Some(scope),
-            reviewed_at: self.at.minus_secs(3600),
-            ..Facts::least(self.org, self.agent.id, task, &self.action, &self.audience)
+            ..self
+                .asked
+                .facts(gathered.links.first().map_or(&[][..], Vec::as_slice))
         }
     }
 }
 
+/// Each step and how often it was taken.
+fn done(gathered: &Gathered) -> Vec<(Name, i64)> {
+    let done = gathered.trail.done.iter();
+    done.map(|(step, times)| (step.clone(), *times)).collect()
+}
+
 /// One call as the gateway makes it up: gather, decide, take in what it sees.
-fn call(stage: &Setting, ledger: &Arc<Ledger>, links: &[LinkInForce], scope: &[Name]) -> Result<(), Fault> {
-    let reservation = ledger.gather(&Request {
-        links,
-        task: &stage.task,
-        instance: InstanceId::from_u128(9),
-        audience: &stage.audience,
-        wants: Wants::Call {
-            action: &stage.action,
-            arguments: &[],
-            data: None,
-        },
-        now: stage.at,
-    });
+fn call(stage: &Setting, ledger: &Arc<Ledger>, links: &[LinkInForce]) -> Result<(), Fault> {
+    let reservation = stage.gather(ledger, links);
     let gathered = reservation.gathered();
-    let done: Vec<(Name, i64)> = gathered
-        .trail
-        .done
-        .iter()
-        .map(|(step, times)| (step.clone(), *times))
-        .collect();
-    let verdict = decide(&stage.compiled, &stage.facts(gathered, &done, scope), stage.at);
+    let done = done(gathered);
+    let at = stage.asked.at;
+    let verdict = decide(&stage.compiled, &stage.facts(gathered, &done), at);
     let Verdict::Allow(allowed) = &verdict else {
         return Err(fault(format!(
             "the decision is not what is measured: {verdict:?}"
@@ -207,13 +171,13 @@ fn call(stage: &Setting, ledger: &Arc<Ledger>, links: &[LinkInForce], scope: &[N
     let seen = Seen {
         of: gathered.trails.clone(),
         labels: allowed.raises().clone(),
-        action: Some(stage.action.clone()),
+        action: Some(stage.asked.action().clone()),
         steps: allowed
             .steps()
             .iter()
             .map(|step| (stage.agent.name.clone(), step.clone()))
             .collect(),
-        at: stage.at,
+        at,
         ..Seen::default()
     };
     ledger.see(&seen);
@@ -224,51 +188,24 @@ fn call(stage: &Setting, ledger: &Arc<Ledger>, links: &[LinkInForce], scope: &[N
 /// 99th percentile of a decision with all state in play, and the cost of deciding again from recorded facts.
 pub(super) fn measure(effort: Effort<'_>) -> Result<[Measured; 2], Fault> {
     let stage = Setting::new()?;
-    let scope = [stage.action.clone()];
-    let links = [LinkInForce {
-        agent: stage.agent.clone(),
-        record: stage.record.clone(),
-        compiled: stage.compiled.clone(),
-        exceptions: Vec::new(),
-        counted_since: UnixTime::default(),
-    }];
+    let links = stage.links();
     let ledger = Arc::new(Ledger::default());
-    let count = effort.pick(5_000, 50_000);
+    let count = effort.pick(100, 5_000, 50_000);
     for _ in 0..count / 10 {
-        call(&stage, &ledger, &links, &scope)?;
+        call(&stage, &ledger, &links)?;
     }
     let mut times = load::latencies()?;
     for _ in 0..count {
         let begun = Instant::now();
-        call(&stage, &ledger, &links, &scope)?;
+        call(&stage, &ledger, &links)?;
         load::note(&mut times, begun.elapsed());
     }
     let p99 = load::quantile_ms(&times, 0.99) * 1e3;
 
-    let gathered = ledger
-        .gather(&Request {
-            links: &links,
-            task: &stage.task,
-            instance: InstanceId::from_u128(9),
-            audience: &stage.audience,
-            wants: Wants::Call {
-                action: &stage.action,
-                arguments: &[],
-                data: None,
-            },
-            now: stage.at,
-        })
-        .gathered()
-        .clone();
-    let done: Vec<(Name, i64)> = gathered
-        .trail
-        .done
-        .iter()
-        .map(|(step, times)| (step.clone(), *times))
-        .collect();
+    let gathered = stage.gather(&ledger, &links).gathered().clone();
     let rows: Vec<serde_json::Value> = stage
-        .facts(&gathered, &done, &scope)
-        .rows(stage.at)
+        .facts(&gathered, &done(&gathered))
+        .rows(stage.asked.at)
         .into_iter()
         .map(|row| serde_json::json!([row.name, row.value]))
         .collect();
@@ -285,7 +222,7 @@ pub(super) fn measure(effort: Effort<'_>) -> Result<[Measured; 2], Fault> {
             "recorded facts do not lead to the verdict that was recorded",
         ));
     }
-    let count = effort.pick(2_000, 20_000);
+    let count = effort.pick(20, 2_000, 20_000);
     let replay = cpu::micros_each(count, || {
         drop(std::hint::black_box(again()));
     });
@@ -310,14 +247,14 @@ pub(super) fn measure(effort: Effort<'_>) -> Result<[Measured; 2], Fault> {
 /// The same decision with many agents, on contracts that are all in use.
 pub(super) fn many(effort: Effort<'_>) -> Result<[Measured; 1], Fault> {
     let stage = Setting::new()?;
-    let contracts: u32 = effort.pick(200, 2_000);
+    let (contracts, agents): (u32, u32) = effort.pick((4, 1_000), (200, 100_000), (2_000, 100_000));
     let mut hot: HashMap<Digest, Arc<Compiled>> = HashMap::new();
     let (mut hashes, mut changes) = (Vec::new(), Vec::new());
     for n in 0..contracts {
         let text =
             contract_text().replace("Matches the invoices", &format!("Matches the {n} invoices")) + STATE;
         let compiled = Arc::new(compiled(&text)?);
-        let published = record(&text, stage.org, &compiled)?;
+        let published = record(&text, stage.asked.org, &compiled)?;
         hashes.push(published.hash);
         hot.insert(published.hash, compiled);
         changes.push(Change::ContractPublished(published));
@@ -326,27 +263,21 @@ pub(super) fn many(effort: Effort<'_>) -> Result<[Measured; 1], Fault> {
         let mut all = changes.clone();
         let mut ids = Vec::new();
         for (n, hash) in (0..agents).zip(hashes.iter().cycle()) {
-            let agent = agent(n, stage.org, *hash)?;
+            let agent = agent(n, stage.asked.org, *hash)?;
             ids.push(agent.spiffe_id.clone());
             all.push(Change::AgentRegistered(agent));
         }
         Ok((World::default().apply(&all, Revision(1)), ids))
     };
-    let (few, many) = (world(FEW)?, world(MANY)?);
-    let gathered = broker::ledger::Gathered::default();
-    let counted = |compiled: &Compiled| {
-        let counters = compiled.counters().iter();
-        let links = vec![counters.map(|counter| (counter.id.clone(), 1)).collect()];
-        broker::ledger::Gathered {
-            links,
-            ..gathered.clone()
-        }
+    let (few, many) = (world(FEW)?, world(agents)?);
+    let counters = stage.compiled.counters().iter();
+    let counted = Gathered {
+        links: vec![counters.map(|counter| (counter.id.clone(), 1)).collect()],
+        ..Gathered::default()
     };
-    let counted = counted(&stage.compiled);
-    let org = OrgScope::Only(stage.org);
-    let (done, scope) = ([], [stage.action.clone()]);
-    let facts = stage.facts(&counted, &done, &scope);
-    let count = effort.pick(2_000, 20_000);
+    let org = OrgScope::Only(stage.asked.org);
+    let facts = stage.facts(&counted, &[]);
+    let count = effort.pick(100, 2_000, 20_000);
     let mut wrong = 0_u32;
     let mut cost = |(world, ids): &(World, Vec<SpiffeId>)| {
         let mut n = 0_usize;
@@ -361,13 +292,13 @@ pub(super) fn many(effort: Effort<'_>) -> Result<[Measured; 1], Fault> {
                 .and_then(|hash| world.contract(org, hash));
             let compiled = record.and_then(|record| hot.get(&record.hash));
             match (agent, compiled) {
-                (Some(_), Some(compiled)) if decide(compiled, &facts, stage.at).is_allowed() => {}
+                (Some(_), Some(compiled)) if decide(compiled, &facts, stage.asked.at).is_allowed() => {}
                 _ => wrong += 1,
             }
         })
     };
     let (mut value, mut floor) = (0.0, 0.0);
-    let rounds = 4;
+    let rounds = effort.pick(1, 4, 4);
     for _ in 0..rounds {
         floor += cost(&few);
         value += cost(&many);
@@ -376,6 +307,6 @@ pub(super) fn many(effort: Effort<'_>) -> Result<[Measured; 1], Fault> {
         return Err(fault("the decision is not what is measured"));
     }
     let rounds = f64::from(rounds);
-    let note = format!("{contracts} contracts; {MANY} agents beside {FEW}");
+    let note = format!("{contracts} contracts; {agents} agents beside {FEW}");
     Ok([Measured::new(value / rounds, floor / rounds, note)])
 }

@@ -1,7 +1,7 @@
 //! X.509-SVIDs by CSR, in process: the proof of the CSR verified, the decision recorded, the certificate signed.
 
-use crate::Effort;
 use crate::cpu;
+use crate::effort::Effort;
 use crate::fault::Fault;
 use crate::floor::Es256;
 use crate::instance::Instance;
@@ -22,13 +22,13 @@ pub(super) async fn measure(place: &Place, effort: Effort<'_>) -> Result<[Measur
             .try_for_each(|_| std::future::ready(Ok(())))
             .await
     };
-    issue(500).await?;
+    issue(effort.pick(8, 500, 500)).await?;
     place.settle().await;
-    let before = Es256::measure()?;
-    let (count, begun) = (effort.pick(5_000, 30_000), cpu::of_process());
+    let before = Es256::measure(effort)?;
+    let (count, begun) = (effort.pick(64, 5_000, 30_000), cpu::of_process());
     issue(count).await?;
     let spent = cpu::of_process().saturating_sub(begun);
-    let floor = before.mean(Es256::measure()?);
+    let floor = before.mean(Es256::measure(effort)?);
     let value = cpu::micros(spent) / f64::from(count);
     let note = format!("{count} certificates, {TOGETHER} at once");
     Ok([Measured::new(value, floor.verify + floor.sign, note)])

@@ -2,8 +2,8 @@
 //! pause, each of an agent of its own, since what a process counts has one home; the tokens are revoked, one after the
 //! other; the time runs from the first revocation until the last of them has answered 401.
 
-use crate::Effort;
-use crate::client::{self, Connection};
+use crate::client::Connection;
+use crate::effort::Effort;
 use crate::fault::{Fault, fault};
 use crate::instance::Instance;
 use crate::load;
@@ -11,20 +11,15 @@ use crate::part::Part;
 use crate::part::exchange_load::now;
 use crate::part::gateway::PATH;
 use crate::part::real_gateway::RealGateway;
-use crate::place::Place;
-use broker::inventory::publish_upstream;
+use crate::place::{Place, manifest};
 use broker::revoke::revoke;
 use broker::task::TaskRequest;
-use broker::upstream::Manifest;
 use broker::world::Target;
 use credential::AccessTokenClaims;
 use credential::dpop::RequestTarget;
 use hdrhistogram::Histogram;
 use http::{Request, StatusCode};
 use http_body_util::Full;
-use identity::UpstreamId;
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject as _;
 use serde_json::Value;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -32,7 +27,10 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
 /// Real gateways at once; each is a process with a store of its own, and all share this machine.
-pub(super) const GATEWAYS: u32 = 4;
+pub(super) const fn how_many(effort: Effort<'_>) -> u32 {
+    effort.pick(1, 4, 4)
+}
+
 /// Their numbers among the members of the place.
 const FIRST: u32 = 1_000;
 /// Between two calls of one caller: it is there to see the refusal, not to load the machine.
@@ -46,7 +44,7 @@ pub(super) async fn measure(place: &Place, effort: Effort<'_>) -> Result<Histogr
     publish(place, upstream.hear().await?).await?;
     let mut gateways = Vec::new();
     let contract = place.contract()?;
-    for n in 0..GATEWAYS {
+    for n in 0..how_many(effort) {
         // New ones: those of other measurements have their home there.
         let name = format!("wire-{n}");
         place.register(&name, contract, true).await?;
@@ -54,14 +52,14 @@ pub(super) async fn measure(place: &Place, effort: Effort<'_>) -> Result<Histogr
         let instance = Arc::new(launched);
         gateways.push((RealGateway::start(place, FIRST + n).await?, instance));
     }
-    let (count, mut times) = (effort.pick(10, 100), load::latencies()?);
+    let (count, mut times) = (effort.pick(1, 10, 100), load::latencies()?);
     let admin = place.admin()?;
     for _ in 0..count {
         let mut ids = Vec::new();
         let (served, mut serving) = mpsc::unbounded_channel();
         let mut callers = tokio::task::JoinSet::new();
         for (gateway, instance) in &gateways {
-            let token = exchange(place, instance).await?;
+            let token = instance.access_token(place, "invoices").await?;
             let claims = AccessTokenClaims::of_token_unverified(&token);
             ids.push(claims.map_err(|error| fault(format!("{error:?}")))?.token);
             let caller = Caller {
@@ -148,44 +146,6 @@ async fn publish(place: &Place, upstream: SocketAddr) -> Result<(), Fault> {
          credential: none\nroutes:\n  - {{method: GET, path: '/tenants/{{tenant}}/invoices/{{id}}', \
          action: invoices.read, resource: {{type: invoice, id: id}}, tenant: {{path: tenant}}}}\n"
     );
-    let manifest =
-        Manifest::parse("u.yaml", text.as_bytes()).map_err(|errors| fault(format!("{errors:?}")))?;
-    let upstream = manifest.upstream(UpstreamId::from_u128(0), place.org, 0);
-    let admin = place.admin()?;
-    drop(
-        place
-            .act(|world, draw| publish_upstream(world, &admin, upstream, draw))
-            .await?,
-    );
+    drop(place.publish_upstream(manifest(&text)?).await?);
     Ok(())
-}
-
-/// A new access token for the instance, bound to its key.
-async fn exchange(place: &Place, instance: &Instance) -> Result<String, Fault> {
-    let root = CertificateDer::from_pem_file(place.root_pem())?.to_vec();
-    let mut connection = Connection::open(place.address(), Some(client::tls(root, None)?)).await?;
-    let subject = instance.jwt_svid(place).await?;
-    let form = format!(
-        "grant_type=urn:ietf:params:oauth:grant-type:token-exchange&subject_token={subject}\
-         &subject_token_type=urn:ietf:params:oauth:token-type:jwt&audience=invoices"
-    );
-    let nonce = place
-        .installation()
-        .keys
-        .nonces()
-        .make(place.installation().clock.now());
-    let jti = format!("wire-{:?}", Instant::now());
-    let target = RequestTarget::parse(&place.token_url())?;
-    let proof = instance
-        .key
-        .proof_of("POST", &target, &jti, Some(&nonce), None, now())?;
-    let request = Request::post("/oauth/token")
-        .header("host", place.address().to_string())
-        .header("content-type", "application/x-www-form-urlencoded")
-        .header("dpop", proof)
-        .body(Full::from(form))?;
-    let (_, body) = connection.send(request).await?;
-    let answer: Value = serde_json::from_slice(&body)?;
-    let token = answer.get("access_token").and_then(Value::as_str);
-    Ok(token.ok_or_else(|| fault("no access token"))?.to_owned())
 }

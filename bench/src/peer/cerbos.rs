@@ -1,27 +1,17 @@
-//! Peers: programs of others that answer what we answer, measured in the same run. Installed by `cargo xtask interop`, never
-//! by this program.
+//! Cerbos: a policy engine that answers checks over HTTP.
 
-use crate::cpu;
+use super::{free, installed, listening};
+use crate::cost::{Callers, Server};
 use crate::fault::{Fault, fault};
-use crate::load::{Done, Round};
-use crate::part::Part;
 use crate::part::asker::{Order, Question};
 use serde_json::json;
-use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
-use std::process::Stdio;
-use std::time::Duration;
 use tempfile::TempDir;
-use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 
 /// Where npm puts it.
 const BINARY: &str = "interop/node/node_modules/@cerbos/cerbos-linux-x64/cerbos-linux-x64";
-/// Longest time until it listens.
-const READY: Duration = Duration::from_secs(20);
 /// Clients at once.
 const CLIENTS: usize = 64;
-const WARM_UP: u32 = 2_000;
 
 /// A policy that looks at as much as the demo's contract does: purpose, tenant, evidence, hours, a counter.
 const POLICY: &str = r#"
@@ -47,16 +37,16 @@ resourcePolicy:
 /// Cerbos with that policy, in the clear on loopback. Killed when dropped.
 pub(crate) struct Cerbos {
     process: Child,
-    load: Part,
+    callers: Callers,
     _folder: TempDir,
 }
 
 impl Cerbos {
     /// Starts it and its clients; the inner error says why it is not there to be measured.
-    pub(crate) async fn start() -> Result<Result<Self, String>, Fault> {
-        let Some(binary) = binary() else {
-            let why = "Cerbos is not installed: cargo xtask interop brings it".to_owned();
-            return Ok(Err(why));
+    pub(crate) async fn start(warm_up: u32) -> Result<Result<Self, String>, Fault> {
+        let binary = match installed("Cerbos", BINARY) {
+            Ok(binary) => binary,
+            Err(why) => return Ok(Err(why)),
         };
         let folder = tempfile::tempdir()?;
         let policies = folder.path().join("policies");
@@ -70,26 +60,19 @@ impl Cerbos {
             "telemetry": {"disabled": true},
         });
         std::fs::write(&config, settings.to_string())?;
-        let process = Command::new(binary)
+        let mut command = Command::new(binary);
+        command
             .args(["server", "--log-level=error"])
-            .arg(format!("--config={}", config.display()))
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .kill_on_drop(true)
-            .spawn()?;
-        until_it_listens(http).await?;
+            .arg(format!("--config={}", config.display()));
+        let process = listening("Cerbos", &mut command, folder.path(), http).await?;
         let order = Order {
             address: http,
             tls: None,
             questions: vec![question(); CLIENTS],
         };
-        let mut load = Part::start("asker", &order).await?;
-        let _clients: usize = load.hear().await?;
-        let _warm: Done = load.ask(&Round::Closed { requests: WARM_UP }).await?;
         Ok(Ok(Self {
             process,
-            load,
+            callers: Callers::start("asker", &order, warm_up).await?,
             _folder: folder,
         }))
     }
@@ -97,10 +80,7 @@ impl Cerbos {
     /// CPU microseconds of its process for each check.
     pub(crate) async fn micros_each(&mut self, requests: u32) -> Result<f64, Fault> {
         let pid = self.process.id().ok_or_else(|| fault("Cerbos ended"))?;
-        let begun = cpu::of_pid(pid)?;
-        let done: Done = self.load.ask(&Round::Closed { requests }).await?;
-        let spent = cpu::of_pid(pid)?.saturating_sub(begun);
-        Ok(cpu::micros(spent) / f64::from(done.requests))
+        Ok(self.callers.requests(Server::Program(pid), requests).await?.0)
     }
 }
 
@@ -117,24 +97,4 @@ fn question() -> Question {
         body: Some(body.to_string()),
         answer: "EFFECT_ALLOW".into(),
     }
-}
-
-fn binary() -> Option<PathBuf> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent()?;
-    Some(root.join(BINARY)).filter(|path| path.is_file())
-}
-
-async fn free() -> Result<SocketAddr, Fault> {
-    Ok(tokio::net::TcpListener::bind("127.0.0.1:0").await?.local_addr()?)
-}
-
-async fn until_it_listens(address: SocketAddr) -> Result<(), Fault> {
-    let tries = async {
-        while TcpStream::connect(address).await.is_err() {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    };
-    tokio::time::timeout(READY, tries)
-        .await
-        .map_err(|_| fault("Cerbos does not listen"))
 }
