@@ -270,10 +270,9 @@ fn clash(world: &World, contract: &ContractRecord) -> Option<(&'static str, Stri
 }
 
 fn published(contract: &ContractRecord) -> String {
-    let from = contract
-        .commit
-        .as_ref()
-        .map_or(String::new(), |commit| format!(", from commit {commit}"));
+    let from = contract.commit.as_ref().map_or(String::new(), |commit| {
+        format!(", from commit {commit}, as whoever applied it says")
+    });
     format!(
         "contract {} version {} published as {}{from}",
         contract.name, contract.version, contract.hash

@@ -2,6 +2,7 @@
 
 use super::admin::segment;
 use super::approval::decide_at;
+use super::commit::checked;
 use super::page::{Page, Tone, items, text};
 use super::{Exit, Failure, Place, document};
 use clap::{Args, ValueEnum};
@@ -20,7 +21,7 @@ pub(super) struct Apply {
     /// An agent that it is meant for, under a contract of another name so far; may be given several times
     #[arg(long = "agent", value_name = "NAME")]
     agents: Vec<String>,
-    /// The commit that it comes from
+    /// The commit that it comes from; compared with the file where that lies in a git repository
     #[arg(long)]
     commit: Option<String>,
 }
@@ -68,14 +69,15 @@ pub(super) struct Review {
 pub(super) struct Sync {
     /// The folder
     dir: PathBuf,
-    /// The commit that it is at
+    /// The commit that it is at; compared with the files where it is in a git repository
     #[arg(long)]
     commit: Option<String>,
 }
 
 pub(super) fn apply(asked: &Apply, at: &Place, page: &Page) -> Result<Exit, Failure> {
     let (name, text) = document(&asked.file)?;
-    let body = json!({"file": name, "text": text, "agents": asked.agents, "commit": asked.commit});
+    let commit = checked(asked.commit.as_deref(), [(asked.file.as_path(), text.as_str())])?;
+    let body = json!({"file": name, "text": text, "agents": asked.agents, "commit": commit});
     let done = at.admin.post("/v1/contracts", &body)?;
     if page.is_json() {
         page.json(&done);
@@ -459,6 +461,8 @@ fn beside(files: &[(PathBuf, String)], folder: &Path) -> Result<Vec<Reviewed>, F
 /// Applies every contract of a folder that the server does not have.
 pub(super) fn sync(asked: &Sync, at: &Place, page: &Page) -> Result<Exit, Failure> {
     let files = contracts(std::slice::from_ref(&asked.dir))?;
+    let sent = files.iter().map(|(path, text)| (path.as_path(), text.as_str()));
+    let commit = checked(asked.commit.as_deref(), sent)?;
     // All are read before any is applied: a mistake in one applies none.
     let checked: Vec<(String, String, Value)> = files
         .into_iter()
@@ -476,7 +480,7 @@ pub(super) fn sync(asked: &Sync, at: &Place, page: &Page) -> Result<Exit, Failur
         if found.get("published") == Some(&Value::Bool(true)) {
             continue;
         }
-        let body = json!({"file": file, "text": source, "commit": asked.commit});
+        let body = json!({"file": file, "text": source, "commit": commit});
         let done = at.admin.post("/v1/contracts", &body)?;
         if ending(&done) == Exit::Pending {
             exit = Exit::Pending;

@@ -6,6 +6,7 @@ mod agent;
 mod approval;
 mod audit;
 mod change;
+mod commit;
 mod completions;
 mod contract;
 mod directory;

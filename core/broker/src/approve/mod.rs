@@ -14,6 +14,7 @@ mod eligible;
 mod end;
 mod found;
 mod group;
+mod recant;
 mod spend;
 mod vote;
 

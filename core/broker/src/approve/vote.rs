@@ -2,6 +2,7 @@
 
 use super::ask::about;
 use super::eligible;
+use super::recant::{recant, said_yes};
 use crate::admin::{Administrator, Presence};
 use crate::draw::Draw;
 use crate::plan::{OnceKind, Outcome, Plan, Precondition};
@@ -22,6 +23,10 @@ pub struct Voted {
 }
 
 impl Voted {
+    /// A no.
+    pub(super) const fn against(approval: ApprovalId) -> Self {
+        Self { approval, yes: false }
+    }
     /// On what.
     pub const fn approval(&self) -> ApprovalId {
         self.approval
@@ -34,7 +39,8 @@ impl Voted {
 
 /// Says yes or no. `shown` is the digest of the request that the human was shown: a vote is about nothing else. It takes
 /// a session in which the human proved lately that it is they ([`crate::admin::Presence::is_verified`]); a process that
-/// acts with their uid cannot vote. Anyone who may say yes may say no.
+/// acts with their uid cannot vote. Anyone who may say yes may say no, also after others have approved it and until it is
+/// used; whoever said yes and says no now takes it back.
 pub fn vote(
     world: &World,
     who: &Administrator,
@@ -72,6 +78,8 @@ pub fn vote(
     }
     match approval.state(now) {
         State::Pending => {}
+        // A no counts until it is used.
+        State::Approved if !yes => {}
         State::Expired => {
             let message = "the time to decide is over: the agent has to ask again".to_owned();
             return refuse(Reason::ApprovalExpired, message, draw);
@@ -82,6 +90,9 @@ pub fn vote(
         }
     }
     let name = &who.principal().name;
+    if !yes && said_yes(approval, name) {
+        return recant(world, who, approval, draw);
+    }
     if approval.votes.iter().any(|vote| vote.by == *name) {
         let message = "you have said what you think about it: it takes somebody else besides".to_owned();
         return refuse(Reason::ApproverIneligible, message, draw);

@@ -100,6 +100,7 @@ pub(super) async fn show(
         },
         (Standing::Pending, None, Err(why)) => html! { p { "You cannot decide on this: " (why) "." } },
         (Standing::Pending, None, Ok(())) => ballot(&visit, &view, visit.visitor().is_verified(now)),
+        (Standing::Approved, None, Ok(())) => against(&visit, &view, visit.visitor().is_verified(now)),
         (state, _, _) => html! { p { "It is over: it is " strong { (state.word()) } "." } },
     };
     Page::new(title(&view))
@@ -186,6 +187,25 @@ fn ballot(visit: &Visit, view: &ApprovalView, verified: bool) -> Markup {
                 button type="submit" name="vote" value="yes" { "Approve" }
                 " "
                 button type="submit" name="vote" value="no" .second { "Refuse" }
+            }
+        }
+    }
+}
+
+/// A no after others have approved it: good until it is used.
+fn against(visit: &Visit, view: &ApprovalView, verified: bool) -> Markup {
+    html! {
+        section aria-labelledby="decide" {
+            h2 #decide { "Decide" }
+            p { "Others have approved it, and it was not used yet. Your no ends it." }
+            @if verified {
+                form .ballot method="post" action=(format!("{}/vote", path_of(view.id))) {
+                    (Page::token(visit))
+                    input type="hidden" name="digest" value=(view.digest);
+                    button type="submit" name="vote" value="no" .second { "Refuse" }
+                }
+            } @else {
+                p { a href=(format!("/ui/verify?to={}", path_of(view.id))) { "Verify that it is you" } " first." }
             }
         }
     }

@@ -136,6 +136,11 @@ fn form(visit: &Visit, agents: &[Name]) -> Markup {
     html! {
         form method="post" action="/ui/exceptions/open" {
             (Page::token(visit))
+            p {
+                "Every limit of the contract holds: tenants, hours, budgets, data flow. " strong { "The bounds of its grants do not, "
+                "and no approval is asked: " } "with an exception for refunds the agent gives back any amount that no budget refuses, "
+                "and nobody looks at it first."
+            }
             label for="agent" { "Agent" }
             select #agent name="agent" { @for name in agents { option value=(name.as_str()) { (name) } } }
             (field("action", "The one action", "invoices.write"))

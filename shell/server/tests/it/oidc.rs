@@ -9,14 +9,14 @@ use http::Method;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
-struct Setting {
-    town: Town,
-    op: Arc<Op>,
+pub(crate) struct Setting {
+    pub(crate) town: Town,
+    pub(crate) op: Arc<Op>,
     _folder: tempfile::TempDir,
 }
 
 impl Setting {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let op = Op::new(folder.path()).await;
         Self {
@@ -67,7 +67,7 @@ impl Setting {
         browser.send(Method::GET, &path, &from("same-origin"), "").await
     }
 
-    async fn log_in(&self, browser: &Browser) -> crate::client::Answer {
+    pub(crate) async fn log_in(&self, browser: &Browser) -> crate::client::Answer {
         let query = self.leave(browser, "/ui/login/account", "to=/ui/me").await;
         self.back(browser, &query).await
     }
@@ -85,7 +85,7 @@ impl Setting {
     }
 
     /// The org trusts the provider, and its user 4711 may have invoices read.
-    async fn trust(&self) {
+    pub(crate) async fn trust(&self) {
         let place = &self.town.place;
         let source = TrustSource {
             rights: None,
