@@ -1,5 +1,6 @@
 //! `/ui/me`: what acts for a user, who let it, what it did, and the button that stops it.
 
+use super::others::others;
 use super::{HumanPlane, Page, Posted, Visit};
 use crate::admin::entries::{Recorded, newest};
 use crate::admin::refused::Refused;
@@ -110,7 +111,7 @@ fn card(visit: &Visit, acting: &Acting, verified: bool) -> Markup {
     html! {
         section .card aria-labelledby=(id) {
             h2 #(id) { (acting.agent) " " span .badge { (acting.org_name) } }
-            @if !acting.purpose.is_empty() { p { (acting.purpose) } }
+            @if !acting.purpose.is_empty() { p { (others(&acting.purpose)) } }
             p {
                 @if acting.acts() { strong .good { "It may act for you." } }
                 @else if acting.stopped { strong .bad { "You stopped it." } }
@@ -238,20 +239,21 @@ pub(super) async fn history(
         return nobody(&visit);
     };
     match did(&human, org, &agent, &account).await {
-        Ok(entries) => Page::new(format!("What {agent} did for you"))
+        Ok((entries, whole)) => Page::new(format!("What {agent} did for you"))
             .visiting(&visit)
-            .body(&table(&entries))
+            .body(&table(&entries, whole))
             .into_response(),
         Err(refused) => super::refused_page(&visit, &refused, ABOUT),
     }
 }
 
+/// The newest first, and whether that is all that there is.
 async fn did(
     human: &HumanPlane,
     org: OrgId,
     agent: &Name,
     account: &Account,
-) -> Result<Vec<Recorded>, Refused> {
+) -> Result<(Vec<Recorded>, bool), Refused> {
     let (installation, now) = (human.installation(), human.now());
     let world = installation.store.world();
     let scope = OrgScope::Only(org);
@@ -268,18 +270,21 @@ async fn did(
     query.agent = Some(known.id);
     query.limit = LOOKED_AT;
     let mut entries = newest(&human.admin, query).await?;
+    let all_seen = entries.len() < LOOKED_AT;
     entries.retain(|it| {
         let first = it.parsed.event.chain.first();
         first.is_some_and(|link| link.id == me && link.iss == account.issuer)
     });
+    let whole = all_seen && entries.len() <= SHOWN;
     entries.truncate(SHOWN);
-    Ok(entries)
+    Ok((entries, whole))
 }
 
-fn table(entries: &[Recorded]) -> Markup {
+fn table(entries: &[Recorded], whole: bool) -> Markup {
     html! {
         p { a href="/ui/me" { "Back to what acts for you" } }
-        @if entries.is_empty() { p { "Nothing yet, as far as the record of this server goes." } }
+        @if entries.is_empty() && whole { p { "Nothing yet, as far as the record of this server goes." } }
+        @else if entries.is_empty() { p { "Nothing lately, as far as the record of this server goes." } }
         @else {
             table {
                 thead { tr { th scope="col" { "When" } th scope="col" { "What" } th scope="col" { "Where" } th scope="col" { "Outcome" } } }
@@ -304,6 +309,12 @@ fn table(entries: &[Recorded]) -> Markup {
                         }
                     }
                 }
+            }
+        }
+        @if !whole {
+            p .hint {
+                "There may be more: only the newest " (SHOWN) " are shown, out of the newest " (LOOKED_AT)
+                " entries of this agent, for whomever it acted."
             }
         }
         p .hint { "Calls that a gateway on another host let pass are in that gateway's own record." }
