@@ -98,7 +98,7 @@ pub fn give(
     )
 }
 
-/// A user stops an agent: from the next call on it does nothing for them, whatever the org says.
+/// A user stops an agent: from the next call on it does nothing for them, whatever the org says now or later.
 pub fn stop(
     world: &World,
     visitor: &Visitor,
@@ -109,9 +109,14 @@ pub fn stop(
     let Some(account) = visitor.account() else {
         return refuse_visitor(world, visitor, "CONSENT_NO_USER", draw);
     };
+    let scope = OrgScope::Only(org);
     let mut consent = known(world, org, account);
+    // A stop is good before there is anything to stop: what it may do can come with its next token. Only who is there can
+    // be stopped, so that nobody fills the World with names.
+    let is_there = world.agent_named(scope, org, agent).is_some()
+        && world.trust_source(scope, org, &account.issuer).is_some();
     let acts = !envelope(world, org, account, agent, draw.now()).is_empty();
-    if !acts && consent.given.iter().all(|given| given.agent != *agent) {
+    if !is_there && !acts && consent.given.iter().all(|given| given.agent != *agent) {
         return refuse_visitor(world, visitor, "CONSENT_NOTHING", draw);
     }
     consent.given.retain(|given| given.agent != *agent);
