@@ -90,11 +90,13 @@ for (const who of ["ann", "ben"]) {
   assert.equal(shown.status, 4, shown.says);
   assert.ok(shown.says.includes(proposal.page), shown.says);
 }
-const raw = (who) => who.page.evaluate(async (hash) => {
+const raw = (who) => who.page.evaluate(async ({ hash, shown }) => {
   const headers = { "content-type": "application/json", "x-tabard-request": "1" };
-  const answer = await fetch(`/v1/proposals/${hash}/publish`, { method: "POST", headers });
+  const answer = await fetch(`/v1/proposals/${hash}/publish`, {
+    method: "POST", headers, body: JSON.stringify({ shown }),
+  });
   return (await answer.json()).code;
-}, proposal.hash);
+}, proposal);
 
 // Its author finds no button, and the API says why.
 await ann.page.goto(proposal.page);

@@ -101,6 +101,7 @@ fn world() -> (World, ApprovalId) {
         }],
         meaning: None,
         said: None,
+        besides: Besides::default(),
         desk: String::new(),
         through: None,
         asked_at: NOW,
@@ -424,4 +425,94 @@ fn an_approval_is_spent_on_its_own_request_while_its_approvers_may() {
     let demoted = Change::PrincipalAdded(principal("bob", &[Role::Viewer]));
     stage.world = stage.world.apply(&[demoted], Revision(9));
     assert_eq!(spends(&stage, &digest, 5), Err(NO.into()));
+}
+
+#[test]
+fn who_takes_the_place_of_somebody_who_may_not_any_more() {
+    let mut stage = Stage::new();
+    let digest = stage.approval().digest;
+    // A third who may.
+    let more = [
+        Change::PrincipalAdded(principal("dora", &[Role::Approver])),
+        Change::GroupSet(Group {
+            org: org(),
+            name: name("leads"),
+            members: ["ann", "bob", "dora"].map(name).into(),
+        }),
+    ];
+    stage.world = stage.world.apply(&more, Revision(5));
+    stage.votes("ann", true, 2);
+    stage.votes("bob", true, 4);
+    assert_eq!(stage.says("dora", there(5), true, 5), Err("APPROVAL_USED".into()));
+    let gone = Change::PrincipalRemoved { name: name("bob") };
+    let next = stage.world.revision().next();
+    stage.world = stage.world.apply(&[gone], next);
+    let good = |stage: &Stage| good(&stage.world, &stage.approval(), &digest, NOW.plus_secs(6));
+    assert_eq!(good(&stage).unwrap_err().code(), NO);
+    // Not those who said something already, and nobody without the role.
+    assert_eq!(stage.says("ann", there(6), true, 6), Err(NO.into()));
+    stage.votes("dora", true, 6);
+    assert_eq!(good(&stage), Ok(()));
+    assert!(!takes_votes(&stage.world, &stage.approval(), NOW.plus_secs(6)));
+}
+
+/// Whoever is called the same one day is somebody else.
+#[test]
+fn a_name_that_comes_back_is_in_no_group_and_its_older_word_counts_for_nothing() {
+    let mut stage = Stage::new();
+    let digest = stage.approval().digest;
+    stage.votes("ann", true, 2);
+    stage.votes("bob", true, 3);
+    let again = [
+        Change::PrincipalRemoved { name: name("bob") },
+        Change::PrincipalAdded(principal("bob", &[Role::Approver])),
+    ];
+    let next = stage.world.revision().next();
+    stage.world = stage.world.apply(&again, next);
+    let found = good(&stage.world, &stage.approval(), &digest, NOW.plus_secs(4));
+    assert_eq!(found.unwrap_err().code(), NO);
+    let group = stage.world.group(OrgScope::Every, org(), &name("leads")).unwrap();
+    assert!(!group.members.contains(&name::<identity::Name>("bob")));
+}
+
+#[test]
+fn who_said_yes_and_any_operator_takes_it_back_and_nobody_else() {
+    let mut stage = Stage::new();
+    stage.votes("ann", true, 2);
+    let takes = |stage: &Stage, who: &str, role| {
+        let who = Administrator::with_presence(principal(who, &[role]), Presence::Session { verified: NOW });
+        match withdraw(&stage.world, &who, &stage.approval(), &mut stage.draw(9)) {
+            Outcome::Granted(_) => Ok(()),
+            Outcome::Refused(plan) => Err(plan.proof().code().to_owned()),
+        }
+    };
+    assert_eq!(takes(&stage, "ann", Role::Approver), Ok(()));
+    assert_eq!(takes(&stage, "vic", Role::Operator), Ok(()));
+    assert_eq!(takes(&stage, "bob", Role::Approver), Err("ADMIN_ROLE".into()));
+    assert_eq!(takes(&stage, "ann", Role::Viewer), Err("ADMIN_ROLE".into()));
+}
+
+#[test]
+fn an_agent_does_not_ask_for_ever_by_opening_tasks() {
+    let stage = Stage::new();
+    let first = stage.approval();
+    let asked = |count: u64, after: u64| {
+        let changes: Vec<Change> = (0..count)
+            .map(|n| {
+                let mut approval = first.clone();
+                approval.id = ApprovalId::mint(NOW, LogId(0), 100 + n);
+                approval.task = TaskId::from_u128(1000 + u128::from(n));
+                approval.expires_at = NOW.plus_secs(1);
+                Change::ApprovalRequested(Box::new(approval))
+            })
+            .collect();
+        let world = stage.world.apply(&changes, stage.world.revision().next());
+        let bound = Bound::read(&first.request).unwrap();
+        ask::room(&world, OrgScope::Only(org()), &bound, NOW.plus_secs(after))
+    };
+    let most = ASKED_PER_AGENT_HOUR_MAX as u64;
+    // The one on the stage counts as well; all are over by then, and none of this task.
+    assert_eq!(asked(most - 2, 700), Ok(()));
+    assert_eq!(asked(most - 1, 700).unwrap_err().0, "APPROVAL_TOO_MANY");
+    assert_eq!(asked(most - 1, 3600), Ok(()));
 }

@@ -1,8 +1,8 @@
 //! Vote: a human says yes or no to what they were shown.
 
 use super::ask::about;
-use super::eligible;
 use super::recant::{recant, said_yes};
+use super::{eligible, good};
 use crate::admin::{Administrator, Presence};
 use crate::draw::Draw;
 use crate::plan::{OnceKind, Outcome, Plan, Precondition};
@@ -12,7 +12,7 @@ use crate::world::{Approval, Change, Role, World};
 use audit::EventKind;
 use audit::event::{Decision, Ruling};
 use credential::sha256;
-use identity::{ApprovalId, Digest, OrgScope};
+use identity::{ApprovalId, Digest, OrgScope, UnixTime};
 use policy::Reason;
 
 /// A vote was given.
@@ -77,7 +77,7 @@ pub fn vote(
         return refuse(Reason::ApprovalExpired, message, draw);
     }
     match approval.state(now) {
-        State::Pending => {}
+        _ if takes_votes(world, approval, now) => {}
         // A no counts until it is used.
         State::Approved if !yes => {}
         State::Expired => {
@@ -151,6 +151,16 @@ pub fn vote(
                 vote,
             }),
     )
+}
+
+/// Whether somebody's word is wanted: it waits, or somebody whose yes counted may not decide any more and another's has to
+/// take its place.
+pub fn takes_votes(world: &World, approval: &Approval, now: UnixTime) -> bool {
+    match approval.state(now) {
+        State::Pending => true,
+        State::Approved => good(world, approval, &approval.digest, now) == Err(Reason::ApproverIneligible),
+        State::Denied | State::Expired | State::Used | State::Withdrawn => false,
+    }
 }
 
 /// What whoever votes without being there learns.

@@ -51,4 +51,16 @@ impl Proposal {
     pub fn is_open(&self, now: UnixTime) -> bool {
         self.proposed_at <= now && now < self.expires_at
     }
+    /// What somebody looks at who decides on it: the contract, those whose place it takes, and the sentences. Applying it
+    /// again can alter the last two.
+    pub fn digest(&self) -> Digest {
+        let mut text = self.contract.hash.to_string();
+        for over in &self.over {
+            text.push_str(&format!("\n{over}"));
+        }
+        for sentence in &self.sentences {
+            text.push_str(&format!("\n{} {sentence}", sentence.len()));
+        }
+        Digest::from_bytes(credential::sha256(text.as_bytes()))
+    }
 }

@@ -3,6 +3,7 @@
 //! Where two people have to agree on a widening, an exception takes a person who is there ([`broker::exception`]), which no
 //! terminal shows: so it is opened here.
 
+use super::others::others;
 use super::{HumanPlane, Page, Posted, Visit};
 use crate::admin::exceptions::{Wanted, end_as, start_as, views};
 use crate::admin::refused::Refused;
@@ -55,8 +56,8 @@ pub(super) async fn show(State(human): State<Arc<HumanPlane>>, visit: Visit) -> 
                             tr {
                                 td data-label="Agent" { (it.agent) }
                                 td data-label="May" { code { (it.action) } " at " (it.service) }
-                                td data-label="Why" { (it.reason) }
-                                td data-label="Who" { (it.by) " opened it, " (it.owner) " answers for it" }
+                                td data-label="Why" { (others(&it.reason)) }
+                                td data-label="Who" { (it.by) " opened it, " (others(&it.owner)) " answers for it" }
                                 td data-label="Until" { (Page::written_time(&it.until)) }
                                 td data-label="State" {
                                     @if it.is_open() { strong .bad { "open" } } @else { "over" }

@@ -1,5 +1,6 @@
 //! `/ui/me`: what acts for a user, who let it, what it did, and the button that stops it.
 
+use super::others::others;
 use super::{HumanPlane, Page, Posted, Visit};
 use crate::admin::body::Asked;
 use crate::admin::entries::Recorded;
@@ -109,7 +110,7 @@ fn card(visit: &Visit, acting: &Acting, verified: bool) -> Markup {
     html! {
         section .card aria-labelledby=(id) {
             h2 #(id) { (acting.agent) " " span .badge { (acting.org_name) } }
-            @if !acting.purpose.is_empty() { p { (acting.purpose) } }
+            @if !acting.purpose.is_empty() { p { (others(&acting.purpose)) } }
             p {
                 @if acting.acts() { strong .good { "It may act for you." } }
                 @else if acting.stopped { strong .bad { "You stopped it." } }
@@ -278,6 +279,7 @@ pub(super) async fn history(
     }
 }
 
+/// One page of it, newest first.
 async fn did(
     human: &HumanPlane,
     org: OrgId,
