@@ -36,6 +36,9 @@ async function logInAtATerminal(name, who) {
   await who.page.goto(`${handed.url}/ui/terminal`);
   await town.looks(who, "terminal");
   await who.page.fill("input[name=code]", code);
+  await who.page.getByRole("button", { name: "Look at it" }).click();
+  await who.page.getByRole("heading", { name: "Is this your terminal?" }).waitFor();
+  await town.looks(who, "terminal to be let in");
   await who.page.getByRole("button", { name: "Let it in" }).click();
   await who.page.getByText("acts as you now").waitFor();
   await town.looks(who, "terminal is in");

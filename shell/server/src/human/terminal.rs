@@ -194,14 +194,21 @@ pub(super) async fn show(State(human): State<Arc<HumanPlane>>, visit: Visit) -> 
             (Page::token(&visit))
             label for="code" { "Code" }
             input #code name="code" autocomplete="off" spellcheck="false" required placeholder="XXXX-XXXX";
-            button type="submit" { "Let it in" }
+            button type="submit" { "Look at it" }
         }
     })
 }
 
-/// Lets a terminal in as the visitor.
+/// Lets a terminal in as the visitor, once they saw where it is (RFC 8628 section 5.4).
 pub(super) async fn let_in(State(human): State<Arc<HumanPlane>>, posted: Posted) -> Response {
     let Posted { visit, form } = posted;
+    if form.one("sure") != Some("yes") {
+        let code = letters(form.one("code").unwrap_or_default());
+        return match human.terminals.waits(&code, human.now()) {
+            Some((from, until)) => look(&visit, &code, from, until).into_response(),
+            None => super::refused_page(&visit, &unknown(), "a terminal"),
+        };
+    }
     match open(&human, &visit, form.one("code").unwrap_or_default()).await {
         Ok(from) => Page::new("The terminal is in")
             .visiting(&visit)
@@ -214,14 +221,48 @@ pub(super) async fn let_in(State(human): State<Arc<HumanPlane>>, posted: Posted)
     }
 }
 
+impl Waiting {
+    /// Where the terminal with this code is, and until when it waits.
+    fn waits(&self, code: &str, now: UnixTime) -> Option<(IpAddr, UnixTime)> {
+        let waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = waiting.get(code)?;
+        (now < found.until && found.opened.is_none()).then_some((found.from, found.until))
+    }
+}
+
+/// What a person is shown before they let it in.
+fn look(visit: &Visit, code: &str, from: IpAddr, until: UnixTime) -> Page {
+    Page::new("Is this your terminal?").visiting(visit).body(&html! {
+        dl .facts {
+            dt { "It is at" } dd { code { (from.to_string()) } }
+            dt { "It asked at" } dd { (Page::time(until.minus_secs(CODE_SECS))) }
+            dt { "Its code" } dd { code { (shown(code)) } }
+        }
+        p { "It will act as you for as long as its session lasts, and do what you may. If you did not just type "
+            code { "tabard login" } " there yourself, somebody else did." }
+        form method="post" action="/ui/terminal" {
+            (Page::token(visit))
+            input type="hidden" name="code" value=(code);
+            input type="hidden" name="sure" value="yes";
+            button type="submit" { "Let it in" }
+        }
+        p { a href="/ui/" { "It is not mine" } }
+    })
+}
+
+fn unknown() -> Refused {
+    Refused::not_found("terminal", "with this code")
+}
+
+/// A code as it was typed in, without what stands between its letters.
+fn letters(code: &str) -> String {
+    let letters = code.chars().filter(char::is_ascii_alphabetic);
+    letters.map(|letter| letter.to_ascii_uppercase()).collect()
+}
+
 async fn open(human: &HumanPlane, visit: &Visit, code: &str) -> Result<IpAddr, Refused> {
-    let code: String = code
-        .chars()
-        .filter(char::is_ascii_alphabetic)
-        .map(|letter| letter.to_ascii_uppercase())
-        .collect();
+    let code = letters(code);
     let now = human.now();
-    let unknown = || Refused::not_found("terminal", "with this code");
     let waits = |it: &Terminal| now < it.until && it.opened.is_none();
     let key = {
         let waiting = human.terminals.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -79,11 +79,17 @@ async fn a_terminal_is_let_in_by_a_verified_person_and_acts_as_them() {
     assert_eq!(late.status, 404, "its five minutes are over");
     let begun = begin(&town, &terminal, &key).await;
     let code = begun["code"].as_str().unwrap().to_lowercase();
-    let refused = ann.form("/ui/", "/ui/terminal", &format!("code={code}")).await;
+    // She sees where it is before it is let in; until then nothing is.
+    let look = ann.form("/ui/", "/ui/terminal", &format!("code={code}")).await;
+    assert!(look.text().contains("Is this your terminal?") && look.text().contains("127.0.0.1"));
+    assert_eq!(poll(&town, &terminal, &key, &begun).await.0, 202);
+    let refused = ann
+        .form("/ui/", "/ui/terminal", &format!("code={code}&sure=yes"))
+        .await;
     assert!(refused.text().contains("ADMIN_NOT_VERIFIED"));
     assert_eq!(ann.verify().await.status, 200);
     assert_eq!(
-        ann.form("/ui/terminal", "/ui/terminal", &format!("code={code}"))
+        ann.form("/ui/terminal", "/ui/terminal", &format!("code={code}&sure=yes"))
             .await
             .status,
         200
