@@ -86,12 +86,13 @@ fn bounded(sentences: impl Iterator<Item = String>) -> Vec<String> {
     let mut kept: Vec<String> = Vec::new();
     let mut more = 0_usize;
     for sentence in sentences {
-        let mut short: String = sentence.chars().take(SENTENCE_CHARS_MAX).collect();
         let cut = sentence.chars().count().saturating_sub(SENTENCE_CHARS_MAX);
-        if cut > 0 {
+        let short: String = sentence.chars().take(SENTENCE_CHARS_MAX).collect();
+        let short = match cut {
+            0 => short,
             // Whoever agrees has to know that there is more than they read.
-            short.push_str(&format!(" … and {cut} characters more: read the contract"));
-        }
+            _ => format!("{short} … and {cut} characters more: read the contract"),
+        };
         if kept.contains(&short) {
             continue;
         }
@@ -196,7 +197,7 @@ pub fn apply_contract(
     let known = world.contract(scope, &contract.hash);
     if let Some(known) = known {
         // Whoever published it first stays its author: it is the same text, and they may not approve under it.
-        contract.succeeds = known.succeeds.clone();
+        contract.succeeds.clone_from(&known.succeeds);
         contract.published_by.clone_from(&known.published_by);
         contract.published_at = known.published_at;
     }

@@ -100,6 +100,14 @@ pub(crate) struct Sent<'h> {
     pub(crate) content: Option<Digest>,
 }
 
+/// The header fields of the agent that go along.
+fn sent_fields(upstream: &Upstream, headers: &HeaderMap) -> HeaderMap {
+    let credential = header_of(&upstream.credential);
+    let tenant: Option<HeaderName> = upstream.tenant_header.as_ref().and_then(|name| name.parse().ok());
+    let ours: Vec<&HeaderName> = credential.iter().chain(&tenant).collect();
+    fields::for_upstream(headers.clone(), &ours)
+}
+
 /// The fields that are bound, in a fixed order: all but [`VARYING`].
 fn bound_fields(sent: &HeaderMap) -> Vec<(&str, &[u8])> {
     let mut fields: Vec<(&str, &[u8])> = sent
@@ -115,14 +123,14 @@ fn bound_fields(sent: &HeaderMap) -> Vec<(&str, &[u8])> {
 impl Known {
     /// Digest of the request as it will be sent: everything that the upstream gets from the agent, but for [`VARYING`].
     pub(crate) fn content(&self, upstream: &Upstream, headers: &HeaderMap, body: &Body) -> Digest {
-        let sent = self.sent(upstream, headers);
+        let sent = sent_fields(upstream, headers);
         let target = self.address.path_and_query.as_str();
         content_of(self.method.as_str(), target, &bound_fields(&sent), body.bytes())
     }
 
     /// What of it the service's definition does not name.
     fn besides(&self, upstream: &Upstream, bound: &Bound, headers: &HeaderMap, body: &Body) -> Besides {
-        let sent = self.sent(upstream, headers);
+        let sent = sent_fields(upstream, headers);
         let fields = bound_fields(&sent);
         Besides::of(
             upstream,
@@ -131,14 +139,6 @@ impl Known {
             &fields,
             body.bytes(),
         )
-    }
-
-    /// The header fields that go along.
-    fn sent(&self, upstream: &Upstream, headers: &HeaderMap) -> HeaderMap {
-        let credential = header_of(&upstream.credential);
-        let tenant: Option<HeaderName> = upstream.tenant_header.as_ref().and_then(|name| name.parse().ok());
-        let ours: Vec<&HeaderName> = credential.iter().chain(&tenant).collect();
-        fields::for_upstream(headers.clone(), &ours)
     }
 
     /// Records the refusal of a request that humans can let pass, asks them, and answers with what waits.

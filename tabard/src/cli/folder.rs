@@ -53,7 +53,7 @@ fn inside(folder: &Path, depth: usize, files: &mut Vec<(PathBuf, String)>) -> Re
         let path = entry.path();
         let kind = entry.file_type().map_err(|error| unreadable(error.to_string()))?;
         let is_hidden = entry.file_name().as_encoded_bytes().starts_with(b".");
-        let ending = path.extension().map(|ending| ending.to_ascii_lowercase());
+        let ending = path.extension().map(std::ffi::OsStr::to_ascii_lowercase);
         let is_yaml = ending.is_some_and(|ending| ending == "yaml" || ending == "yml");
         if kind.is_dir() && !is_hidden {
             inside(&path, depth - 1, files)?;

@@ -46,18 +46,19 @@ fn opened() -> Task {
     }
 }
 
+fn said<P: std::fmt::Debug>(outcome: Outcome<P>) -> Result<(), &'static str> {
+    match outcome {
+        Outcome::Granted(_) => Ok(()),
+        Outcome::Refused(plan) => Err(refused(Outcome::<P>::Refused(plan))),
+    }
+}
+
 /// Each act that gives something away, by somebody who is there like that: its code, or nothing.
 fn acts(presence: Presence) -> Vec<(&'static str, Result<(), &'static str>)> {
     let world = world(&text(1, "payer", 500));
     let contract = world.agents(OrgScope::Only(ORG)).next().unwrap().contract;
     let author = person("ann", 1, Role::Author, presence);
     let operator = person("olga", 2, Role::Operator, presence);
-    fn said<P: std::fmt::Debug>(outcome: Outcome<P>) -> Result<(), &'static str> {
-        match outcome {
-            Outcome::Granted(_) => Ok(()),
-            refusal => Err(refused(refusal)),
-        }
-    }
     let manifest = AgentManifest {
         name: "payer".parse().unwrap(),
         owner: "team".into(),

@@ -54,13 +54,14 @@ impl Proposal {
     /// What somebody looks at who decides on it: the contract, those whose place it takes, and the sentences. Applying it
     /// again can alter the last two.
     pub fn digest(&self) -> Digest {
-        let mut text = self.contract.hash.to_string();
-        for over in &self.over {
-            text.push_str(&format!("\n{over}"));
-        }
-        for sentence in &self.sentences {
-            text.push_str(&format!("\n{} {sentence}", sentence.len()));
-        }
+        let over = self.over.iter().map(ToString::to_string);
+        let sentences = self.sentences.iter();
+        // Each with its length, so that no two proposals look alike.
+        let sentences = sentences.map(|sentence| format!("{} {sentence}", sentence.len()));
+        let parts = std::iter::once(self.contract.hash.to_string())
+            .chain(over)
+            .chain(sentences);
+        let text = parts.collect::<Vec<_>>().join("\n");
         Digest::from_bytes(credential::sha256(text.as_bytes()))
     }
 }

@@ -17,7 +17,7 @@ use sync::proto::{
     AskApprovalRequest, SpendApprovalRequest, WaitingApproval, ask_approval_reply, spend_approval_reply,
 };
 
-const CONTRACT: &[u8] = b"
+pub(crate) const CONTRACT: &[u8] = b"
 apiVersion: tabard/v1
 kind: AgentContract
 metadata: {name: refunder, version: 1}

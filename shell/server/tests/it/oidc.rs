@@ -323,6 +323,21 @@ async fn a_user_sees_what_acts_for_them_and_stops_it() {
     assert!(may());
     let org = setting.town.place.org.to_string();
     let fields = format!("org={org}&agent=demo-billing");
+    // A stop is good before there is anything to stop, of whoever is there.
+    let place = &setting.town.place;
+    place
+        .register(place.org, "refunder", crate::approvals::CONTRACT)
+        .await;
+    let early = format!("org={org}&agent=refunder");
+    assert_eq!(user.form("/ui/me", "/ui/me/stop", &early).await.status, 303);
+    let world = place.installation().store.world();
+    let said = world.said(
+        identity::OrgScope::Only(place.org),
+        place.org,
+        &setting.op.issuer,
+        "4711",
+    );
+    assert!(said.stops(&"refunder".parse().unwrap()));
     assert_eq!(user.form("/ui/me", "/ui/me/stop", &fields).await.status, 303);
     assert!(user.get("/ui/me").await.text().contains("You stopped it."));
     assert!(!may());
