@@ -28,7 +28,7 @@ assert.equal(await ann.page.locator("h1").count(), 1);
 assert.equal(await ann.page.locator("script").count(), 0);
 
 await ann.page.getByRole("button", { name: "Approve", exact: true }).click();
-await ann.page.getByText("It is over: it is approved.").waitFor();
+await ann.page.getByText("It is approved, and was not used yet.").waitFor();
 await town.looks(ann, "approved");
 assert.equal(await ann.page.getByRole("button", { name: "Approve", exact: true }).count(), 0, "nothing more to say");
 await town.seesWhatBreaks(ann);

@@ -36,7 +36,12 @@ async function logInAtATerminal(name, who) {
   await who.page.goto(`${handed.url}/ui/terminal`);
   await town.looks(who, "terminal");
   await who.page.fill("input[name=code]", code);
-  await who.page.getByRole("button", { name: "Let it in" }).click();
+  await who.page.getByRole("button", { name: "Look at it" }).click();
+  // Where it is, and which: before it is let in.
+  const facts = await who.page.locator("dl.facts").textContent();
+  assert.ok(facts.includes(code) && facts.includes("127.0.0.1"), facts);
+  await town.looks(who, "is this your terminal");
+  await who.page.getByRole("button", { name: "It is mine: let it in" }).click();
   await who.page.getByText("acts as you now").waitFor();
   await town.looks(who, "terminal is in");
   assert.equal(await ended, 0, said);
@@ -85,11 +90,13 @@ for (const who of ["ann", "ben"]) {
   assert.equal(shown.status, 4, shown.says);
   assert.ok(shown.says.includes(proposal.page), shown.says);
 }
-const raw = (who) => who.page.evaluate(async (hash) => {
+const raw = (who) => who.page.evaluate(async ({ hash, shown }) => {
   const headers = { "content-type": "application/json", "x-tabard-request": "1" };
-  const answer = await fetch(`/v1/proposals/${hash}/publish`, { method: "POST", headers });
+  const answer = await fetch(`/v1/proposals/${hash}/publish`, {
+    method: "POST", headers, body: JSON.stringify({ shown }),
+  });
   return (await answer.json()).code;
-}, proposal.hash);
+}, proposal);
 
 // Its author finds no button, and the API says why.
 await ann.page.goto(proposal.page);

@@ -115,6 +115,8 @@ def config(port, svid, upstream):
     manager = typed(
         "extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
         stat_prefix="edge",
+        # The edge writes x-forwarded-* and x-envoy-* itself: what an agent put there goes nowhere.
+        use_remote_address=True,
         route_config={
             "virtual_hosts": [
                 {"name": "all", "domains": ["*"], "routes": [{"match": {"prefix": "/"}, "route": {"cluster": "invoices"}}]}

@@ -51,8 +51,9 @@ impl Presence {
             Self::Session { verified } => is_late(verified, now),
         }
     }
-    /// Whether it suffices for what cannot be taken back easily: giving roles and ways in, publishing a contract,
-    /// resuming an agent, trusting an issuer, admitting a member. The kernel's word about a process on the server's
+    /// Whether it suffices for what cannot be taken back easily: giving roles and ways in, publishing a contract or an
+    /// upstream, its secret, what runs as an agent, resuming one, trusted issuers and destinations, lowering labels,
+    /// admitting a member. The kernel's word about a process on the server's
     /// own host does; a session has to be verified lately.
     pub const fn suffices_for_danger(self, now: UnixTime) -> bool {
         match self {

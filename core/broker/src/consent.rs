@@ -98,7 +98,36 @@ pub fn give(
     )
 }
 
-/// A user stops an agent: from the next call on it does nothing for them, whatever the org says.
+/// The agents that a user may want to stop: whoever can act for them, could once as far as that is known, or was said
+/// something about.
+pub fn concerned(world: &World, org: OrgId, account: &Account) -> BTreeSet<Name> {
+    let scope = OrgScope::Only(org);
+    let Account { issuer, subject } = account;
+    let mut all = BTreeSet::new();
+    if let Some(user) = world.user(scope, org, issuer, subject) {
+        all.extend(user.rights.iter().flat_map(|right| &right.agents).cloned());
+    }
+    let source = world.trust_source(scope, org, issuer);
+    let table = source.and_then(|source| source.rights.as_ref());
+    if let (Some(table), Some(claimed)) = (table, world.claimed(scope, org, issuer, subject)) {
+        let rights = claimed.values.iter().filter_map(|value| table.values.get(value));
+        all.extend(rights.flatten().flat_map(|right| &right.agents).cloned());
+    }
+    if let Some(judged) = world.judged(scope, org, issuer, subject) {
+        all.extend(judged.answers.iter().map(|answer| answer.question.agent.clone()));
+    }
+    if let Some(consent) = world.said(scope, org, issuer, subject).consent {
+        all.extend(consent.given.iter().map(|given| given.agent.clone()));
+        all.extend(consent.stopped.iter().cloned());
+    }
+    all
+}
+
+/// Most agents that a user stops before the org has an agent of that name: what users write has an end.
+const STOPPED_AHEAD_MAX: usize = 64;
+
+/// A user stops an agent: from the next call on it does nothing for them, whatever the org says. Whether it could do
+/// anything at this very moment is not asked: what a token or a decision point says comes back with the next one.
 pub fn stop(
     world: &World,
     visitor: &Visitor,
@@ -109,10 +138,18 @@ pub fn stop(
     let Some(account) = visitor.account() else {
         return refuse_visitor(world, visitor, "CONSENT_NO_USER", draw);
     };
-    let mut consent = known(world, org, account);
-    let acts = !envelope(world, org, account, agent, draw.now()).is_empty();
-    if !acts && consent.given.iter().all(|given| given.agent != *agent) {
+    let scope = OrgScope::Only(org);
+    let is_agent = |name: &Name| world.agent_named(scope, org, name).is_some();
+    let said = world.said(scope, org, &account.issuer, &account.subject).consent;
+    if said.is_none() && world.trust_source(scope, org, &account.issuer).is_none() {
         return refuse_visitor(world, visitor, "CONSENT_NOTHING", draw);
+    }
+    let mut consent = known(world, org, account);
+    if !is_agent(agent) && !concerned(world, org, account).contains(agent) {
+        let ahead = consent.stopped.iter().filter(|stopped| !is_agent(stopped));
+        if ahead.count() >= STOPPED_AHEAD_MAX {
+            return refuse_visitor(world, visitor, "CONSENT_NOTHING", draw);
+        }
     }
     consent.given.retain(|given| given.agent != *agent);
     consent.stopped.insert(agent.clone());

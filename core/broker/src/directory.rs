@@ -18,7 +18,7 @@ pub fn set(world: &World, who: &Administrator, directory: Directory, draw: &mut 
         kind: EventKind::DirectorySet,
         role: Role::Author,
         org: directory.org,
-        in_person: false,
+        in_person: true,
     };
     let fits = |text: &String| {
         (1..=DESTINATION_BYTES_MAX).contains(&text.len()) && !text.chars().any(char::is_control)

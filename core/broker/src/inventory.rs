@@ -1,7 +1,8 @@
 //! The inventory: founding an installation, orgs, principals, agents, contracts, upstreams, registrations.
 //!
 //! An agent without owner, purpose, contract and expiry cannot be registered. Everything here is an administrator's
-//! act, needs a role, and names its human in the entry.
+//! act, needs a role, and names its human in the entry. What gives something away (what runs as an agent, where a secret is
+//! sent) takes a session that was verified lately besides; what takes away does not.
 
 pub mod manifest;
 
@@ -200,7 +201,7 @@ pub fn apply_agent(
     draw: &mut Draw<'_>,
 ) -> Outcome<Done<AgentId>> {
     let role = Role::Author;
-    if let Err(refused) = who.check(role, Some(org), world, draw) {
+    if let Err(refused) = who.check_in_person(role, Some(org), world, draw) {
         return refused;
     }
     let scope = OrgScope::Only(org);
@@ -433,7 +434,7 @@ pub fn publish_upstream(
     draw: &mut Draw<'_>,
 ) -> Outcome<Done<UpstreamId>> {
     let role = Role::Author;
-    if let Err(refused) = who.check(role, Some(upstream.org), world, draw) {
+    if let Err(refused) = who.check_in_person(role, Some(upstream.org), world, draw) {
         return refused;
     }
     let scope = OrgScope::Only(upstream.org);
@@ -487,7 +488,7 @@ pub fn rotate_secret(
     draw: &mut Draw<'_>,
 ) -> Outcome<Done> {
     let role = Role::Author;
-    if let Err(refused) = who.check(role, Some(upstream.org), world, draw) {
+    if let Err(refused) = who.check_in_person(role, Some(upstream.org), world, draw) {
         return refused;
     }
     let version = upstream.secret_version.saturating_add(1);
@@ -519,7 +520,7 @@ pub fn add_registration(
     draw: &mut Draw<'_>,
 ) -> Outcome<Done> {
     let role = Role::Author;
-    if let Err(refused) = who.check(role, Some(registration.org), world, draw) {
+    if let Err(refused) = who.check_in_person(role, Some(registration.org), world, draw) {
         return refused;
     }
     if world
@@ -743,3 +744,6 @@ fn name_taken_once(what: &str, org: OrgId, name: &Name) -> Precondition {
         until: UnixTime::MAX,
     }
 }
+
+#[cfg(test)]
+mod tests;

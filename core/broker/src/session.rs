@@ -526,7 +526,7 @@ fn sentence(code: &str) -> &'static str {
         "SESSION_OVER" => "the session is over: log in again",
         "SESSION_OF_ANOTHER" => "this session is somebody else's: an administrator can end it",
         "CONSENT_NO_USER" => "only users let agents act for them: log in at your identity provider",
-        "CONSENT_NOTHING" => "this agent can do nothing for you: your organisation says what it could",
+        "CONSENT_NOTHING" => "this agent can do nothing for you here: your organisation says what it could",
         "SESSION_NOT_PRINCIPAL" => "only administrators have a command line: ask one for an invite",
         "ADMIN_NOT_VERIFIED" => {
             "this takes a proof that it is you, not older than five minutes: verify, then repeat"

@@ -21,10 +21,10 @@ use std::collections::BTreeSet;
 
 /// How long a proposal waits, in seconds: a week, in which somebody is back from wherever they are.
 pub const PROPOSAL_SECS: u64 = 7 * 24 * 3600;
-/// Most sentences of one comparison in an entry; the rest is in the two contracts.
+/// Most sentences of one comparison in an entry; the rest is in the two contracts, and that there is more is said.
 const SENTENCES_MAX: usize = 40;
-/// Longest sentence in an entry, in characters.
-const SENTENCE_CHARS_MAX: usize = 300;
+/// Longest sentence in an entry, in characters: a grant of fifty actions. What is cut says so.
+const SENTENCE_CHARS_MAX: usize = 1500;
 
 /// Which changes of a contract take two people.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -86,7 +86,13 @@ fn bounded(sentences: impl Iterator<Item = String>) -> Vec<String> {
     let mut kept: Vec<String> = Vec::new();
     let mut more = 0_usize;
     for sentence in sentences {
+        let cut = sentence.chars().count().saturating_sub(SENTENCE_CHARS_MAX);
         let short: String = sentence.chars().take(SENTENCE_CHARS_MAX).collect();
+        let short = match cut {
+            0 => short,
+            // Whoever agrees has to know that there is more than they read.
+            _ => format!("{short} … and {cut} characters more: read the contract"),
+        };
         if kept.contains(&short) {
             continue;
         }
@@ -97,7 +103,10 @@ fn bounded(sentences: impl Iterator<Item = String>) -> Vec<String> {
         }
     }
     if more > 0 {
-        kept.push(format!("and {more} more"));
+        kept.push(format!(
+            "{}: and {more} more differences: read the contract",
+            Direction::Widening
+        ));
     }
     kept
 }
@@ -186,7 +195,12 @@ pub fn apply_contract(
     before.extend(agents.iter().filter_map(|agent| held_by(world, org, agent)));
     before.remove(&contract.hash);
     let known = world.contract(scope, &contract.hash);
-    contract.succeeds = known.map(|known| known.succeeds.clone()).unwrap_or_default();
+    if let Some(known) = known {
+        // Whoever published it first stays its author: it is the same text, and they may not approve under it.
+        contract.succeeds.clone_from(&known.succeeds);
+        contract.published_by.clone_from(&known.published_by);
+        contract.published_at = known.published_at;
+    }
     let mut direction = Direction::Neutral;
     let mut waiting = BTreeSet::new();
     for old in &before {
@@ -224,6 +238,9 @@ pub fn apply_contract(
         .proposal(scope, org, &contract.hash)
         .filter(|known| known.is_open(now));
     let by = again.map_or_else(|| Person::of(who.principal()), |known| known.by.clone());
+    if known.is_none() {
+        contract.published_by = by.name.to_string();
+    }
     let mut event = who.event(EventKind::ContractProposed, publishing.role, world, draw);
     event.org = Some(org);
     event
@@ -270,10 +287,9 @@ fn clash(world: &World, contract: &ContractRecord) -> Option<(&'static str, Stri
 }
 
 fn published(contract: &ContractRecord) -> String {
-    let from = contract
-        .commit
-        .as_ref()
-        .map_or(String::new(), |commit| format!(", from commit {commit}"));
+    let from = contract.commit.as_ref().map_or(String::new(), |commit| {
+        format!(", from commit {commit}, as whoever applied it says")
+    });
     format!(
         "contract {} version {} published as {}{from}",
         contract.name, contract.version, contract.hash
@@ -311,12 +327,14 @@ fn publish(
     )
 }
 
-/// Says yes to somebody else's proposal: it is published.
+/// Says yes to somebody else's proposal: it is published. `shown` is the [`Proposal::digest`] of what they looked at:
+/// applying the contract again may have put it in the place of something else since.
 pub fn agree(
     world: &World,
     who: &Administrator,
     org: OrgId,
     hash: &Digest,
+    shown: &Digest,
     draw: &mut Draw<'_>,
 ) -> Outcome<Settled> {
     let publishing = Act {
@@ -356,6 +374,10 @@ pub fn agree(
             world,
             draw,
         );
+    }
+    if proposal.digest() != *shown {
+        let message = "what you were shown is not what would be published: load the page again".to_owned();
+        return who.refuse_act(&publishing, "PROPOSAL_MOVED", message, world, draw);
     }
     let mut contract = proposal.contract.clone();
     if let Some((code, message)) = clash(world, &contract) {

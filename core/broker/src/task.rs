@@ -233,7 +233,7 @@ pub fn declassify(
     draw: &mut Draw<'_>,
 ) -> Outcome<()> {
     let role = Role::Operator;
-    if let Err(refused) = who.check(role, Some(task.org), world, draw) {
+    if let Err(refused) = who.check_in_person(role, Some(task.org), world, draw) {
         return refused;
     }
     let invalid = |code, message: &str| Cause::Invalid {

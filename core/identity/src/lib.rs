@@ -8,6 +8,7 @@ mod chain;
 mod digest;
 mod entry;
 mod id;
+pub mod legible;
 mod name;
 mod scope;
 mod secret;

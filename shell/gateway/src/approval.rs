@@ -9,7 +9,7 @@ use crate::fields;
 use crate::inject::header_of;
 use crate::parts::{ApprovalError, WaitingApproval};
 use crate::problem::{ApprovalView, Problem};
-use broker::approve::{Approved, Ask, Bound, SAID_CHARS_MAX, content_of};
+use broker::approve::{Approved, Ask, Besides, Bound, SAID_CHARS_MAX, content_of};
 use broker::upstream::Upstream;
 use broker::world::approval::State;
 use broker::{Plan, Refusal};
@@ -100,22 +100,45 @@ pub(crate) struct Sent<'h> {
     pub(crate) content: Option<Digest>,
 }
 
+/// The header fields of the agent that go along.
+fn sent_fields(upstream: &Upstream, headers: &HeaderMap) -> HeaderMap {
+    let credential = header_of(&upstream.credential);
+    let tenant: Option<HeaderName> = upstream.tenant_header.as_ref().and_then(|name| name.parse().ok());
+    let ours: Vec<&HeaderName> = credential.iter().chain(&tenant).collect();
+    fields::for_upstream(headers.clone(), &ours)
+}
+
+/// The fields that are bound, in a fixed order: all but [`VARYING`].
+fn bound_fields(sent: &HeaderMap) -> Vec<(&str, &[u8])> {
+    let mut fields: Vec<(&str, &[u8])> = sent
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_bytes()))
+        .filter(|(name, _)| !VARYING.contains(name))
+        .collect();
+    // Stable: values of one name keep their order.
+    fields.sort_by_key(|(name, _)| *name);
+    fields
+}
+
 impl Known {
     /// Digest of the request as it will be sent: everything that the upstream gets from the agent, but for [`VARYING`].
     pub(crate) fn content(&self, upstream: &Upstream, headers: &HeaderMap, body: &Body) -> Digest {
-        let credential = header_of(&upstream.credential);
-        let tenant: Option<HeaderName> = upstream.tenant_header.as_ref().and_then(|name| name.parse().ok());
-        let ours: Vec<&HeaderName> = credential.iter().chain(&tenant).collect();
-        let sent = fields::for_upstream(headers.clone(), &ours);
-        let mut fields: Vec<(&str, &[u8])> = sent
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.as_bytes()))
-            .filter(|(name, _)| !VARYING.contains(name))
-            .collect();
-        // Stable: values of one name keep their order.
-        fields.sort_by_key(|(name, _)| *name);
+        let sent = sent_fields(upstream, headers);
         let target = self.address.path_and_query.as_str();
-        content_of(self.method.as_str(), target, &fields, body.bytes())
+        content_of(self.method.as_str(), target, &bound_fields(&sent), body.bytes())
+    }
+
+    /// What of it the service's definition does not name.
+    fn besides(&self, upstream: &Upstream, bound: &Bound, headers: &HeaderMap, body: &Body) -> Besides {
+        let sent = sent_fields(upstream, headers);
+        let fields = bound_fields(&sent);
+        Besides::of(
+            upstream,
+            self.method.as_str(),
+            &bound.action,
+            &fields,
+            body.bytes(),
+        )
     }
 
     /// Records the refusal of a request that humans can let pass, asks them, and answers with what waits.
@@ -135,23 +158,26 @@ impl Known {
         let Some(refusal) = problem.decision else {
             return problem;
         };
-        match sent.content {
-            Some(content) => bound.content = content,
-            None => match sent.body.whole(&self.inner).await {
-                Ok(body) => bound.content = self.content(upstream, sent.headers, &body),
-                Err(unread) => return unread.with_decision(refusal),
-            },
-        }
+        let body = match sent.body.whole(&self.inner).await {
+            Ok(body) => body,
+            Err(unread) => return unread.with_decision(refusal),
+        };
+        bound.content = match sent.content {
+            Some(content) => content,
+            None => self.content(upstream, sent.headers, &body),
+        };
         if let Some(waiting) = self.waiting(&bound) {
             problem.waits(&self.inner.settings.issuer, &waiting);
             return problem;
         }
+        let besides = self.besides(upstream, &bound, sent.headers, &body);
         let ask = Ask {
             bound,
             needs,
             refusal,
             reasons,
             said: wish.said,
+            besides,
         };
         match self.inner.approvals.ask(ask).await {
             Ok(waiting) => problem.waits(&self.inner.settings.issuer, &waiting),

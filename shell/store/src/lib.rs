@@ -48,7 +48,7 @@ pub use backend::BackendError;
 pub use error::{CommitError, OpenError, ReadError};
 pub use feed::{Delta, FEED_BACKLOG_MAX, Feed, FeedError};
 pub use health::Health;
-pub use index::{Found, Index, Query};
+pub use index::{Found, Index, Query, UserKey};
 pub use log::{ExportError, LogReader};
 pub use recorded::Recorded;
 pub use settings::Settings;

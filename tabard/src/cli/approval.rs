@@ -3,7 +3,7 @@
 
 use super::admin::segment;
 use super::agent::applied;
-use super::page::{Page, Tone, items, text};
+use super::page::{Page, Tone, items, plain, text};
 use super::{Exit, Failure, Place};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
@@ -190,7 +190,7 @@ fn show(one: &Value, page: &Page) {
         .into_iter()
         .flatten()
     {
-        row("argument", format!("{name} = {value}"));
+        row("argument", format!("{name} = {}", plain(&value.to_string())));
     }
     row("version", text(one, "version"));
     row(
@@ -246,10 +246,23 @@ fn show(one: &Value, page: &Page) {
             format!("{word} by {} at {}", text(vote, "by"), text(vote, "at")),
         );
     }
+    if let Some(besides) = one.get("besides") {
+        for beside in items(besides, "shown") {
+            let (place, value) = (text(beside, "place"), text(beside, "value"));
+            row(
+                "besides",
+                format!("{place} = {value} (the agent's; nobody said what it means)"),
+            );
+        }
+        match besides.get("more").and_then(Value::as_u64) {
+            None | Some(0) => {}
+            Some(more) => row("besides", format!("and {more} more that are not shown")),
+        }
+    }
     if let Some(said) = one.get("said_by_agent").and_then(Value::as_str) {
         row(
             "agent says",
-            format!("{said:?} (its own words; they prove nothing)"),
+            format!("{:?} (its own words; they prove nothing)", plain(said)),
         );
     }
     if let Some(lately) = one.get("lately") {

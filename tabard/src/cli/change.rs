@@ -1,17 +1,15 @@
-//! Changes of contracts: what they let an agent do, who looks at them, and whole folders of them.
+//! Changes of contracts: what they let an agent do, who looks at them, and a folder of them put in force.
 
 use super::admin::segment;
 use super::approval::decide_at;
-use super::page::{Page, Tone, items, text};
+use super::commit::checked;
+use super::folder::contracts;
+use super::page::{Page, Tone, plain, text, texts};
 use super::{Exit, Failure, Place, document};
 use clap::{Args, ValueEnum};
 use policy::{Compiled, Contract, Diff, Direction, TRIALS_MAX, diff};
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-
-/// Most files of one folder: more is not a folder of contracts.
-const FILES_MAX: usize = 1000;
 
 #[derive(Debug, Args)]
 pub(super) struct Apply {
@@ -20,7 +18,7 @@ pub(super) struct Apply {
     /// An agent that it is meant for, under a contract of another name so far; may be given several times
     #[arg(long = "agent", value_name = "NAME")]
     agents: Vec<String>,
-    /// The commit that it comes from
+    /// The commit that it comes from; compared with the file where that lies in a git repository
     #[arg(long)]
     commit: Option<String>,
 }
@@ -52,30 +50,18 @@ enum FailOn {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct Review {
-    /// Contracts, or folders of them
-    #[arg(required = true)]
-    paths: Vec<PathBuf>,
-    /// Compare with the contracts of this folder instead of a server's; needs no server
-    #[arg(long, value_name = "DIR")]
-    against: Option<PathBuf>,
-    /// Print Markdown, for a comment on a change
-    #[arg(long)]
-    markdown: bool,
-}
-
-#[derive(Debug, Args)]
 pub(super) struct Sync {
     /// The folder
     dir: PathBuf,
-    /// The commit that it is at
+    /// The commit that it is at; compared with the files where it is in a git repository
     #[arg(long)]
     commit: Option<String>,
 }
 
 pub(super) fn apply(asked: &Apply, at: &Place, page: &Page) -> Result<Exit, Failure> {
     let (name, text) = document(&asked.file)?;
-    let body = json!({"file": name, "text": text, "agents": asked.agents, "commit": asked.commit});
+    let commit = checked(asked.commit.as_deref(), [(asked.file.as_path(), text.as_str())])?;
+    let body = json!({"file": name, "text": text, "agents": asked.agents, "commit": commit});
     let done = at.admin.post("/v1/contracts", &body)?;
     if page.is_json() {
         page.json(&done);
@@ -95,7 +81,7 @@ fn ending(done: &Value) -> Exit {
 
 /// What became of a contract.
 fn put(done: &Value, page: &Page) {
-    for sentence in items(done, "sentences").iter().filter_map(Value::as_str) {
+    for sentence in texts(done, "sentences") {
         page.note(&format!("  {sentence}"));
     }
     let place = format!(
@@ -130,7 +116,7 @@ pub(super) fn publish(asked: &Publish, at: &Place, page: &Page) -> Result<Exit, 
             text(&one, "by")
         );
         page.line(&page.tone(Tone::Strong, &title));
-        for sentence in items(&one, "sentences").iter().filter_map(Value::as_str) {
+        for sentence in texts(&one, "sentences") {
             page.line(&format!("  {sentence}"));
         }
     }
@@ -178,7 +164,7 @@ pub(super) fn proposals(at: &Place, page: &Page) -> Result<Exit, Failure> {
             text(proposal, "name"),
             text(proposal, "version")
         ));
-        for sentence in items(proposal, "sentences").iter().filter_map(Value::as_str) {
+        for sentence in texts(proposal, "sentences") {
             page.note(&format!("  {sentence}"));
         }
     }
@@ -200,7 +186,7 @@ pub(super) fn compare(
         let title = format!("{} → {}: {}", label(&old), label(&new), found.direction());
         page.line(&title);
         for sentence in found.sentences() {
-            page.line(&format!("  {sentence}"));
+            page.line(&format!("  {}", plain(&sentence)));
         }
         if !found.is_empty() {
             page.note(&tried(found.trial().requests(), found.trial().is_whole()));
@@ -219,7 +205,7 @@ fn tried(requests: usize, whole: bool) -> String {
     format!("Both were asked {requests} times, {how}.")
 }
 
-fn label(compiled: &Compiled) -> String {
+pub(super) fn label(compiled: &Compiled) -> String {
     let metadata = &compiled.contract().terms().metadata;
     format!("{}@{}", metadata.name, metadata.version)
 }
@@ -257,208 +243,16 @@ fn compiled(reference: &str, at: &impl Fn() -> Result<Place, Failure>) -> Result
     parsed(reference, source)
 }
 
-fn parsed(name: &str, text: &str) -> Result<Compiled, Failure> {
+pub(super) fn parsed(name: &str, text: &str) -> Result<Compiled, Failure> {
     let contract = Contract::parse(name, text.as_bytes()).and_then(Compiled::new);
     contract.map_err(|errors| super::contract::mistaken(name, &errors))
-}
-
-/// The contracts of files and folders, sorted by path. Other YAML in a folder is left alone.
-fn contracts(paths: &[PathBuf]) -> Result<Vec<(PathBuf, String)>, Failure> {
-    let mut files = Vec::new();
-    for path in paths {
-        if !path.is_dir() {
-            let (_, text) = document(path)?;
-            files.push((path.clone(), text));
-            continue;
-        }
-        let unreadable = |error: std::io::Error| {
-            Failure::new("FOLDER_UNREADABLE", format!("{} cannot be read", path.display()))
-                .because(error.to_string())
-                .fix("Check the path.")
-        };
-        let mut inside = Vec::new();
-        for entry in std::fs::read_dir(path).map_err(unreadable)? {
-            let file = entry.map_err(unreadable)?.path();
-            let yaml = file
-                .extension()
-                .is_some_and(|ending| ending == "yaml" || ending == "yml");
-            if yaml && file.is_file() {
-                inside.push(file);
-            }
-        }
-        inside.sort();
-        for file in inside {
-            let (_, text) = document(&file)?;
-            if text.lines().any(|line| line.trim_end() == "kind: AgentContract") {
-                files.push((file, text));
-            }
-        }
-    }
-    if files.is_empty() || files.len() > FILES_MAX {
-        return Err(
-            Failure::new("NO_CONTRACTS", format!("found {} contracts", files.len()))
-                .because(format!(
-                    "a folder holds 1 to {FILES_MAX} files with a line `kind: AgentContract`"
-                ))
-                .fix("Check the path."),
-        );
-    }
-    Ok(files)
-}
-
-/// One reviewed contract.
-struct Reviewed {
-    file: String,
-    name: String,
-    direction: String,
-    /// Whether it takes a yes that nobody gave.
-    waits: bool,
-    /// What it was compared with, and the sentences.
-    against: Vec<(String, Vec<String>)>,
-}
-
-pub(super) fn review(
-    asked: &Review,
-    at: impl Fn() -> Result<Place, Failure>,
-    page: &Page,
-) -> Result<Exit, Failure> {
-    let files = contracts(&asked.paths)?;
-    let reviewed: Vec<Reviewed> = if let Some(folder) = &asked.against {
-        beside(&files, folder)?
-    } else {
-        let at = at()?;
-        let each = files.iter().map(|(path, text)| of_server(path, text, &at));
-        each.collect::<Result<_, _>>()?
-    };
-    if page.is_json() {
-        let each = reviewed.iter().map(|it| {
-            let against = it.against.iter();
-            json!({
-                "file": it.file, "name": it.name, "direction": it.direction, "waits": it.waits,
-                "against": against.map(|(with, lines)| json!({"with": with, "sentences": lines})).collect::<Vec<_>>(),
-            })
-        });
-        page.json(&Value::Array(each.collect()));
-    } else if asked.markdown {
-        page.out(&markdown(&reviewed));
-    } else {
-        for it in &reviewed {
-            let mark = if it.waits {
-                page.tone(Tone::Bad, "✗")
-            } else {
-                page.tone(Tone::Good, "✓")
-            };
-            page.line(&format!("{mark} {} {}: {}", it.file, it.name, standing(it)));
-            for (with, lines) in &it.against {
-                page.line(&format!("  instead of {with}"));
-                for line in lines {
-                    page.line(&format!("    {line}"));
-                }
-            }
-        }
-    }
-    Ok(if reviewed.iter().any(|it| it.waits) {
-        Exit::Error
-    } else {
-        Exit::Done
-    })
-}
-
-fn standing(it: &Reviewed) -> String {
-    match (it.against.is_empty(), it.waits) {
-        (true, false) => "nothing in force to compare it with".to_owned(),
-        (true, true) => "takes a second person: the first of its name".to_owned(),
-        (false, true) => format!("{}, takes a second person", it.direction),
-        (false, false) => it.direction.clone(),
-    }
-}
-
-fn markdown(reviewed: &[Reviewed]) -> String {
-    // Contract text is other people's: it is quoted as code, and cannot end the quote.
-    let code = |text: &str| format!("`{}`", text.replace('`', "'"));
-    let mut lines = vec!["## Changes of contracts".to_owned()];
-    for it in reviewed {
-        let mark = if it.waits {
-            "**needs a second person**"
-        } else {
-            "fine"
-        };
-        lines.push(format!("\n### {} {}\n", code(&it.name), code(&it.file)));
-        lines.push(format!("{}: {mark}", it.direction));
-        for (with, sentences) in &it.against {
-            lines.push(format!("\nInstead of {}:\n", code(with)));
-            lines.extend(sentences.iter().map(|sentence| format!("- {}", code(sentence))));
-            if sentences.is_empty() {
-                lines.push("- no difference".to_owned());
-            }
-        }
-    }
-    lines.push(String::new());
-    lines.join("\n")
-}
-
-fn of_server(path: &Path, source: &str, at: &Place) -> Result<Reviewed, Failure> {
-    let file = path.display().to_string();
-    let found = at
-        .admin
-        .post("/v1/contracts/compare", &json!({"file": file, "text": source}))?;
-    let against = items(&found, "against").iter().map(|it| {
-        let mut lines: Vec<String> = items(it, "differences")
-            .iter()
-            .map(|line| {
-                format!(
-                    "{}: {} ({})",
-                    text(line, "direction"),
-                    text(line, "sentence"),
-                    text(line, "path")
-                )
-            })
-            .collect();
-        let examples = items(it, "examples").iter().filter_map(Value::as_str);
-        lines.extend(examples.map(|example| format!("example: {example}")));
-        (text(it, "with"), lines)
-    });
-    Ok(Reviewed {
-        file,
-        name: format!("{}@{}", text(&found, "name"), text(&found, "version")),
-        direction: text(&found, "direction"),
-        waits: found.get("waits") != Some(&Value::Bool(false)),
-        against: against.collect(),
-    })
-}
-
-/// Compares with the contracts of the same names in another folder, as of the branch that a change is meant for.
-fn beside(files: &[(PathBuf, String)], folder: &Path) -> Result<Vec<Reviewed>, Failure> {
-    let mut before = BTreeMap::new();
-    for (path, text) in contracts(&[folder.to_owned()])? {
-        let old = parsed(&path.display().to_string(), &text)?;
-        before.insert(old.contract().terms().metadata.name.clone(), old);
-    }
-    let each = files.iter().map(|(path, text)| {
-        let file = path.display().to_string();
-        let new = parsed(&file, text)?;
-        let old = before.get(&new.contract().terms().metadata.name);
-        let found = old.map(|old| (label(old), diff(old, &new, TRIALS_MAX)));
-        let direction = found
-            .as_ref()
-            .map_or(Direction::Neutral, |(_, diff)| diff.direction());
-        Ok(Reviewed {
-            file,
-            name: label(&new),
-            direction: direction.to_string(),
-            waits: direction == Direction::Widening,
-            against: found
-                .into_iter()
-                .map(|(with, diff)| (with, diff.sentences()))
-                .collect(),
-        })
-    });
-    each.collect()
 }
 
 /// Applies every contract of a folder that the server does not have.
 pub(super) fn sync(asked: &Sync, at: &Place, page: &Page) -> Result<Exit, Failure> {
     let files = contracts(std::slice::from_ref(&asked.dir))?;
+    let sent = files.iter().map(|(path, text)| (path.as_path(), text.as_str()));
+    let commit = checked(asked.commit.as_deref(), sent)?;
     // All are read before any is applied: a mistake in one applies none.
     let checked: Vec<(String, String, Value)> = files
         .into_iter()
@@ -476,7 +270,7 @@ pub(super) fn sync(asked: &Sync, at: &Place, page: &Page) -> Result<Exit, Failur
         if found.get("published") == Some(&Value::Bool(true)) {
             continue;
         }
-        let body = json!({"file": file, "text": source, "commit": asked.commit});
+        let body = json!({"file": file, "text": source, "commit": commit});
         let done = at.admin.post("/v1/contracts", &body)?;
         if ending(&done) == Exit::Pending {
             exit = Exit::Pending;

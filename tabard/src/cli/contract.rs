@@ -1,9 +1,10 @@
 //! `tabard contract`: check contracts anywhere, publish and read them.
 
 use super::admin::segment;
-use super::change::{self, Apply, Compare, Publish, Review, Sync};
+use super::change::{self, Apply, Compare, Publish, Sync};
 use super::init::Init;
 use super::page::{Page, Tone, items, text};
+use super::review::{self, Review};
 use super::{Exit, Failure, Place, document};
 use clap::Subcommand;
 use policy::contract::{RateScope, Seconds};
@@ -82,7 +83,7 @@ pub(super) fn run(
         ContractCommand::Init(asked) => return super::init::run(asked, page),
         ContractCommand::Apply(asked) => return change::apply(asked, &at()?, page),
         ContractCommand::Diff(asked) => return change::compare(asked, at, page),
-        ContractCommand::Review(asked) => return change::review(asked, at, page),
+        ContractCommand::Review(asked) => return review::review(asked, at, page),
         ContractCommand::Sync(asked) => return change::sync(asked, &at()?, page),
         ContractCommand::Proposals => return change::proposals(&at()?, page),
         ContractCommand::Publish(asked) => return change::publish(asked, &at()?, page),

@@ -11,6 +11,9 @@ use serde_json::{Value, json};
 #[derive(Debug, Subcommand)]
 pub(super) enum ExceptionCommand {
     /// Let an agent do one more thing, for a day at most; it ends by itself
+    ///
+    /// Every limit of the contract holds: tenants, hours, budgets, data flow. The bounds that its grants put on arguments
+    /// do not, and no approval is asked: an exception for refunds lets any amount pass that no budget refuses.
     Open(Open),
     /// Every exception of the last days
     List,
@@ -65,6 +68,9 @@ pub(super) fn run(command: &ExceptionCommand, at: &Place, page: &Page) -> Result
             let done = at.admin.post("/v1/exceptions", &body)?;
             applied("EXCEPTION", &done, page);
             if !page.is_json() {
+                page.note(
+                    "Limits of the contract hold; bounds of its grants and approvals of this action do not.",
+                );
                 page.note("Every decision that rests on it says so. It ends by itself; before that with:");
                 page.note(&format!("  tabard exception end {}", text(&done, "id")));
             }

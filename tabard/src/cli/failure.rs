@@ -52,6 +52,11 @@ impl Failure {
             exit: Exit::Error,
         }
     }
+    /// The code, for tests.
+    #[cfg(test)]
+    pub(crate) fn code(&self) -> &str {
+        &self.code
+    }
     /// Why.
     #[must_use]
     pub(crate) fn because(mut self, why: impl Into<String>) -> Self {

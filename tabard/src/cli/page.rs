@@ -149,11 +149,15 @@ pub(crate) fn items<'v>(value: &'v Value, name: &str) -> &'v [Value] {
         .map_or(&[], Vec::as_slice)
 }
 
-/// Without control characters: what an agent or an upstream said must not steer a terminal.
+/// Legible: what an agent, an upstream or the author of a contract wrote steers no terminal, and looks like nothing else.
 pub(crate) fn plain(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
-        .collect()
+    identity::legible::legible(text)
+}
+
+/// The texts of a list member.
+pub(crate) fn texts(value: &Value, name: &str) -> Vec<String> {
+    let texts = items(value, name).iter().filter_map(Value::as_str);
+    texts.map(plain).collect()
 }
 
 #[cfg(test)]
@@ -162,8 +166,9 @@ mod tests {
 
     #[test]
     fn what_others_wrote_cannot_steer_the_terminal() {
-        let value = serde_json::json!({"path": "/a\u{1b}[2Jb\n"});
-        assert_eq!(text(&value, "path"), "/a\u{fffd}[2Jb\u{fffd}");
+        let value = serde_json::json!({"path": "/a\u{1b}[2Jb\n", "lines": ["10\u{202e}01", 7]});
+        assert_eq!(text(&value, "path"), "/a[U+001B][2Jb[U+000A]");
+        assert_eq!(texts(&value, "lines"), ["10[U+202E]01"]);
         assert_eq!(text(&value, "none"), "-");
     }
 }

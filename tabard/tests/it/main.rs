@@ -6,3 +6,5 @@ mod adversary;
 mod apart;
 #[cfg(test)]
 mod command_line;
+#[cfg(test)]
+mod contract_review;

@@ -3,6 +3,7 @@
 //! Humans tire, and who asks often enough gets a yes by mistake. So identical requests share one record, a refused one
 //! is not asked for again while its task lasts, and only so many wait or were asked at once.
 
+use super::besides::Besides;
 use super::bound::definition_of;
 use super::{Bound, REQUEST_BYTES_MAX, SAID_CHARS_MAX, eligible};
 use crate::chain::parties;
@@ -26,6 +27,10 @@ pub const PENDING_PER_AGENT_MAX: usize = 10;
 pub const PENDING_PER_TASK_MAX: usize = 5;
 /// Most requests that one task asks for at all, as far back as they are remembered.
 pub const ASKED_PER_TASK_MAX: usize = 30;
+/// Most requests that one agent asks for within an hour, in whatever tasks: one a minute is all that people can read.
+pub const ASKED_PER_AGENT_HOUR_MAX: usize = 60;
+/// The hour, in milliseconds.
+const HOUR_MILLIS: u64 = 3_600_000;
 
 /// A request for an approval, by whoever refused the request itself.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -40,6 +45,9 @@ pub struct Ask {
     pub reasons: Vec<String>,
     /// What the agent says about it.
     pub said: Option<String>,
+    /// What is sent besides what the service's definition names.
+    #[serde(default)]
+    pub besides: Besides,
 }
 
 /// What the contracts of the chain say about an [`Ask`], by whoever compiled them.
@@ -118,6 +126,10 @@ pub fn ask(
         let message = "the request is longer than 16384 bytes: nobody would read it";
         return invalid(world, ask, "APPROVAL_TOO_LONG", message, draw);
     }
+    if !ask.besides.is_bounded() {
+        let message = "what is sent besides is longer than anybody would read";
+        return invalid(world, ask, "APPROVAL_TOO_LONG", message, draw);
+    }
     let said = match &ask.said {
         Some(said) if said.chars().count() > SAID_CHARS_MAX || said.chars().any(char::is_control) => {
             let message = "what is said about it has at most 500 characters and no control characters";
@@ -153,6 +165,7 @@ pub fn ask(
         needs,
         meaning: terms.meaning.clone(),
         said,
+        besides: ask.besides.clone(),
         desk: terms.desk.clone(),
         through: through.map(|node| node.id),
         asked_at: now,
@@ -247,18 +260,19 @@ fn current(world: &World, scope: OrgScope, bound: &Bound, now: UnixTime) -> Resu
 }
 
 /// Whether one more may wait.
-fn room(
+pub(super) fn room(
     world: &World,
     scope: OrgScope,
     bound: &Bound,
     now: UnixTime,
 ) -> Result<(), (&'static str, &'static str)> {
-    let (mut agent, mut task, mut asked) = (0, 0, 0);
+    let (mut agent, mut task, mut asked, mut lately) = (0, 0, 0, 0);
     for known in world.approvals(scope) {
         let pends = known.state(now) == State::Pending;
         agent += usize::from(pends && known.agent == bound.agent);
         task += usize::from(pends && known.task == bound.task);
         asked += usize::from(known.task == bound.task);
+        lately += usize::from(known.agent == bound.agent && now.millis_since(known.asked_at) < HOUR_MILLIS);
     }
     if agent >= PENDING_PER_AGENT_MAX || task >= PENDING_PER_TASK_MAX {
         return Err((
@@ -270,6 +284,12 @@ fn room(
         return Err((
             "APPROVAL_TOO_MANY",
             "this task has asked as often as one task may; open another",
+        ));
+    }
+    if lately >= ASKED_PER_AGENT_HOUR_MAX {
+        return Err((
+            "APPROVAL_TOO_MANY",
+            "this agent has asked as often within the hour as people can read; wait",
         ));
     }
     Ok(())

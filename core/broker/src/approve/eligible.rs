@@ -1,4 +1,7 @@
 //! Who may approve: looked at when they vote, and again when it is used.
+//!
+//! Nobody in the chain and nobody who wrote a contract that is applied, whatever that contract says (`not` in it can only
+//! keep more people out): otherwise one person writes what asks for an approval and gives it.
 
 use super::Bound;
 use crate::world::approval::Need;
@@ -65,7 +68,8 @@ pub fn eligible(
         let record = world.contract(scope, hash);
         record.is_none_or(|record| record.published_by == principal.name.as_str())
     };
-    if need.not.contains(&Excluded::ContractAuthor) && bound.contracts.iter().any(wrote) {
+    // Whatever the contract says: it is the author's own text.
+    if bound.contracts.iter().any(wrote) {
         return Err(Ineligible::ContractAuthor);
     }
     Ok(())

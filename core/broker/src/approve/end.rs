@@ -13,10 +13,16 @@ use identity::{OrgScope, UnixTime};
 use policy::Reason;
 use std::sync::Arc;
 
-/// Takes an approval, or a request for one, back. An operator may: stopping never takes the second person that letting
-/// pass takes.
+/// Takes an approval, or a request for one, back. An operator may, and so may whoever said yes to it: stopping never takes
+/// the second person that letting pass takes.
 pub fn withdraw(world: &World, who: &Administrator, approval: &Approval, draw: &mut Draw<'_>) -> Outcome<()> {
-    let role = Role::Operator;
+    let name = &who.principal().name;
+    let said_yes = approval.votes.iter().any(|vote| vote.yes && vote.by == *name);
+    let role = if said_yes && !who.may(Role::Operator, approval.org) {
+        Role::Approver
+    } else {
+        Role::Operator
+    };
     if let Err(refused) = who.check(role, Some(approval.org), world, draw) {
         return refused;
     }

@@ -101,6 +101,7 @@ fn world() -> (World, ApprovalId) {
         }],
         meaning: None,
         said: None,
+        besides: Besides::default(),
         desk: String::new(),
         through: None,
         asked_at: NOW,
@@ -242,6 +243,98 @@ fn only_who_is_asked_and_may_decides() {
 }
 
 #[test]
+fn no_contract_lets_its_author_or_a_party_of_the_chain_approve() {
+    let stage = Stage::new();
+    let approval = stage.approval();
+    let may = |not: &[Excluded], who: &str| {
+        let need = Need {
+            not: not.iter().copied().collect(),
+            ..approval.needs[0].clone()
+        };
+        let principal = stage.world.principal(&name(who)).unwrap();
+        eligible(&stage.world, &approval, &need, principal)
+    };
+    for not in [
+        &[][..],
+        &[Excluded::Requester],
+        &[Excluded::Requester, Excluded::TaskOpener],
+        Excluded::ALL,
+    ] {
+        assert_eq!(may(not, "walter"), Err(Ineligible::ContractAuthor), "{not:?}");
+        assert_eq!(may(not, "carol"), Err(Ineligible::InChain), "{not:?}");
+        assert_eq!(may(not, "ann"), Ok(()), "{not:?}");
+    }
+    // That one is the contract's to say.
+    assert_eq!(may(&[], "olga"), Ok(()));
+    assert_eq!(may(&[Excluded::TaskOpener], "olga"), Err(Ineligible::TaskOpener));
+}
+
+#[test]
+fn a_no_counts_until_it_is_used() {
+    let mut stage = Stage::new();
+    let change = |stage: &Stage, who: &str, after: u64| {
+        let approval = stage.approval();
+        let who = Administrator::with_presence(principal(who, &[Role::Approver]), there(after));
+        let digest = approval.digest;
+        match vote(
+            &stage.world,
+            &who,
+            &approval,
+            &digest,
+            false,
+            &mut stage.draw(after),
+        ) {
+            Outcome::Granted(plan) => {
+                let parts = plan.into_parts();
+                assert!(!parts.proof.is_yes());
+                assert!(parts.event.human.is_some(), "the entry says who");
+                Ok(parts.changes)
+            }
+            Outcome::Refused(plan) => Err(plan.proof().code().to_owned()),
+        }
+    };
+    let becomes = |stage: &Stage, changes: &[Change], after: u64| {
+        let world = stage.world.apply(changes, stage.world.revision().next());
+        let approval = world.approval(OrgScope::Every, stage.id).unwrap();
+        let (state, good) = (
+            approval.state(NOW.plus_secs(after)),
+            good(&world, approval, &approval.digest, NOW.plus_secs(after)),
+        );
+        (state, good.unwrap_err().code())
+    };
+    // While others are still asked: whoever said yes takes the request back.
+    stage.votes("ann", true, 2);
+    let taken = change(&stage, "ann", 3).unwrap();
+    assert_eq!(becomes(&stage, &taken, 4), (State::Withdrawn, "APPROVAL_EXPIRED"));
+    // After all have said yes: one of them, or anybody else who is asked.
+    let three = Change::GroupSet(Group {
+        org: org(),
+        name: name("leads"),
+        members: ["ann", "bob", "eve"].map(name).into(),
+    });
+    let eve = Change::PrincipalAdded(principal("eve", &[Role::Approver]));
+    stage.world = stage.world.apply(&[eve, three], stage.world.revision().next());
+    stage.votes("bob", true, 5);
+    assert_eq!(stage.approval().state(NOW.plus_secs(6)), State::Approved);
+    let taken = change(&stage, "bob", 6).unwrap();
+    assert_eq!(becomes(&stage, &taken, 7), (State::Withdrawn, "APPROVAL_EXPIRED"));
+    let against = change(&stage, "eve", 6).unwrap();
+    assert_eq!(becomes(&stage, &against, 7), (State::Denied, "APPROVAL_DENIED"));
+    // Nobody who is not asked, nobody who is not there, and not what was used.
+    assert_eq!(change(&stage, "zoe", 6).unwrap_err(), NO);
+    let used = Change::ApprovalEnded {
+        approval: stage.id,
+        org: org(),
+        how: crate::world::approval::Ended::Used,
+        at: NOW.plus_secs(8),
+    };
+    stage.world = stage.world.apply(&[used], stage.world.revision().next());
+    for who in ["ann", "eve"] {
+        assert_eq!(change(&stage, who, 9).unwrap_err(), "APPROVAL_USED", "{who}");
+    }
+}
+
+#[test]
 fn a_vote_takes_a_person_who_is_there() {
     let stage = Stage::new();
     assert_eq!(stage.says("ann", Presence::Process, true, 2), Err(NO.into()));
@@ -300,11 +393,10 @@ fn one_person_says_one_thing() {
 
     stage.votes("ann", true, 2);
     assert_eq!(stage.says("ann", there(3), true, 3), Err(NO.into()));
-    assert_eq!(stage.says("ann", there(3), false, 3), Err(NO.into()));
     assert_eq!(stage.approval().state(NOW.plus_secs(4)), State::Pending);
     stage.votes("bob", true, 5);
     assert_eq!(stage.approval().state(NOW.plus_secs(6)), State::Approved);
-    assert_eq!(stage.says("ann", there(7), false, 7), Err("APPROVAL_USED".into()));
+    assert_eq!(stage.says("ann", there(7), true, 7), Err("APPROVAL_USED".into()));
 }
 
 #[test]
@@ -333,4 +425,94 @@ fn an_approval_is_spent_on_its_own_request_while_its_approvers_may() {
     let demoted = Change::PrincipalAdded(principal("bob", &[Role::Viewer]));
     stage.world = stage.world.apply(&[demoted], Revision(9));
     assert_eq!(spends(&stage, &digest, 5), Err(NO.into()));
+}
+
+#[test]
+fn who_takes_the_place_of_somebody_who_may_not_any_more() {
+    let mut stage = Stage::new();
+    let digest = stage.approval().digest;
+    // A third who may.
+    let more = [
+        Change::PrincipalAdded(principal("dora", &[Role::Approver])),
+        Change::GroupSet(Group {
+            org: org(),
+            name: name("leads"),
+            members: ["ann", "bob", "dora"].map(name).into(),
+        }),
+    ];
+    stage.world = stage.world.apply(&more, Revision(5));
+    stage.votes("ann", true, 2);
+    stage.votes("bob", true, 4);
+    assert_eq!(stage.says("dora", there(5), true, 5), Err("APPROVAL_USED".into()));
+    let gone = Change::PrincipalRemoved { name: name("bob") };
+    let next = stage.world.revision().next();
+    stage.world = stage.world.apply(&[gone], next);
+    let good = |stage: &Stage| good(&stage.world, &stage.approval(), &digest, NOW.plus_secs(6));
+    assert_eq!(good(&stage).unwrap_err().code(), NO);
+    // Not those who said something already, and nobody without the role.
+    assert_eq!(stage.says("ann", there(6), true, 6), Err(NO.into()));
+    stage.votes("dora", true, 6);
+    assert_eq!(good(&stage), Ok(()));
+    assert!(!takes_votes(&stage.world, &stage.approval(), NOW.plus_secs(6)));
+}
+
+/// Whoever is called the same one day is somebody else.
+#[test]
+fn a_name_that_comes_back_is_in_no_group_and_its_older_word_counts_for_nothing() {
+    let mut stage = Stage::new();
+    let digest = stage.approval().digest;
+    stage.votes("ann", true, 2);
+    stage.votes("bob", true, 3);
+    let again = [
+        Change::PrincipalRemoved { name: name("bob") },
+        Change::PrincipalAdded(principal("bob", &[Role::Approver])),
+    ];
+    let next = stage.world.revision().next();
+    stage.world = stage.world.apply(&again, next);
+    let found = good(&stage.world, &stage.approval(), &digest, NOW.plus_secs(4));
+    assert_eq!(found.unwrap_err().code(), NO);
+    let group = stage.world.group(OrgScope::Every, org(), &name("leads")).unwrap();
+    assert!(!group.members.contains(&name::<identity::Name>("bob")));
+}
+
+#[test]
+fn who_said_yes_and_any_operator_takes_it_back_and_nobody_else() {
+    let mut stage = Stage::new();
+    stage.votes("ann", true, 2);
+    let takes = |stage: &Stage, who: &str, role| {
+        let who = Administrator::with_presence(principal(who, &[role]), Presence::Session { verified: NOW });
+        match withdraw(&stage.world, &who, &stage.approval(), &mut stage.draw(9)) {
+            Outcome::Granted(_) => Ok(()),
+            Outcome::Refused(plan) => Err(plan.proof().code().to_owned()),
+        }
+    };
+    assert_eq!(takes(&stage, "ann", Role::Approver), Ok(()));
+    assert_eq!(takes(&stage, "vic", Role::Operator), Ok(()));
+    assert_eq!(takes(&stage, "bob", Role::Approver), Err("ADMIN_ROLE".into()));
+    assert_eq!(takes(&stage, "ann", Role::Viewer), Err("ADMIN_ROLE".into()));
+}
+
+#[test]
+fn an_agent_does_not_ask_for_ever_by_opening_tasks() {
+    let stage = Stage::new();
+    let first = stage.approval();
+    let asked = |count: u64, after: u64| {
+        let changes: Vec<Change> = (0..count)
+            .map(|n| {
+                let mut approval = first.clone();
+                approval.id = ApprovalId::mint(NOW, LogId(0), 100 + n);
+                approval.task = TaskId::from_u128(1000 + u128::from(n));
+                approval.expires_at = NOW.plus_secs(1);
+                Change::ApprovalRequested(Box::new(approval))
+            })
+            .collect();
+        let world = stage.world.apply(&changes, stage.world.revision().next());
+        let bound = Bound::read(&first.request).unwrap();
+        ask::room(&world, OrgScope::Only(org()), &bound, NOW.plus_secs(after))
+    };
+    let most = ASKED_PER_AGENT_HOUR_MAX as u64;
+    // The one on the stage counts as well; all are over by then, and none of this task.
+    assert_eq!(asked(most - 2, 700), Ok(()));
+    assert_eq!(asked(most - 1, 700).unwrap_err().0, "APPROVAL_TOO_MANY");
+    assert_eq!(asked(most - 1, 3600), Ok(()));
 }

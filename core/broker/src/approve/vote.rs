@@ -1,7 +1,8 @@
 //! Vote: a human says yes or no to what they were shown.
 
 use super::ask::about;
-use super::eligible;
+use super::recant::{recant, said_yes};
+use super::{eligible, good};
 use crate::admin::{Administrator, Presence};
 use crate::draw::Draw;
 use crate::plan::{OnceKind, Outcome, Plan, Precondition};
@@ -11,7 +12,7 @@ use crate::world::{Approval, Change, Role, World};
 use audit::EventKind;
 use audit::event::{Decision, Ruling};
 use credential::sha256;
-use identity::{ApprovalId, Digest, OrgScope};
+use identity::{ApprovalId, Digest, OrgScope, UnixTime};
 use policy::Reason;
 
 /// A vote was given.
@@ -22,6 +23,10 @@ pub struct Voted {
 }
 
 impl Voted {
+    /// A no.
+    pub(super) const fn against(approval: ApprovalId) -> Self {
+        Self { approval, yes: false }
+    }
     /// On what.
     pub const fn approval(&self) -> ApprovalId {
         self.approval
@@ -34,7 +39,8 @@ impl Voted {
 
 /// Says yes or no. `shown` is the digest of the request that the human was shown: a vote is about nothing else. It takes
 /// a session in which the human proved lately that it is they ([`crate::admin::Presence::is_verified`]); a process that
-/// acts with their uid cannot vote. Anyone who may say yes may say no.
+/// acts with their uid cannot vote. Anyone who may say yes may say no, also after others have approved it and until it is
+/// used; whoever said yes and says no now takes it back.
 pub fn vote(
     world: &World,
     who: &Administrator,
@@ -71,7 +77,9 @@ pub fn vote(
         return refuse(Reason::ApprovalExpired, message, draw);
     }
     match approval.state(now) {
-        State::Pending => {}
+        _ if takes_votes(world, approval, now) => {}
+        // A no counts until it is used.
+        State::Approved if !yes => {}
         State::Expired => {
             let message = "the time to decide is over: the agent has to ask again".to_owned();
             return refuse(Reason::ApprovalExpired, message, draw);
@@ -82,6 +90,9 @@ pub fn vote(
         }
     }
     let name = &who.principal().name;
+    if !yes && said_yes(approval, name) {
+        return recant(world, who, approval, draw);
+    }
     if approval.votes.iter().any(|vote| vote.by == *name) {
         let message = "you have said what you think about it: it takes somebody else besides".to_owned();
         return refuse(Reason::ApproverIneligible, message, draw);
@@ -140,6 +151,16 @@ pub fn vote(
                 vote,
             }),
     )
+}
+
+/// Whether somebody's word is wanted: it waits, or somebody whose yes counted may not decide any more and another's has to
+/// take its place.
+pub fn takes_votes(world: &World, approval: &Approval, now: UnixTime) -> bool {
+    match approval.state(now) {
+        State::Pending => true,
+        State::Approved => good(world, approval, &approval.digest, now) == Err(Reason::ApproverIneligible),
+        State::Denied | State::Expired | State::Used | State::Withdrawn => false,
+    }
 }
 
 /// What whoever votes without being there learns.

@@ -13,7 +13,7 @@ pub(crate) const NOW: UnixTime = UnixTime::from_secs(1_795_428_000);
 pub(crate) const ORG: OrgId = OrgId::from_u128((1 << 22) | 7);
 const FEW: usize = 200;
 
-fn text(version: u32, name: &str, max: u32) -> String {
+pub(crate) fn text(version: u32, name: &str, max: u32) -> String {
     format!(
         "apiVersion: tabard/v1\nkind: AgentContract\nmetadata: {{name: {name}, version: {version}}}\nowner: {{team: t}}\n\
          purpose: {{id: p, statement: Some purpose}}\nidentity: {{min_assurance: 1}}\n\
@@ -117,6 +117,12 @@ pub(crate) fn at<T>(now: UnixTime, act: impl FnOnce(&mut Draw<'_>) -> T) -> T {
     act(&mut Draw::new(now, LogId(0), [2; 32], &names))
 }
 
+/// Of what is shown of a proposal now; of nothing if there is none.
+fn looked(world: &World, hash: &Digest) -> Digest {
+    let proposal = world.proposal(OrgScope::Only(ORG), ORG, hash);
+    proposal.map(|proposal| proposal.digest()).unwrap_or_default()
+}
+
 fn apply(world: &World, who: &Administrator, text: &str, rule: FourEyes) -> Outcome<Settled> {
     let new = compiled(text);
     let before = in_force(world, ORG, &new.contract().terms().metadata.name);
@@ -161,7 +167,9 @@ fn a_narrowing_is_in_force_at_once_and_a_widening_waits_for_another_person() {
     assert!(world.contract(OrgScope::Only(ORG), &hash).is_none());
 
     let bob = person("bob", 2, Role::Approver, THERE);
-    let (changes, event, _) = granted(at(NOW, |draw| agree(&world, &bob, ORG, &hash, draw)));
+    let (changes, event, _) = granted(at(NOW, |draw| {
+        agree(&world, &bob, ORG, &hash, &looked(&world, &hash), draw)
+    }));
     // Both people are named, and what was agreed to.
     assert!(event.human.is_some() && event.detail.contains_key("author"));
     assert!(
@@ -185,8 +193,11 @@ fn nobody_publishes_their_own_proposal_nor_by_a_process_nor_too_late() {
     let (changes, _, _) = granted(apply(&world, &ann, &wide, FourEyes::Widening));
     let world = world.apply(&changes, Revision(2));
     let hash = record(&wide).hash;
-    let by =
-        |who: &Administrator, now: UnixTime| refused(at(now, |draw| agree(&world, who, ORG, &hash, draw)));
+    let by = |who: &Administrator, now: UnixTime| {
+        refused(at(now, |draw| {
+            agree(&world, who, ORG, &hash, &looked(&world, &hash), draw)
+        }))
+    };
     assert_eq!(by(&ann, NOW), "PROPOSAL_OWN");
     // The same person under another name, and another name for the same uid.
     assert_eq!(by(&person("ann", 3, Role::Approver, THERE), NOW), "PROPOSAL_OWN");
@@ -230,7 +241,14 @@ fn applying_it_again_makes_nobody_else_its_author() {
     let world = world.apply(&changes, Revision(3));
     let hash = record(&wide).hash;
     assert_eq!(
-        refused(at(NOW, |draw| agree(&world, &ann, ORG, &hash, draw))),
+        refused(at(NOW, |draw| agree(
+            &world,
+            &ann,
+            ORG,
+            &hash,
+            &looked(&world, &hash),
+            draw
+        ))),
         "PROPOSAL_OWN"
     );
 }
@@ -319,7 +337,9 @@ fn another_name_is_no_way_around() {
     assert_eq!(settled.standing(), Standing::Proposed);
     let world = world.apply(&changes, Revision(3));
     let bob = person("bob", 2, Role::Approver, THERE);
-    let (changes, _, _) = granted(at(NOW, |draw| agree(&world, &bob, ORG, &hash, draw)));
+    let (changes, _, _) = granted(at(NOW, |draw| {
+        agree(&world, &bob, ORG, &hash, &looked(&world, &hash), draw)
+    }));
     let world = world.apply(&changes, Revision(4));
     let (_, event, _) = granted(put(&world, scrutiny));
     assert!(
@@ -343,7 +363,147 @@ fn a_proposal_that_is_withdrawn_is_gone() {
     let (changes, _, _) = granted(at(NOW, |draw| withdraw(&world, &bob, ORG, &hash, draw)));
     let world = world.apply(&changes, Revision(3));
     assert_eq!(
-        refused(at(NOW, |draw| agree(&world, &bob, ORG, &hash, draw))),
+        refused(at(NOW, |draw| agree(
+            &world,
+            &bob,
+            ORG,
+            &hash,
+            &looked(&world, &hash),
+            draw
+        ))),
         "PROPOSAL_UNKNOWN"
+    );
+}
+
+fn manifest(contract: Digest) -> AgentManifest {
+    AgentManifest {
+        name: "payer".parse().unwrap(),
+        owner: "team".into(),
+        purpose: "Pays.".into(),
+        contract,
+        expires_at: NOW.plus_secs(86_400),
+        launch: None,
+    }
+}
+
+/// Puts the agent under one of `texts`, on the word of one author.
+fn put(world: &World, to: &str) -> Outcome<crate::inventory::Done<AgentId>> {
+    let scope = OrgScope::Only(ORG);
+    let old = world.agents(scope).next().unwrap().contract;
+    let old = world.contract(scope, &old).unwrap();
+    let diffs = [diff(&compiled(&old.source), &compiled(to), FEW)];
+    let scrutiny = Scrutiny {
+        rule: FourEyes::Widening,
+        diffs: &diffs,
+    };
+    let ann = person("ann", 1, Role::Author, THERE);
+    let wanted = manifest(record(to).hash);
+    at(NOW, |draw| apply_agent(world, &ann, ORG, wanted, scrutiny, draw))
+}
+
+fn after<P>(world: &World, outcome: Outcome<P>) -> World {
+    let (changes, _, _) = granted(outcome);
+    world.apply(&changes, world.revision().next())
+}
+
+/// Agreed to before an incident is not agreed to after it, by whatever steps one author goes back.
+#[test]
+fn an_agreement_ends_when_an_agent_leaves_the_contract() {
+    let (narrow, wide, narrower) = (text(1, "payer", 500), text(2, "payer", 600), text(3, "payer", 50));
+    let mut world = world(&narrow);
+    let ann = person("ann", 1, Role::Author, THERE);
+    let bob = person("bob", 2, Role::Approver, THERE);
+    world = after(&world, apply(&world, &ann, &wide, FourEyes::Widening));
+    let hash = record(&wide).hash;
+    let looked = looked(&world, &hash);
+    world = after(
+        &world,
+        at(NOW, |draw| agree(&world, &bob, ORG, &hash, &looked, draw)),
+    );
+    world = after(&world, put(&world, &wide));
+    world = after(&world, apply(&world, &ann, &narrower, FourEyes::Widening));
+    world = after(&world, put(&world, &narrower));
+    assert_eq!(refused(put(&world, &wide)), "CONTRACT_WIDENS");
+    assert_eq!(refused(put(&world, &narrow)), "CONTRACT_WIDENS");
+    // Applying it once more is a proposal again.
+    let (_, _, settled) = granted(apply(&world, &ann, &wide, FourEyes::Widening));
+    assert_eq!(settled.standing(), Standing::Proposed);
+}
+
+#[test]
+fn applying_what_is_published_makes_nobody_else_its_author() {
+    let first = text(1, "payer", 500);
+    let world = world(&first);
+    let bob = person("bob", 2, Role::Author, THERE);
+    let mut again = record(&first);
+    again.published_by = "bob".into();
+    let scrutiny = Scrutiny {
+        rule: FourEyes::Widening,
+        diffs: &[],
+    };
+    let outcome = at(NOW, |draw| {
+        apply_contract(&world, &bob, again, &[], scrutiny, draw)
+    });
+    let world = after(&world, outcome);
+    let known = world.contract(OrgScope::Only(ORG), &record(&first).hash).unwrap();
+    assert_eq!(known.published_by, "ann");
+    // Nor of a proposal, from which it is published later.
+    let ann = person("ann", 1, Role::Author, THERE);
+    let wide = text(2, "payer", 600);
+    let world = after(&world, apply(&world, &ann, &wide, FourEyes::Widening));
+    let mut again = record(&wide);
+    again.published_by = "bob".into();
+    let diffs = [diff(&compiled(&first), &compiled(&wide), FEW)];
+    let scrutiny = Scrutiny {
+        rule: FourEyes::Widening,
+        diffs: &diffs,
+    };
+    let outcome = at(NOW, |draw| {
+        apply_contract(&world, &bob, again, &[], scrutiny, draw)
+    });
+    let world = after(&world, outcome);
+    let proposal = world
+        .proposal(OrgScope::Only(ORG), ORG, &record(&wide).hash)
+        .unwrap();
+    assert_eq!(
+        (proposal.contract.published_by.as_str(), proposal.by.name.as_str()),
+        ("ann", "ann")
+    );
+}
+
+/// Between the look and the click somebody applies it again, for another agent.
+#[test]
+fn what_is_published_is_what_was_shown() {
+    let world = world(&text(1, "payer", 500));
+    let ann = person("ann", 1, Role::Author, THERE);
+    let bob = person("bob", 2, Role::Approver, THERE);
+    let wide = text(2, "payer", 600);
+    let world = after(&world, apply(&world, &ann, &wide, FourEyes::Widening));
+    let hash = record(&wide).hash;
+    let before = looked(&world, &hash);
+    let world = after(
+        &world,
+        apply(&world, &ann, &text(3, "payer", 400), FourEyes::Widening),
+    );
+    let world = after(&world, apply(&world, &ann, &wide, FourEyes::Widening));
+    let publish = |shown: &Digest| at(NOW, |draw| agree(&world, &bob, ORG, &hash, shown, draw));
+    assert_eq!(refused(publish(&before)), "PROPOSAL_MOVED");
+    granted(publish(&looked(&world, &hash)));
+}
+
+#[test]
+fn what_is_too_long_to_be_shown_says_so() {
+    let long = "x".repeat(SENTENCE_CHARS_MAX + 7);
+    let many = (0..SENTENCES_MAX + 3).map(|n| format!("widening: {n}"));
+    let kept = bounded(std::iter::once(long).chain(many));
+    assert!(
+        kept[0].ends_with("and 7 characters more: read the contract"),
+        "{}",
+        kept[0]
+    );
+    // With the opening of a widening, so that every page shows it.
+    assert_eq!(
+        kept.last().unwrap(),
+        "widening: and 4 more differences: read the contract"
     );
 }

@@ -29,7 +29,7 @@ pub enum BodyError {
 }
 
 /// Reads a whole body.
-pub(super) fn parse(bytes: &[u8]) -> Result<Value, BodyError> {
+pub(crate) fn parse(bytes: &[u8]) -> Result<Value, BodyError> {
     if bytes.len() > BODY_BYTES_MAX {
         return Err(BodyError::TooLong);
     }

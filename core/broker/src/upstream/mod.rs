@@ -16,6 +16,7 @@ pub mod route;
 pub mod target;
 
 pub use address::{Forbidden, Reach, checked, reach};
+pub(crate) use body::parse as read_body;
 pub use body::{BODY_BYTES_MAX, BODY_DEPTH_MAX, BodyError};
 pub use described::{Described, MEMBERS_MAX};
 pub use manifest::{Manifest, ManifestError, SecretReference};

@@ -90,6 +90,7 @@ impl World {
             Change::PrincipalAdded(principal) => self.set_principal(principal),
             Change::PrincipalRemoved { name } => {
                 self.forget_principal(&name);
+                self.leave_groups(&name);
                 keep(&mut self.invites, |_, invite| invite.principal != name);
                 keep(&mut self.sessions, |_, it| it.principal.as_ref() != Some(&name));
             }
@@ -150,6 +151,7 @@ impl World {
                 keep(&mut self.sessions, |_, known| known.id != session);
             }
             Change::AgentRegistered(agent) | Change::AgentUpdated(agent) => {
+                self.leave_contract(&agent);
                 self.agent_names.insert((agent.org, agent.name.clone()), agent.id);
                 self.agent_spiffe_ids.insert(agent.spiffe_id.clone(), agent.id);
                 self.agents.insert(agent.id, Arc::new(agent));
@@ -435,6 +437,38 @@ impl World {
         keep(&mut self.principal_uids, |_, of| of != name);
         keep(&mut self.principal_accounts, |_, of| of != name);
         keep(&mut self.principal_passkeys, |_, of| of != name);
+    }
+
+    /// Somebody else of that name, some day, is in no group by it.
+    fn leave_groups(&mut self, name: &Name) {
+        let mut groups = self.groups.clone();
+        for (key, group) in self
+            .groups
+            .iter()
+            .filter(|(_, group)| group.members.contains(name))
+        {
+            let mut altered = super::Group::clone(group);
+            altered.members.remove(name);
+            groups.insert(key.clone(), Arc::new(altered));
+        }
+        self.groups = groups;
+    }
+
+    /// An agent that leaves a contract ends what was agreed about it: whoever wants it back asks a second person again,
+    /// however the agent came away from it.
+    fn leave_contract(&mut self, agent: &super::Agent) {
+        let Some(left) = self.agents.get(&agent.id).map(|known| known.contract) else {
+            return;
+        };
+        let key = (left, agent.org);
+        if left != agent.contract
+            && let Some(known) = self.contracts.get(&key)
+            && !known.succeeds.is_empty()
+        {
+            let mut altered = super::ContractRecord::clone(known);
+            altered.succeeds.clear();
+            self.contracts.insert(key, Arc::new(altered));
+        }
     }
 
     fn alter_principal(&mut self, name: &Name, alter: impl FnOnce(&mut Principal)) {

@@ -4,6 +4,7 @@
 //! ([`crate::approve::Bound`]), so what a human is shown and what the approval is good for cannot differ. Its state
 //! follows from what happened and from the time; nobody sets it.
 
+use crate::approve::Besides;
 use identity::{AgentId, ApprovalId, DecisionId, Digest, Name, NodeId, OrgId, TaskId, UnixTime};
 use policy::contract::Excluded;
 use serde::{Deserialize, Serialize};
@@ -38,6 +39,9 @@ pub struct Approval {
     pub meaning: Option<String>,
     /// What the agent said about it. Never relied on.
     pub said: Option<String>,
+    /// What is sent besides what the service's definition names: shown, and understood by nobody.
+    #[serde(default)]
+    pub besides: Besides,
     /// Where humans decide: the address of the pages, without a slash at its end.
     pub desk: String,
     /// Who asked for it: the gateway; `None` for the server itself.
@@ -258,6 +262,7 @@ mod tests {
             }],
             meaning: None,
             said: None,
+            besides: Besides::default(),
             desk: String::new(),
             through: None,
             asked_at: NOW,

@@ -51,4 +51,17 @@ impl Proposal {
     pub fn is_open(&self, now: UnixTime) -> bool {
         self.proposed_at <= now && now < self.expires_at
     }
+    /// What somebody looks at who decides on it: the contract, those whose place it takes, and the sentences. Applying it
+    /// again can alter the last two.
+    pub fn digest(&self) -> Digest {
+        let over = self.over.iter().map(ToString::to_string);
+        let sentences = self.sentences.iter();
+        // Each with its length, so that no two proposals look alike.
+        let sentences = sentences.map(|sentence| format!("{} {sentence}", sentence.len()));
+        let parts = std::iter::once(self.contract.hash.to_string())
+            .chain(over)
+            .chain(sentences);
+        let text = parts.collect::<Vec<_>>().join("\n");
+        Digest::from_bytes(credential::sha256(text.as_bytes()))
+    }
 }

@@ -24,7 +24,8 @@ pub struct Escalation {
     /// How many of them have to.
     #[schemars(default = "Escalation::one", range(min = 1, max = 5))]
     pub quorum: u8,
-    /// Who may not, although a member; all of these where it is left out. Nobody in the chain ever may.
+    /// Who may not, although a member; all of these where it is left out. The requester, anybody in the chain and the
+    /// contract's author never may, named or not.
     #[serde(skip_serializing_if = "Excluded::is_everybody")]
     #[schemars(default = "Excluded::everybody")]
     pub not: BTreeSet<Excluded>,
@@ -63,11 +64,11 @@ impl Terms {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Excluded {
-    /// Who asked for the action.
+    /// Who asked for the action; always out.
     Requester,
     /// Who opened the task.
     TaskOpener,
-    /// Who wrote the contract.
+    /// Who wrote the contract; always out.
     ContractAuthor,
 }
 

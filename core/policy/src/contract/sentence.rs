@@ -1,5 +1,6 @@
 //! Texts that people read in approvals, audits and the console.
 
+use identity::legible::is_hidden;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
 use std::borrow::Cow;
@@ -35,24 +36,6 @@ impl Sentence {
     pub fn as_str(&self) -> &str {
         &self.0
     }
-}
-
-/// Controls, soft hyphen, zero-width and direction marks, separators, byte order mark, tag characters.
-const fn is_hidden(c: char) -> bool {
-    matches!(
-        c,
-        '\0'..='\u{1f}'
-            | '\u{7f}'..='\u{9f}'
-            | '\u{ad}'
-            | '\u{61c}'
-            | '\u{180e}'
-            | '\u{200b}'..='\u{200f}'
-            | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}'
-            | '\u{feff}'
-            | '\u{fff9}'..='\u{fffb}'
-            | '\u{e0000}'..='\u{e007f}'
-    )
 }
 
 impl FromStr for Sentence {

@@ -488,3 +488,34 @@ async fn what_an_agent_says_about_it_is_bounded_and_goes_no_further() {
     assert_eq!(office.send(REFUND, said, LARGE).await.status(), 200);
     assert!(!office.fixture.seen().concat().contains("CFO"));
 }
+
+/// A body and a header field that no route declares are sent as they are, so people are shown them.
+#[tokio::test]
+async fn people_see_what_is_sent_besides_what_anybody_declared() {
+    let office = Office::new().await;
+    let body = r#"{"amount":700,"payout":{"iban":"DE02"}}"#;
+    let id = waits(
+        &office
+            .send(REFUND, "X-Batch: night\r\nAccept: text/plain\r\n", body)
+            .await,
+    );
+    let world = office.fixture.worlds.borrow().clone();
+    let besides = &world.approval(OrgScope::Every, id).unwrap().besides;
+    let shown: Vec<(&str, &str)> = besides
+        .shown
+        .iter()
+        .map(|beside| (beside.place.as_str(), beside.value.as_str()))
+        .collect();
+    assert_eq!(
+        shown,
+        [("header x-batch", "night"), ("body /payout/iban", "DE02")]
+    );
+    assert_eq!(besides.more, 0);
+    // What is approved is that, and no other account.
+    office.approve(id);
+    let other = body.replace("DE02", "DE99");
+    assert_ne!(
+        waits(&office.send(REFUND, "X-Batch: night\r\n", &other).await),
+        id
+    );
+}

@@ -34,6 +34,7 @@ const BODIES: &[(&str, Reader)] = &[
     ("principals_add", reads::<principals::Wanted>),
     ("principals_link", reads::<principals::AccountWire>),
     ("principals_unlink", reads::<principals::AccountWire>),
+    ("proposals_publish", reads::<proposals::Looked>),
     ("registrations_add", reads::<registrations::Wanted>),
     ("revocations_revoke", reads::<revocations::Wanted>),
     ("services_svid", reads::<services::Requested>),

@@ -29,6 +29,7 @@ mod join_tokens;
 mod log_files;
 mod members;
 mod orgs;
+pub(crate) mod paging;
 mod principals;
 mod proposals;
 pub(crate) mod refused;

@@ -2,7 +2,7 @@
 
 use super::Plane;
 use super::agents::Applied;
-use super::body::Path;
+use super::body::{Path, Strict};
 use super::caller::Caller;
 use super::contracts::{Put, put};
 use super::refused::Refused;
@@ -13,7 +13,7 @@ use axum::extract::State;
 use broker::succession::{agree, withdraw};
 use broker::world::Proposal;
 use identity::{Digest, OrgId, OrgScope};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// A proposal as people read it.
@@ -22,6 +22,8 @@ pub(super) struct View {
     name: String,
     version: u64,
     hash: String,
+    /// Of what is shown here: publishing names it.
+    shown: String,
     by: String,
     proposed_at: String,
     expires_at: String,
@@ -56,14 +58,22 @@ pub(super) async fn show(
     Ok(Json(view(&plane, &proposal)))
 }
 
+/// What somebody looked at who publishes it.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Looked {
+    shown: Digest,
+}
+
 pub(super) async fn publish(
     State(plane): State<Arc<Plane>>,
     caller: Caller,
     Path(hash): Path<String>,
+    Strict(looked): Strict<Looked>,
 ) -> Result<Json<Put>, Refused> {
     let (org, hash, proposal) = find(&plane, &caller, &hash)?;
     let recorded = settle(&plane.installation, Some(org), |world, draw| {
-        agree(world, &caller.who, org, &hash, draw)
+        agree(world, &caller.who, org, &hash, &looked.shown, draw)
     })
     .await?;
     Ok(Json(put(&recorded, &proposal.contract, &proposal.sentences)))
@@ -106,6 +116,7 @@ fn view(plane: &Plane, proposal: &Proposal) -> View {
         name: contract.name.to_string(),
         version: contract.version,
         hash: contract.hash.to_string(),
+        shown: proposal.digest().to_string(),
         by: proposal.by.name.to_string(),
         proposed_at: proposal.proposed_at.rfc3339(),
         expires_at: proposal.expires_at.rfc3339(),

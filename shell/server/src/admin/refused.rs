@@ -9,6 +9,10 @@ use policy::Reason;
 use serde::Serialize;
 use std::borrow::Cow;
 
+/// What a 401 asks for (RFC 9110 section 15.5.2): a session, which a terminal shows in this scheme and a browser by its
+/// cookie.
+const CHALLENGE: &str = "Tabard realm=\"people\"";
+
 /// One refusal. Its members are what a person needs, and a code for scripts.
 #[derive(Debug, Serialize)]
 pub(crate) struct Refused {
@@ -247,9 +251,14 @@ impl From<broker::upstream::ManifestError> for Mistake {
 
 impl IntoResponse for Refused {
     fn into_response(self) -> Response {
-        let mut response = (self.status, Json(self)).into_response();
+        let status = self.status;
+        let mut response = (status, Json(self)).into_response();
+        let headers = response.headers_mut();
         let problem = HeaderValue::from_static("application/problem+json");
-        response.headers_mut().insert(header::CONTENT_TYPE, problem);
+        headers.insert(header::CONTENT_TYPE, problem);
+        if status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(CHALLENGE));
+        }
         response
     }
 }

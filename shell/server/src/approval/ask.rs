@@ -6,6 +6,7 @@ use broker::approve::{self, Ask, Asked, Terms};
 use broker::world::{Approval, NodeRecord, World};
 use broker::{Outcome, Refusal};
 use identity::OrgScope;
+use policy::contract::Grant;
 use std::sync::Arc;
 use store::CommitError;
 
@@ -92,9 +93,21 @@ fn terms(installation: &Installation, world: &World, wanted: &Ask) -> Terms {
     }
     terms.meaning = wanted.bound.contracts.last().and_then(|hash| {
         let compiled = contract(hash)?;
-        let grants = compiled.contract().terms().grants.iter();
-        let mut here = grants.filter(|grant| grant.services.contains(&wanted.bound.audience));
-        here.find_map(|grant| grant.business_action.get(&wanted.bound.action))
+        let grants = &compiled.contract().terms().grants;
+        let here = || {
+            grants
+                .iter()
+                .filter(|grant| grant.services.contains(&wanted.bound.audience))
+        };
+        // Two grants may have the same action for different things: the words are those of the one that waits.
+        let waits = |grant: &&Grant| {
+            let by = grant.approval.as_ref();
+            by.is_some_and(|by| wanted.needs.iter().any(|(of, name)| of == hash && name == by))
+        };
+        let waiting = here().filter(waits);
+        waiting
+            .chain(here())
+            .find_map(|grant| grant.business_action.get(&wanted.bound.action))
             .map(|sentence| sentence.as_str().to_owned())
     });
     terms

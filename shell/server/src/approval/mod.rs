@@ -15,5 +15,5 @@ pub(crate) use ask::{NotAsked, ask};
 pub(crate) use repeats::Repeats;
 pub(crate) use requests::{REQUESTS_PATH, routes};
 pub(crate) use spend::spend;
-pub(crate) use view::{ApprovalView, may_vote};
+pub(crate) use view::{ApprovalView, may_vote, may_withdraw};
 pub(crate) use vote::vote;

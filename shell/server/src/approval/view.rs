@@ -2,9 +2,9 @@
 //! says. The agent's own words are one member, called that.
 
 use broker::World;
-use broker::approve::{Bound, eligible};
+use broker::approve::{Besides, Bound, eligible, takes_votes};
 use broker::world::approval::State;
-use broker::world::{Approval, Principal};
+use broker::world::{Approval, Principal, Role};
 use identity::{ActorKind, ApprovalId, Name, OrgScope, UnixTime};
 use policy::Reason;
 use serde::Serialize;
@@ -48,6 +48,10 @@ pub(crate) struct ApprovalView {
     pub(crate) reasons: Vec<Because>,
     pub(crate) needs: Vec<NeedView>,
     pub(crate) votes: Vec<VoteView>,
+    /// What is sent besides what the service's definition names. The agent's, and looked at by no contract.
+    pub(crate) besides: Besides,
+    /// Whether somebody's word is wanted, also where somebody who said yes may not any more.
+    pub(crate) takes_votes: bool,
     /// What the agent says. Anybody may have put it into its mouth.
     pub(crate) said_by_agent: Option<String>,
     pub(crate) refusal: String,
@@ -91,6 +95,7 @@ pub(crate) struct Because {
 pub(crate) struct NeedView {
     pub(crate) approvers: String,
     pub(crate) quorum: u8,
+    /// Yes by people who still may.
     pub(crate) given: usize,
 }
 
@@ -124,6 +129,10 @@ impl ApprovalView {
                 .votes
                 .iter()
                 .filter(|vote| vote.yes && vote.is_for(place))
+                .filter(|vote| {
+                    let principal = world.principal(&vote.by);
+                    principal.is_some_and(|it| eligible(world, approval, need, it).is_ok())
+                })
                 .count(),
         });
         let ended = approval.ended.map(|(_, at)| at);
@@ -177,6 +186,8 @@ impl ApprovalView {
                     at: vote.at.rfc3339(),
                 })
                 .collect(),
+            besides: approval.besides.clone(),
+            takes_votes: takes_votes(world, approval, now),
             said_by_agent: approval.said.clone(),
             refusal: approval.refusal.to_string(),
             asked_at: approval.asked_at.rfc3339(),
@@ -217,6 +228,17 @@ pub(crate) fn may_vote(world: &World, approval: &Approval, principal: &Principal
         }
     }
     Err(why.map_or_else(|| "nobody is asked for this".to_owned(), |why| why.to_string()))
+}
+
+/// Whether `principal` may take it back: an operator, and whoever said yes.
+pub(crate) fn may_withdraw(approval: &Approval, principal: &Principal, now: UnixTime) -> bool {
+    let said_yes = approval
+        .votes
+        .iter()
+        .any(|vote| vote.yes && vote.by == principal.name);
+    matches!(approval.state(now), State::Pending | State::Approved)
+        && principal.org.is_none_or(|org| org == approval.org)
+        && (principal.may(Role::Operator) || said_yes && principal.may(Role::Approver))
 }
 
 fn because(code: &str) -> Because {

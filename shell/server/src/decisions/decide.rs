@@ -9,7 +9,7 @@ use super::subject::{Who, who};
 use crate::approval::REQUESTS_PATH;
 use crate::installation::{DrawSource, Installation};
 use crate::settle::settle;
-use broker::approve::{Ask, Bound, Found, REQUEST_BYTES_MAX, bind, find};
+use broker::approve::{Ask, Besides, Bound, Found, REQUEST_BYTES_MAX, bind, find};
 use broker::enforce::{Blocked, Call, Evaluated, Live, arguments, evaluate, refuse};
 use broker::home::{Claimant, Counted, Whose, claim, is_claimable};
 use broker::service::Service;
@@ -364,6 +364,7 @@ impl Asked<'_> {
             refusal: refusal.decision(),
             reasons: refusal.codes(),
             said: None,
+            besides: Besides::default(),
         };
         let denial = Denial {
             ask,

@@ -5,7 +5,8 @@ use crate::content_type;
 use audit::event::canonical_json;
 use axum::body::Body;
 use broker::approve::content_of;
-use broker::upstream::{Described, MEMBERS_MAX};
+use broker::upstream::{BODY_DEPTH_MAX, Described, MEMBERS_MAX};
+use credential::json::parse_within;
 use credential::media_type;
 use http::Request;
 use identity::{ApprovalId, Audience, Digest, Name, TaskId};
@@ -31,8 +32,8 @@ pub(crate) enum NotAQuestion {
     /// It broke off, or came too slowly.
     #[error("the body did not arrive")]
     Body,
-    /// No JSON object.
-    #[error("the body is not a JSON object")]
+    /// No JSON object, or one that can be read in two ways.
+    #[error("the body is not a JSON object of at most 32 levels in which no member stands twice")]
     Json,
     /// A member is missing, of another type, or too long.
     #[error("the member {0} is missing, of another type, or too long")]
@@ -78,7 +79,16 @@ pub(crate) async fn read(request: Request<Body>) -> Result<Members, NotAQuestion
         Ok(Err(error)) if is_too_long(&error) => return Err(NotAQuestion::TooLarge),
         Ok(Err(_)) | Err(_) => return Err(NotAQuestion::Body),
     };
-    serde_json::from_slice(&bytes).map_err(|_| NotAQuestion::Json)
+    members(&bytes)
+}
+
+/// Reads a body in one pass. A member that stands twice is refused, at any depth: of two readers one takes the first and
+/// one the last, and the service that asks may have looked at the other.
+fn members(bytes: &[u8]) -> Result<Members, NotAQuestion> {
+    match parse_within(bytes, BODY_DEPTH_MAX) {
+        Ok(Value::Object(members)) => Ok(members),
+        Ok(_) | Err(_) => Err(NotAQuestion::Json),
+    }
 }
 
 fn is_too_long(error: &axum::Error) -> bool {
@@ -311,4 +321,33 @@ pub(crate) fn content(asked: &Members) -> Option<Digest> {
     let whole = serde_json::json!({"subject": subject, "action": action, "resource": resource});
     let bytes = canonical_json(&whole).ok()?;
     Some(content_of("AUTHZEN", "/access/v1/evaluation", &[], &bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_two_readers_would_read_differently_is_no_question() {
+        let resource = |more: &str| format!(r#"{{"resource":{{"type":"record","id":"1"{more}}}}}"#);
+        assert!(members(resource("").as_bytes()).is_ok());
+        for twice in [
+            resource(r#","id":"2""#),
+            resource(r#","\u0069d":"2""#),
+            resource(r#","properties":{"amount":1,"amount":1}"#),
+            r#"{"subject":{},"subject":{}}"#.to_owned(),
+            r#"{"evaluations":[{"action":{"name":"a","name":"b"}}]}"#.to_owned(),
+        ] {
+            assert_eq!(members(twice.as_bytes()), Err(NotAQuestion::Json), "{twice}");
+        }
+        for other in ["", "[]", "null", "1", "{} {}", "{", "\u{feff}{}"] {
+            assert_eq!(members(other.as_bytes()), Err(NotAQuestion::Json), "{other}");
+        }
+        let nested = |levels: usize| format!("{{\"a\":{}1{}}}", "[".repeat(levels), "]".repeat(levels));
+        assert!(members(nested(BODY_DEPTH_MAX - 1).as_bytes()).is_ok());
+        assert_eq!(
+            members(nested(BODY_DEPTH_MAX).as_bytes()),
+            Err(NotAQuestion::Json)
+        );
+    }
 }

@@ -1,12 +1,14 @@
 //! `/ui/approvals`: what waits for people, and the page on which one says yes or no.
 //!
-//! The page shows the bound request and what the World knows, in our words. What the agent says stands in a frame of its
-//! own, named as its words, after everything that is known; `maud` escapes it, so it cannot look like a part of the page. A
-//! vote carries the digest of what was shown: should anything differ, it is about nothing.
+//! The page shows the bound request and what the World knows, in our words. What the agent says, and what it sends besides
+//! what anybody declared, stand in frames of their own, named as its own, after everything that is known; whatever it wrote
+//! is legible and escaped ([`others`]), so it cannot look like a part of the page. A vote carries the digest of what was shown: should anything differ, it is about nothing.
 
+use super::others::others;
 use super::{HumanPlane, Page, Posted, Visit};
 use crate::admin::refused::Refused;
-use crate::approval::{ApprovalView, may_vote, vote};
+use crate::approval::{ApprovalView, may_vote, may_withdraw, vote};
+use crate::settle::settle;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse as _, Response};
 use broker::admin::Administrator;
@@ -57,11 +59,11 @@ pub(super) async fn list(State(human): State<Arc<HumanPlane>>, visit: Visit) -> 
                 tbody {
                     @for (mine, view) in &views {
                         tr {
-                            td data-label="What" { a href=(path_of(view.id)) { (title(view)) } br; code { (view.resource_type) " " (view.resource_id) } }
+                            td data-label="What" { a href=(path_of(view.id)) { (title(view)) } br; code { (view.resource_type) " " (others(&view.resource_id)) } }
                             td data-label="Agent" { (view.agent) }
                             td data-label="State" { span .badge { (view.state.word()) } }
                             td data-label="Until" { (Page::time(view.until_at)) }
-                            td data-label="You" { @if view.state == Standing::Pending && *mine { "are asked" } @else { "" } }
+                            td data-label="You" { @if view.takes_votes && *mine { "are asked" } @else { "" } }
                         }
                     }
                 }
@@ -87,17 +89,31 @@ pub(super) async fn show(
     };
     let may = may_vote(&world, &approval, who.principal());
     let own = approval.votes.iter().find(|vote| vote.by == who.principal().name);
-    let ballot = match (view.state, own, may) {
-        (Standing::Pending, Some(vote), _) => html! {
+    let ballot = match (view.takes_votes, own, may) {
+        (true, Some(vote), _) => html! {
             p { "You said " strong { @if vote.yes { "yes" } @else { "no" } } ". It takes somebody else besides." }
         },
-        (Standing::Pending, None, Err(why)) => html! { p { "You cannot decide on this: " (why) "." } },
-        (Standing::Pending, None, Ok(())) => ballot(&visit, &view, visit.visitor().is_verified(now)),
-        (state, _, _) => html! { p { "It is over: it is " strong { (state.word()) } "." } },
+        (true, None, Err(why)) => html! { p { "You cannot decide on this: " (why) "." } },
+        (true, None, Ok(())) => ballot(&visit, &view, visit.visitor().is_verified(now)),
+        (false, None, Ok(())) if view.state == Standing::Approved => {
+            against(&visit, &view, visit.visitor().is_verified(now))
+        }
+        (false, _, _) if view.state == Standing::Approved => {
+            html! { p { "It is approved, and was not used yet." } }
+        }
+        (false, _, _) => html! { p { "It is over: it is " strong { (view.state.word()) } "." } },
     };
+    let may_withdraw = may_withdraw(&approval, who.principal(), now);
     Page::new(title(&view))
         .visiting(&visit)
-        .body(&html! { (request(&view)) (ballot) })
+        .body(&html! {
+            (request(&view))
+            @if view.takes_votes && view.state == Standing::Approved {
+                p .bad { "Somebody who said yes may not decide any more, so their word is worth nothing. It takes another's." }
+            }
+            (ballot)
+            @if may_withdraw && (view.state == Standing::Approved || own.is_some()) { (taking_back(&visit, &view)) }
+        })
         .into_response()
 }
 
@@ -126,6 +142,25 @@ pub(super) async fn say(
     };
     let voted = vote(human.installation(), &who, approval.org, approval.id, &shown, yes).await;
     super::go_on(&visit, voted, &path_of(approval.id), &what)
+}
+
+/// `/ui/approvals/{id}/withdraw`.
+pub(super) async fn take_back(
+    State(human): State<Arc<HumanPlane>>,
+    Path(id): Path<String>,
+    posted: Posted,
+) -> Response {
+    let visit = &posted.visit;
+    let (who, approval) = match found(&human, visit, &id) {
+        Ok(found) => found,
+        Err(response) => return response,
+    };
+    let taken = settle(human.installation(), Some(approval.org), |world, draw| {
+        let now = world.approval(who.scope(), approval.id).unwrap_or(&approval);
+        broker::approve::withdraw(world, &who, now, draw)
+    });
+    let what = format!("approval {}", approval.id);
+    super::go_on(visit, taken.await, &path_of(approval.id), &what)
 }
 
 /// What a refusal was about.
@@ -192,6 +227,35 @@ fn ballot(visit: &Visit, view: &ApprovalView, verified: bool) -> Markup {
     }
 }
 
+/// A no after others have approved it: good until it is used.
+fn against(visit: &Visit, view: &ApprovalView, verified: bool) -> Markup {
+    html! {
+        section aria-labelledby="decide" {
+            h2 #decide { "Decide" }
+            p { "Others have approved it, and it was not used yet. Your no ends it." }
+            @if verified {
+                form .ballot method="post" action=(format!("{}/vote", path_of(view.id))) {
+                    (Page::token(visit))
+                    input type="hidden" name="digest" value=(view.digest);
+                    button type="submit" name="vote" value="no" .second { "Refuse" }
+                }
+            } @else {
+                p { a href=(format!("/ui/verify?to={}", path_of(view.id))) { "Verify that it is you" } " first." }
+            }
+        }
+    }
+}
+
+/// For whoever said yes by mistake, and for operators. It waits for no proof: it only stops.
+fn taking_back(visit: &Visit, view: &ApprovalView) -> Markup {
+    html! {
+        form method="post" action=(format!("{}/withdraw", path_of(view.id))) {
+            (Page::token(visit))
+            button type="submit" .danger { "Take it back" }
+        }
+    }
+}
+
 /// The request, in our words.
 fn request(view: &ApprovalView) -> Markup {
     html! {
@@ -204,25 +268,25 @@ fn request(view: &ApprovalView) -> Markup {
             dt { "What would be done" }
             dd { strong { (title(view)) } " (" code { (view.action) } " at " (view.service) ")" }
             dt { "To what" }
-            dd { (view.resource_type) " " code { (view.resource_id) } }
+            dd { (view.resource_type) " " code { (others(&view.resource_id)) } }
             @if let Some(tenant) = &view.tenant { dt { "Whose data" } dd { (tenant) } }
-            @for (name, value) in &view.arguments { dt { (name) } dd { code { (plain(value)) } } }
-            @if let Some(version) = &view.version { dt { "In version" } dd { code { (version) } } }
+            @for (name, value) in &view.arguments { dt { (name) } dd { code { (others(&plain(value))) } } }
+            @if let Some(version) = &view.version { dt { "In version" } dd { code { (others(version)) } } }
             dt { "Request" }
             dd {
                 @if let Some(service) = &view.asked_by { "asked by the service " strong { (service) } ", which makes or enforces it itself" }
-                @else { code { (view.method) " " (view.path) } }
+                @else { code { (view.method) " " (others(&view.path)) } }
                 br; span .hint { "and nothing but these bytes: " (view.content) }
             }
             dt { "Agent" }
-            dd { strong { (view.agent) } ", owned by " (view.agent_owner) ". " (view.agent_purpose) }
+            dd { strong { (view.agent) } ", owned by " (others(&view.agent_owner)) ". " (others(&view.agent_purpose)) }
             dt { "On behalf of, through" }
-            dd { ol { @for party in &view.chain { li { (word(party.kind)) " " code { (party.id) } } } } }
+            dd { ol { @for party in &view.chain { li { (word(party.kind)) " " code { (others(&party.id)) } } } } }
             dt { "Task" }
             dd {
                 code { (view.task) }
                 @if let Some(kind) = &view.task_type { ", " (kind) }
-                @if let Some(opener) = &view.opened_by { ", opened by " (opener) }
+                @if let Some(opener) = &view.opened_by { ", opened by " (others(opener)) }
             }
             dt { "Has read before" }
             dd {
@@ -245,11 +309,24 @@ fn request(view: &ApprovalView) -> Markup {
                 " × by this task; waiting now: " (view.lately.waiting)
             }
         }
+        @if !view.besides.is_empty() {
+            section aria-labelledby="besides" {
+                h2 #besides { "What is sent besides" }
+                p .hint { "The agent's. Nobody said what it means: the contract bounds none of it, and the service may do something by it." }
+                dl .facts.untrusted {
+                    @for beside in &view.besides.shown {
+                        dt { (others(&beside.place)) }
+                        dd { code { (others(&beside.value)) } }
+                    }
+                    @if view.besides.more > 0 { dt { "and " (view.besides.more) " more" } dd { "that are not shown. Refuse what you cannot see." } }
+                }
+            }
+        }
         @if let Some(said) = &view.said_by_agent {
             section aria-labelledby="said" {
                 h2 #said { "What the agent says" }
                 p .hint { "Its own words. Anybody whose text it has read may have put them there. They decide nothing." }
-                blockquote .untrusted { (said) }
+                blockquote .untrusted { (others(said)) }
             }
         }
     }

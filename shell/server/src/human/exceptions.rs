@@ -3,6 +3,7 @@
 //! Where two people have to agree on a widening, an exception takes a person who is there ([`broker::exception`]), which no
 //! terminal shows: so it is opened here.
 
+use super::others::others;
 use super::{HumanPlane, Page, Posted, Visit};
 use crate::admin::exceptions::{Wanted, end_as, start_as, views};
 use crate::admin::refused::Refused;
@@ -55,8 +56,8 @@ pub(super) async fn show(State(human): State<Arc<HumanPlane>>, visit: Visit) -> 
                             tr {
                                 td data-label="Agent" { (it.agent) }
                                 td data-label="May" { code { (it.action) } " at " (it.service) }
-                                td data-label="Why" { (it.reason) }
-                                td data-label="Who" { (it.by) " opened it, " (it.owner) " answers for it" }
+                                td data-label="Why" { (others(&it.reason)) }
+                                td data-label="Who" { (it.by) " opened it, " (others(&it.owner)) " answers for it" }
                                 td data-label="Until" { (Page::written_time(&it.until)) }
                                 td data-label="State" {
                                     @if it.is_open() { strong .bad { "open" } } @else { "over" }
@@ -132,6 +133,11 @@ fn form(visit: &Visit, agents: &[Name]) -> Markup {
     html! {
         form method="post" action="/ui/exceptions/open" {
             (Page::token(visit))
+            p {
+                "Every limit of the contract holds: tenants, hours, budgets, data flow. " strong { "The bounds of its grants do not, "
+                "and no approval is asked: " } "with an exception for refunds the agent gives back any amount that no budget refuses, "
+                "and nobody looks at it first."
+            }
             label for="agent" { "Agent" }
             select #agent name="agent" { @for name in agents { option value=(name.as_str()) { (name) } } }
             (field("action", "The one action", "invoices.write"))

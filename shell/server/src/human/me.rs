@@ -1,24 +1,26 @@
 //! `/ui/me`: what acts for a user, who let it, what it did, and the button that stops it.
 
+use super::others::others;
 use super::{HumanPlane, Page, Posted, Visit};
-use crate::admin::entries::{Recorded, newest};
+use crate::admin::body::Asked;
+use crate::admin::entries::Recorded;
+use crate::admin::paging::{Cursor, Paged, page};
 use crate::admin::refused::Refused;
 use crate::settle::settle;
 use audit::event::{Commitment, Ruling};
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
-use broker::consent::{self, envelope, rights_of};
+use broker::consent::{self, concerned, envelope};
 use broker::world::{Account, Given, UserRight};
 use broker::{Draw, Outcome, World};
 use identity::{Name, OrgId, OrgScope, UnixTime};
 use maud::{Markup, html};
+use serde::Deserialize;
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use store::Query;
+use store::{Query, UserKey};
 
-/// Entries looked through for what an agent did for one user.
-const LOOKED_AT: usize = 1000;
-/// Most of them shown.
+/// Entries on one page of what an agent did.
 const SHOWN: usize = 100;
 /// What a refusal was about.
 const ABOUT: &str = "what acts for you";
@@ -28,6 +30,8 @@ struct Acting {
     org: OrgId,
     org_name: String,
     agent: Name,
+    /// Whether the org has an agent of that name.
+    known: bool,
     purpose: String,
     rights: Vec<UserRight>,
     until: Option<UnixTime>,
@@ -43,33 +47,28 @@ impl Acting {
     }
 }
 
-/// Everything that could act for an account, in every org that trusts its issuer.
+/// Every org that trusts the issuer of an account.
+fn orgs(world: &World, account: &Account) -> Vec<(OrgId, String)> {
+    let sources = world.trust_sources(OrgScope::Every);
+    let here = sources.filter(|source| source.issuer == account.issuer);
+    let named = here.filter_map(|source| world.org(OrgScope::Only(source.org), source.org));
+    named.map(|org| (org.id, org.name.to_string())).collect()
+}
+
+/// Everything that acts, or could act, for an account in those.
 fn all(world: &World, account: &Account, now: UnixTime) -> Vec<Acting> {
     let mut all = Vec::new();
-    for source in world.trust_sources(OrgScope::Every) {
-        if source.issuer != account.issuer {
-            continue;
-        }
-        let (org, scope) = (source.org, OrgScope::Only(source.org));
+    for (org, org_name) in orgs(world, account) {
+        let scope = OrgScope::Only(org);
         let user = world.user(scope, org, &account.issuer, &account.subject);
         let said = world.said(scope, org, &account.issuer, &account.subject);
         let consent = said.consent.as_deref();
-        let by_org = rights_of(world, org, account, now);
-        let mut agents: BTreeSet<Name> = by_org.into_iter().flat_map(|right| right.agents).collect();
-        agents.extend(
-            consent
-                .into_iter()
-                .flat_map(|consent| &consent.given)
-                .map(|given| given.agent.clone()),
-        );
-        for agent in agents {
+        for agent in concerned(world, org, account) {
             let known = world.agent_named(scope, org, &agent);
             all.push(Acting {
                 org,
-                org_name: world
-                    .org(scope, org)
-                    .map(|org| org.name.to_string())
-                    .unwrap_or_default(),
+                org_name: org_name.clone(),
+                known: known.is_some(),
                 purpose: known.map(|agent| agent.purpose.clone()).unwrap_or_default(),
                 rights: envelope(world, org, account, &agent, now),
                 until: user.map(|user| user.expires_at),
@@ -102,6 +101,7 @@ pub(super) async fn show(State(human): State<Arc<HumanPlane>>, visit: Visit) -> 
     page.body(&html! {
         @if all.is_empty() { p { "No agent can act for you." } }
         @for acting in &all { (card(&visit, acting, visit.visitor().is_verified(human.now()))) }
+        @for (org, name) in orgs(&world, account) { (stop_another(&visit, org, &name)) }
     })
 }
 
@@ -110,13 +110,14 @@ fn card(visit: &Visit, acting: &Acting, verified: bool) -> Markup {
     html! {
         section .card aria-labelledby=(id) {
             h2 #(id) { (acting.agent) " " span .badge { (acting.org_name) } }
-            @if !acting.purpose.is_empty() { p { (acting.purpose) } }
+            @if !acting.purpose.is_empty() { p { (others(&acting.purpose)) } }
             p {
                 @if acting.acts() { strong .good { "It may act for you." } }
                 @else if acting.stopped { strong .bad { "You stopped it." } }
+                @else if acting.rights.is_empty() { strong { "It can do nothing for you at this moment." } }
                 @else { strong { "It waits for your yes." } }
             }
-            @if acting.rights.is_empty() { p .hint { "Your organisation lets it do nothing for you any more." } }
+            @if acting.rights.is_empty() { p .hint { "Your organisation lets it do nothing for you now. That can change; once stopped, it stays stopped until you say yes." } }
             @else { (rights(&acting.rights)) }
             dl .facts {
                 dt { "Who let it" }
@@ -129,10 +130,11 @@ fn card(visit: &Visit, acting: &Acting, verified: bool) -> Markup {
                 }
                 @if let Some(until) = acting.until { dt { "The organisation's word ends" } dd { (Page::time(until)) } }
             }
-            p { a href=(format!("/ui/me/{}/{}", acting.org, acting.agent)) { "What " (acting.agent) " did for you" } }
-            @if acting.acts() { (stop(visit, acting)) }
-            @else if !acting.rights.is_empty() && verified { (give(visit, acting)) }
-            @else if !acting.rights.is_empty() {
+            @if acting.known { p { a href=(format!("/ui/me/{}/{}", acting.org, acting.agent)) { "What " (acting.agent) " did for you" } } }
+            @if !acting.stopped { (stop(visit, acting)) }
+            @if acting.acts() || acting.rights.is_empty() {}
+            @else if verified { (give(visit, acting)) }
+            @else {
                 p { a href="/ui/verify?to=/ui/me" { "Verify that it is you" } ", then you can let " (acting.agent) " act for you." }
             }
         }
@@ -164,6 +166,24 @@ fn stop(visit: &Visit, acting: &Acting) -> Markup {
             input type="hidden" name="org" value=(acting.org.to_string());
             input type="hidden" name="agent" value=(acting.agent.as_str());
             button type="submit" .danger { "Stop " (acting.agent) }
+        }
+    }
+}
+
+/// A stop is never refused, so it takes no entry in the list either: one may know of an agent before the org says so.
+fn stop_another(visit: &Visit, org: OrgId, name: &str) -> Markup {
+    let field = format!("another-{org}");
+    html! {
+        section .card aria-labelledby=(format!("{field}-title")) {
+            h2 #(format!("{field}-title")) { "Another agent " span .badge { (name) } }
+            p { "An agent that is not listed here can be stopped as well, before it ever does anything for you." }
+            form method="post" action="/ui/me/stop" {
+                (Page::token(visit))
+                input type="hidden" name="org" value=(org.to_string());
+                label for=(field) { "Its name" }
+                input #(field) name="agent" autocomplete="off" spellcheck="false" required;
+                button type="submit" .danger { "Stop it" }
+            }
         }
     }
 }
@@ -228,11 +248,19 @@ fn nobody(visit: &Visit) -> Response {
     super::refused_page(visit, &Refused::not_found("agent", "of this name"), ABOUT)
 }
 
-/// `/ui/me/{org}/{agent}`: what it did for this very user. Of other users' doings nothing is shown.
+/// Which page.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Older {
+    before: Option<String>,
+}
+
+/// `/ui/me/{org}/{agent}`: what it did for this very user, page by page. Of other users' doings nothing is shown.
 pub(super) async fn history(
     State(human): State<Arc<HumanPlane>>,
     visit: Visit,
     Path((org, agent)): Path<(String, String)>,
+    Asked(older): Asked<Older>,
 ) -> Response {
     let (Ok(org), Ok(agent)) = (org.parse::<OrgId>(), agent.parse::<Name>()) else {
         return nobody(&visit);
@@ -240,21 +268,28 @@ pub(super) async fn history(
     let Some(account) = visit.visitor().account().cloned() else {
         return nobody(&visit);
     };
-    match did(&human, org, &agent, &account).await {
-        Ok(entries) => Page::new(format!("What {agent} did for you"))
+    let Ok(from) = older.before.as_deref().map_or(Ok(Cursor::default()), str::parse) else {
+        let refused = Refused::bad_request("There is no such page.", "Begin with the newest one.");
+        return super::refused_page(&visit, &refused, ABOUT);
+    };
+    let first = older.before.is_none();
+    match did(&human, org, &agent, &account, from).await {
+        Ok(did) => Page::new(format!("What {agent} did for you"))
             .visiting(&visit)
-            .body(&table(&entries))
+            .body(&table(&did, &format!("/ui/me/{org}/{agent}"), first))
             .into_response(),
         Err(refused) => super::refused_page(&visit, &refused, ABOUT),
     }
 }
 
+/// One page of it, newest first.
 async fn did(
     human: &HumanPlane,
     org: OrgId,
     agent: &Name,
     account: &Account,
-) -> Result<Vec<Recorded>, Refused> {
+    from: Cursor,
+) -> Result<Paged, Refused> {
     let (installation, now) = (human.installation(), human.now());
     let world = installation.store.world();
     let scope = OrgScope::Only(org);
@@ -269,21 +304,25 @@ async fn did(
     let me = names.commit(Commitment::USER, &account.subject).to_string();
     let mut query = Query::of(scope);
     query.agent = Some(known.id);
-    query.limit = LOOKED_AT;
-    let mut entries = newest(&human.admin, query).await?;
-    entries.retain(|it| {
+    query.user = Some(UserKey::of(&account.issuer, &me));
+    query.limit = SHOWN;
+    let mut did = page(&human.admin, query, from).await?;
+    // The index says where to look, the entry says whose it is.
+    did.entries.retain(|it| {
         let first = it.parsed.event.chain.first();
         first.is_some_and(|link| link.id == me && link.iss == account.issuer)
     });
-    entries.truncate(SHOWN);
-    Ok(entries)
+    Ok(did)
 }
 
-fn table(entries: &[Recorded]) -> Markup {
+fn table(did: &Paged, path: &str, first: bool) -> Markup {
+    let entries: &[Recorded] = &did.entries;
     html! {
         p { a href="/ui/me" { "Back to what acts for you" } }
-        @if entries.is_empty() { p { "Nothing yet, as far as the record of this server goes." } }
-        @else {
+        @if entries.is_empty() && did.next.is_none() {
+            p { @if first { "Nothing is in the record of this server." } @else { "Nothing older is in the record of this server." } }
+        }
+        @if !entries.is_empty() {
             table {
                 thead { tr { th scope="col" { "When" } th scope="col" { "What" } th scope="col" { "Where" } th scope="col" { "Outcome" } } }
                 tbody {
@@ -307,6 +346,13 @@ fn table(entries: &[Recorded]) -> Markup {
                         }
                     }
                 }
+            }
+        }
+        @if !first || did.next.is_some() {
+            p {
+                @if !first { a href=(path) { "Newest" } " " }
+                @if let Some(next) = &did.next { a href=(format!("{path}?before={next}")) { "Older" } }
+                @else { "This is the oldest." }
             }
         }
         p .hint { "Calls that a gateway on another host let pass are in that gateway's own record." }

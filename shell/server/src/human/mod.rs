@@ -19,6 +19,7 @@ mod local_path;
 mod login;
 mod me;
 mod oidc;
+mod others;
 mod page;
 mod passkeys;
 pub(crate) mod proposals;
@@ -201,6 +202,7 @@ fn routes(human: &Arc<HumanPlane>) -> Router {
         .route("/ui/approvals", get(approvals::list))
         .route("/ui/approvals/{id}", get(approvals::show))
         .route("/ui/approvals/{id}/vote", post(approvals::say))
+        .route("/ui/approvals/{id}/withdraw", post(approvals::take_back))
         .route("/ui/proposals", get(proposals::list))
         .route("/ui/proposals/{hash}", get(proposals::show))
         .route("/ui/proposals/{hash}/publish", post(proposals::publish))

@@ -3,6 +3,7 @@
 //! A yes takes somebody who is there, so a terminal and a process are refused it ([`broker::succession::agree`]). The page shows
 //! what was recorded with the proposal: what the comparison found, in sentences, and the contract as its author wrote it.
 
+use super::others::others;
 use super::{HumanPlane, Page, Posted, Visit};
 use crate::admin::refused::Refused;
 use crate::settle::settle;
@@ -50,7 +51,7 @@ pub(super) async fn list(State(human): State<Arc<HumanPlane>>, visit: Visit) -> 
                             tr {
                                 td data-label="Contract" { a href=(path_of(&it.contract.hash)) { (name(it)) } }
                                 td data-label="Proposed by" { (it.by.name) }
-                                td data-label="It widens" { (in_short(it)) }
+                                td data-label="It widens" { (others(&in_short(it))) }
                                 td data-label="State" { span .badge { @if it.is_open(now) { "waits" } @else { "over" } } }
                                 td data-label="Until" { (Page::time(it.expires_at)) }
                             }
@@ -95,22 +96,22 @@ pub(super) async fn show(
             }
             section aria-labelledby="widens" {
                 h2 #widens { "What an agent could do that it cannot now" }
-                ul { @for line in said(&proposal, WIDENING) { li { strong { (line) } } } }
-                @for line in said(&proposal, EXAMPLE) { p .hint { "For example: " (line) } }
+                ul { @for line in said(&proposal, WIDENING) { li { strong { (others(line)) } } } }
+                @for line in said(&proposal, EXAMPLE) { p .hint { "For example: " (others(line)) } }
             }
             @if said(&proposal, NARROWING).chain(said(&proposal, NEUTRAL)).next().is_some() {
                 section aria-labelledby="else" {
                     h2 #else { "What else changes" }
                     ul {
-                        @for line in said(&proposal, NARROWING) { li { "less: " (line) } }
-                        @for line in said(&proposal, NEUTRAL) { li { (line) } }
+                        @for line in said(&proposal, NARROWING) { li { "less: " (others(line)) } }
+                        @for line in said(&proposal, NEUTRAL) { li { (others(line)) } }
                     }
                 }
             }
             (ballot(&visit, &who, &proposal, proposal.is_open(now), visit.visitor().is_verified(now)))
             section aria-labelledby="source" {
                 h2 #source { "The contract, as its author wrote it" }
-                pre tabindex="0" aria-labelledby="source" { code { (contract.source) } }
+                pre tabindex="0" aria-labelledby="source" { code { (others(&contract.source)) } }
             }
         })
         .into_response()
@@ -128,8 +129,19 @@ pub(super) async fn publish(
         Err(response) => return response,
     };
     let (org, wanted) = (proposal.contract.org, proposal.contract.hash);
+    let shown = posted
+        .form
+        .one("shown")
+        .and_then(|shown| shown.parse::<Digest>().ok());
+    let Some(shown) = shown else {
+        let refused = Refused::bad_request(
+            "It is not clear what you looked at.",
+            "Go back, and load the page again.",
+        );
+        return super::refused_page(visit, &refused, ABOUT);
+    };
     let published = settle(human.installation(), Some(org), |world, draw| {
-        agree(world, &who, org, &wanted, draw)
+        agree(world, &who, org, &wanted, &shown, draw)
     });
     match published.await {
         Ok(recorded) => Page::new(format!("{} is published", name(&proposal)))
@@ -228,7 +240,11 @@ fn ballot(visit: &Visit, who: &Administrator, proposal: &Proposal, open: bool, v
             } @else {
                 p { "By publishing it you say that you looked at what it widens." }
                 div .ballot {
-                    (button(visit, &format!("{path}/publish"), "Publish", "yes"))
+                    form method="post" action=(format!("{path}/publish")) {
+                        (Page::token(visit))
+                        input type="hidden" name="shown" value=(proposal.digest());
+                        button type="submit" .yes { "Publish" }
+                    }
                     (button(visit, &format!("{path}/withdraw"), "Turn it down", "second"))
                 }
             }

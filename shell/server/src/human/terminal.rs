@@ -1,7 +1,7 @@
 //! `tabard login`: a session at a terminal, which a person lets in from their browser (in the manner of RFC 8628).
 //!
 //! The terminal shows a code, the person types it in, on a page of ours and verified lately; a link that somebody else
-//! sends cannot carry it. The session is bound to a key of the terminal, which proves it at each request (RFC 9449), so
+//! sends cannot carry it. The page then says where that terminal is, and the person lets it in or not. The session is bound to a key of the terminal, which proves it at each request (RFC 9449), so
 //! its secret alone is worth nothing. What waits is kept in this server's memory for minutes.
 
 use super::cookie::SessionSecret;
@@ -74,8 +74,15 @@ struct Terminal {
     key: Thumbprint,
     ticket: [u8; 32],
     from: IpAddr,
+    asked_at: UnixTime,
     until: UnixTime,
     opened: Option<(SessionSecret, String, UnixTime)>,
+}
+
+impl Terminal {
+    fn waits(&self, now: UnixTime) -> bool {
+        now < self.until && self.opened.is_none()
+    }
 }
 
 /// No members.
@@ -145,6 +152,7 @@ pub(super) async fn begin(
             key,
             ticket: sha256(ticket.as_bytes()),
             from,
+            asked_at: now,
             until: now.plus_secs(CODE_SECS),
             opened: None,
         },
@@ -214,40 +222,104 @@ pub(super) async fn show(State(human): State<Arc<HumanPlane>>, visit: Visit) -> 
             (Page::token(&visit))
             label for="code" { "Code" }
             input #code name="code" autocomplete="off" spellcheck="false" required placeholder="XXXX-XXXX";
-            button type="submit" { "Let it in" }
+            button type="submit" { "Look at it" }
         }
     })
 }
 
-/// Lets a terminal in as the visitor.
+/// A terminal that waits, as the person sees it who decides.
+struct Seen {
+    code: String,
+    from: IpAddr,
+    asked_at: UnixTime,
+    key: Thumbprint,
+}
+
+/// The letters of a code, however it was typed.
+fn letters(typed: &str) -> String {
+    let letters = typed.chars().filter(char::is_ascii_alphabetic);
+    letters.map(|letter| letter.to_ascii_uppercase()).collect()
+}
+
+impl Seen {
+    fn find(human: &HumanPlane, typed: &str) -> Result<Self, Refused> {
+        let (code, now) = (letters(typed), human.now());
+        let waiting = human.terminals.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = waiting.get(&code).filter(|it| it.waits(now));
+        found
+            .map(|it| Self {
+                from: it.from,
+                asked_at: it.asked_at,
+                key: it.key,
+                code: shown(&code),
+            })
+            .ok_or_else(|| Refused::not_found("terminal", "with this code"))
+    }
+}
+
+/// What a person sent from the page: a code first, and then that they looked at whose it is (RFC 8628 section 5.4). The
+/// second form says which terminal was shown, so a yes is about no other one.
 pub(super) async fn let_in(State(human): State<Arc<HumanPlane>>, posted: Posted) -> Response {
     let Posted { visit, form } = posted;
-    match open(&human, &visit, form.one("code").unwrap_or_default()).await {
-        Ok(from) => Page::new("The terminal is in")
-            .visiting(&visit)
-            .body(&html! {
+    let typed = form.one("code").unwrap_or_default();
+    let answered = match form.one("terminal") {
+        None => look(&human, &visit, typed),
+        Some(shown) => open(&human, &visit, typed, shown).await.map(|from| {
+            Page::new("The terminal is in").visiting(&visit).body(&html! {
                 p .good { "The terminal at " code { (from.to_string()) } " acts as you now, until its session ends." }
                 p { a href="/ui/sessions" { "Your sessions" } }
             })
-            .into_response(),
+        }),
+    };
+    match answered {
+        Ok(page) => page.into_response(),
         Err(refused) => super::refused_page(&visit, &refused, "a terminal"),
     }
 }
 
-async fn open(human: &HumanPlane, visit: &Visit, code: &str) -> Result<IpAddr, Refused> {
-    let code: String = code
-        .chars()
-        .filter(char::is_ascii_alphabetic)
-        .map(|letter| letter.to_ascii_uppercase())
-        .collect();
+/// Which terminal it is, before anything is let in.
+fn look(human: &HumanPlane, visit: &Visit, typed: &str) -> Result<Page, Refused> {
+    if visit.visitor().principal().is_none() || !visit.visitor().is_verified(human.now()) {
+        return Err(Refused::new(
+            StatusCode::FORBIDDEN,
+            "ADMIN_NOT_VERIFIED",
+            "A terminal is let in by an administrator who is there.",
+            "Whoever finds your browser open would act as you for hours.",
+            "Verify that it is you, then type the code again.",
+        ));
+    }
+    let seen = Seen::find(human, typed)?;
+    Ok(Page::new("Is this your terminal?").visiting(visit).body(&html! {
+        p { "A terminal asks to act as you, " strong { (visit.visitor().name()) } ". Look at where it is before you let it in." }
+        dl .facts {
+            dt { "It connects from" }
+            dd { code { (seen.from.to_string()) } }
+            dt { "It asked at" }
+            dd { (Page::time(seen.asked_at)) }
+            dt { "It shows the code" }
+            dd { strong { code { (seen.code) } } }
+        }
+        p { "Let it in only if you ran " code { "tabard login" } " there yourself, just now, and it shows this very code. "
+            "If somebody sent you the code, they want to act as you: leave this page." }
+        p .hint { "The address is the one that connects to this server: behind a VPN or a proxy, theirs." }
+        form method="post" action="/ui/terminal" {
+            (Page::token(visit))
+            input type="hidden" name="code" value=(seen.code);
+            input type="hidden" name="terminal" value=(seen.key.to_string());
+            button type="submit" { "It is mine: let it in" }
+        }
+        p { a href="/ui/terminal" { "It is not mine" } }
+    }))
+}
+
+/// Lets the terminal with this code in, if it is the one that was shown.
+async fn open(human: &HumanPlane, visit: &Visit, typed: &str, shown: &str) -> Result<IpAddr, Refused> {
     let now = human.now();
     let unknown = || Refused::not_found("terminal", "with this code");
-    let waits = |it: &Terminal| now < it.until && it.opened.is_none();
-    let key = {
-        let waiting = human.terminals.by_code();
-        let found = waiting.get(&code).filter(|it| waits(it)).map(|it| it.key);
-        found.ok_or_else(unknown)?
-    };
+    let Seen { key, .. } = Seen::find(human, typed)?;
+    if key.to_string() != shown {
+        return Err(unknown());
+    }
     let secret = draw_secret()?;
     let digest = digest_of(&secret);
     let org = visit.visitor().session().org;
@@ -259,8 +331,8 @@ async fn open(human: &HumanPlane, visit: &Visit, code: &str) -> Result<IpAddr, R
     human.saw(session.id, now);
     let mut waiting = human.terminals.by_code();
     let terminal = waiting
-        .get_mut(&code)
-        .filter(|it| waits(it) && it.key == key)
+        .get_mut(&letters(typed))
+        .filter(|it| it.waits(now) && it.key == key)
         .ok_or_else(unknown)?;
     terminal.opened = Some((secret, visit.visitor().name().to_owned(), session.expires_at));
     Ok(terminal.from)

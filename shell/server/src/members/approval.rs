@@ -11,8 +11,9 @@ use identity::{ApprovalId, Digest, OrgScope};
 use sync::proto;
 use tonic::Status;
 
-/// Longest [`Ask`] on the wire: the request, once more as much for JSON that is not canonical, and the words about it.
-const ASK_BYTES_MAX: usize = 2 * REQUEST_BYTES_MAX + 8 * 1024;
+/// Longest [`Ask`] on the wire: the request, once more as much for JSON that is not canonical, the words about it, and what
+/// is sent besides.
+const ASK_BYTES_MAX: usize = 2 * REQUEST_BYTES_MAX + 24 * 1024;
 
 pub(super) async fn ask(
     installation: &Installation,

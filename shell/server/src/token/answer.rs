@@ -5,6 +5,7 @@ use super::errors::NotIssued;
 use axum::body::Body;
 use axum::response::{IntoResponse as _, Response};
 use credential::TokenType;
+use credential::dpop::DPOP_ALGORITHMS;
 use http::{HeaderValue, StatusCode, header};
 use identity::UnixTime;
 use serde::Serialize;
@@ -77,12 +78,22 @@ pub(super) fn refused(why: &NotIssued, nonce: &str) -> Response {
         serde_json::to_vec(&failure).unwrap_or_default(),
         nonce,
     );
+    let headers = response.headers_mut();
     if let Some(secs) = answer.retry_after_secs {
-        response
-            .headers_mut()
-            .insert(header::RETRY_AFTER, HeaderValue::from(secs));
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(secs));
+    }
+    if answer.status == StatusCode::UNAUTHORIZED
+        && let Ok(challenge) = HeaderValue::from_str(&challenge())
+    {
+        headers.insert(header::WWW_AUTHENTICATE, challenge);
     }
     response
+}
+
+/// What a 401 asks for (RFC 9110 section 15.5.2): a proof of the instance's key, in the form of RFC 9449 section 7.1.
+fn challenge() -> String {
+    let algorithms: Vec<&str> = DPOP_ALGORITHMS.iter().map(|algorithm| algorithm.name()).collect();
+    format!("DPoP algs=\"{}\"", algorithms.join(" "))
 }
 
 fn json(status: StatusCode, body: Vec<u8>, nonce: &str) -> Response {

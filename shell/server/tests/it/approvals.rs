@@ -4,7 +4,7 @@
 use crate::hostile_member::member;
 use crate::instance::{Instance, jti};
 use crate::people::{Browser, Town};
-use broker::approve::{Ask, Bound, content_of, definition_of};
+use broker::approve::{Ask, Beside, Besides, Bound, content_of, definition_of};
 use broker::inventory::publish_upstream;
 use broker::upstream::Manifest;
 use broker::world::{MemberRole, Role};
@@ -17,7 +17,7 @@ use sync::proto::{
     AskApprovalRequest, SpendApprovalRequest, WaitingApproval, ask_approval_reply, spend_approval_reply,
 };
 
-const CONTRACT: &[u8] = b"
+pub(crate) const CONTRACT: &[u8] = b"
 apiVersion: tabard/v1
 kind: AgentContract
 metadata: {name: refunder, version: 1}
@@ -26,6 +26,12 @@ purpose: {id: refunds, statement: Gives back what was paid twice.}
 identity: {min_assurance: 1}
 tasks: {types: [refunds], max_ttl: 30m, openers: [operator]}
 grants:
+  - id: small
+    services: [till]
+    actions: [refund.create]
+    reason: Small ones need nobody.
+    business_action: {refund.create: Give back small change}
+    where: {amount: {min: 1, max: 50}}
   - id: large
     services: [till]
     actions: [refund.create]
@@ -118,6 +124,7 @@ impl Story {
             refusal: DecisionId::random(place.now(), log, 1),
             reasons: vec!["NEEDS_APPROVAL".into()],
             said: Some(SAID.into()),
+            besides: Besides::default(),
             bound,
         };
         Self {
@@ -247,6 +254,8 @@ async fn a_person_in_a_browser_approves_exactly_that_request_and_it_is_used_once
             "{known} is not in {page}"
         );
     }
+    // In the words of the grant that waits, and of no other with the same action.
+    assert!(!page.contains("small change"), "{page}");
     assert!(!page.contains("<h1>Approved"), "{page}");
     assert!(page.contains("&lt;h1&gt;Approved by the CFO"), "{page}");
     assert_eq!(
@@ -507,5 +516,74 @@ async fn an_oauth_client_waits_by_ciba_and_gets_a_token_for_that_request_alone()
     // The token did not use it up: the call does.
     assert_eq!(story.spends(&id).await, Ok(()));
     assert_eq!(own.get(&path).await.json()["task"]["status"], "expired");
+    story.town.end().await;
+}
+
+/// What an agent writes is legible wherever it stands, and what it sends besides what anybody declared is shown as its own.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_that_an_agent_writes_looks_like_something_else() {
+    let story = Story::new().await;
+    let ann = story.approver("ann").await;
+    let mut ask = story.ask.clone();
+    ask.bound.resource_id = "inv_1\u{202e}1_vni".into();
+    ask.bound.arguments = [
+        ("amount".parse().unwrap(), 700.into()),
+        ("payee".parse().unwrap(), "\u{440}aypal\u{200b}".into()),
+    ]
+    .into();
+    ask.said = Some("Approved\u{2066} by\u{3000}the CFO".into());
+    let beside = |place: &str, value: &str| Beside {
+        place: place.into(),
+        value: value.into(),
+    };
+    ask.besides = Besides {
+        shown: vec![
+            beside("body /account", "DE02</dd><dt>Approved by"),
+            beside("header x-batch", "\u{feff}7"),
+        ],
+        more: 3,
+    };
+    let id = story.asks_for(&ask).await.unwrap().approval_id;
+    let page = ann.get(&format!("/ui/approvals/{id}")).await.text();
+    for hidden in ['\u{202e}', '\u{200b}', '\u{2066}', '\u{3000}', '\u{feff}'] {
+        assert!(!page.contains(hidden), "{hidden:?} is on the page");
+        let written = format!("[U+{:04X}]", u32::from(hidden));
+        assert!(page.contains(&written), "{written} is not in {page}");
+    }
+    assert!(page.contains("two alphabets"), "{page}");
+    for shown in [
+        "What is sent besides",
+        "body /account",
+        "DE02&lt;/dd&gt;",
+        "3 more",
+    ] {
+        assert!(page.contains(shown), "{shown} is not in {page}");
+    }
+    let list = ann.get("/ui/approvals").await.text();
+    assert!(!list.contains('\u{202e}') && list.contains("[U+202E]"), "{list}");
+    // A gateway that would fill the page is not heard.
+    ask.bound.resource_id = "inv_2".into();
+    ask.besides.shown = vec![beside("body", &"x".repeat(5000))];
+    assert_eq!(story.asks_for(&ask).await.unwrap_err(), "APPROVAL_TOO_LONG");
+    story.town.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_yes_is_taken_back_by_whoever_said_it_and_by_nobody_else_who_approves() {
+    let story = Story::new().await;
+    let ann = story.approver("ann").await;
+    let zoe = story.town.principal("zoe", &[Role::Approver]).await;
+    let id = story.asks().await.unwrap().approval_id;
+    let page = format!("/ui/approvals/{id}");
+    assert_eq!(ann.votes(&id, "yes").await.status, 303);
+    let back = format!("{page}/withdraw");
+    assert!(ann.get(&page).await.text().contains(&back));
+    assert!(!zoe.get(&page).await.text().contains(&back));
+    let refused = zoe.form(&page, &back, "").await.text();
+    assert!(refused.contains("ADMIN_ROLE"), "{refused}");
+    // It waits for no proof: minutes later it is still hers to stop.
+    story.town.place.pass(301);
+    assert_eq!(ann.form(&page, &back, "").await.status, 303);
+    assert_eq!(story.spends(&id).await.unwrap_err(), "APPROVAL_EXPIRED");
     story.town.end().await;
 }

@@ -315,6 +315,8 @@ async fn an_agent_is_no_service_whatever_it_shows() {
             let answer = post(client, path, "application/json", question.clone()).await;
             assert_eq!(answer.status, 401, "{path}: {}", answer.text());
             assert_eq!(answer.json()["code"], "SERVICE_UNKNOWN");
+            let challenge = answer.header("www-authenticate");
+            assert_eq!(challenge, "ClientCertificate realm=\"services\"", "{path}");
         }
     }
     // Counted, not recorded one by one: nobody fills the log by asking.

@@ -188,6 +188,8 @@ async fn another_client_id_than_the_subject_is_no_client() {
         .exchange(&place, "&client_id=spiffe://dev.tabard/acme/agent/other")
         .await;
     assert_eq!(answer.error(), (401, "invalid_client".into()));
+    let challenge = answer.header("www-authenticate");
+    assert!(challenge.starts_with("DPoP algs=\"ES256"), "{challenge}");
     let answer = instance
         .exchange(&place, "&client_id=spiffe://dev.tabard/acme/agent/demo-billing")
         .await;

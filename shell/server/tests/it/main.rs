@@ -27,6 +27,7 @@ mod idp;
 mod instance;
 mod key_uses;
 mod launches;
+mod me;
 mod oidc;
 mod pdp;
 mod people;

@@ -12,14 +12,14 @@ use std::sync::Arc;
 /// The header of a logout token.
 const LOGOUT: &str = r#"{"alg":"ES256","typ":"logout+jwt"}"#;
 
-struct Setting {
-    town: Town,
-    op: Arc<Op>,
+pub(crate) struct Setting {
+    pub(crate) town: Town,
+    pub(crate) op: Arc<Op>,
     _folder: tempfile::TempDir,
 }
 
 impl Setting {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let op = Op::new(folder.path()).await;
         Self {
@@ -70,7 +70,7 @@ impl Setting {
         browser.send(Method::GET, &path, &from("same-origin"), "").await
     }
 
-    async fn log_in(&self, browser: &Browser) -> crate::client::Answer {
+    pub(crate) async fn log_in(&self, browser: &Browser) -> crate::client::Answer {
         let query = self.leave(browser, "/ui/login/account", "to=/ui/me").await;
         self.back(browser, &query).await
     }
@@ -127,7 +127,7 @@ impl Setting {
     }
 
     /// The org trusts the provider, and its user 4711 may have invoices read.
-    async fn trust(&self) {
+    pub(crate) async fn trust(&self) {
         let place = &self.town.place;
         let source = TrustSource {
             rights: None,
@@ -409,6 +409,21 @@ async fn a_user_sees_what_acts_for_them_and_stops_it() {
     assert!(may());
     let org = setting.town.place.org.to_string();
     let fields = format!("org={org}&agent=demo-billing");
+    // A stop is good before there is anything to stop, of whoever is there.
+    let place = &setting.town.place;
+    place
+        .register(place.org, "refunder", crate::approvals::CONTRACT)
+        .await;
+    let early = format!("org={org}&agent=refunder");
+    assert_eq!(user.form("/ui/me", "/ui/me/stop", &early).await.status, 303);
+    let world = place.installation().store.world();
+    let said = world.said(
+        identity::OrgScope::Only(place.org),
+        place.org,
+        &setting.op.issuer,
+        "4711",
+    );
+    assert!(said.stops(&"refunder".parse().unwrap()));
     assert_eq!(user.form("/ui/me", "/ui/me/stop", &fields).await.status, 303);
     assert!(user.get("/ui/me").await.text().contains("You stopped it."));
     assert!(!may());

@@ -225,6 +225,7 @@ async fn what_becomes_of_a_principal_is_so_at_the_next_request() {
         (gone.status.as_u16(), gone.json()["code"].as_str()),
         (401, Some("SESSION_NEEDED"))
     );
+    assert_eq!(gone.header("www-authenticate"), "Tabard realm=\"people\"");
     // Somebody of the same name later is somebody else.
     town.add("ann", &[Role::Admin]).await;
     assert!(!ann.is_in().await);

@@ -57,6 +57,22 @@ async fn ask(town: &Town, terminal: &Browser, key: &TestKey, secret: &str, path:
     (answer.status.as_u16(), value)
 }
 
+/// Types a code in; the page that says which terminal that is.
+async fn looks(browser: &Browser, code: &str) -> crate::client::Answer {
+    browser
+        .form("/ui/terminal", "/ui/terminal", &format!("code={code}"))
+        .await
+}
+
+/// The fields with which the page lets in the terminal that it shows.
+fn shown(page: &str) -> String {
+    let value = |name: &str| {
+        let rest = page.split_once(&format!("name=\"{name}\" value=\"")).unwrap().1;
+        rest.split_once('"').unwrap().0
+    };
+    format!("code={}&terminal={}", value("code"), value("terminal"))
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_terminal_is_let_in_by_a_verified_person_and_acts_as_them() {
     let town = Town::new().await;
@@ -75,19 +91,41 @@ async fn a_terminal_is_let_in_by_a_verified_person_and_acts_as_them() {
         404
     );
     town.place.pass(301);
-    let late = ann.form("/ui/", "/ui/terminal", &format!("code={code}")).await;
-    assert_eq!(late.status, 404, "its five minutes are over");
+    let late = code;
     let begun = begin(&town, &terminal, &key).await;
     let code = begun["code"].as_str().unwrap().to_lowercase();
-    let refused = ann.form("/ui/", "/ui/terminal", &format!("code={code}")).await;
-    assert!(refused.text().contains("ADMIN_NOT_VERIFIED"));
+    // Whoever was not there lately learns nothing about a code.
+    for code in [&late, &code] {
+        let refused = ann.form("/ui/", "/ui/terminal", &format!("code={code}")).await;
+        assert!(refused.text().contains("ADMIN_NOT_VERIFIED"));
+    }
     assert_eq!(ann.verify().await.status, 200);
+    assert_eq!(looks(&ann, &late).await.status, 404, "its five minutes are over");
+    // Where it is, when it asked and what it shows stand on the page before anything is let in.
+    let page = looks(&ann, &code).await;
+    assert_eq!(page.status, 200);
+    let text = page.text();
+    for known in [
+        "127.0.0.1",
+        code.to_uppercase().as_str(),
+        "UTC",
+        "ran <code>tabard login</code> there yourself",
+    ] {
+        assert!(text.contains(known), "{known} is not in {text}");
+    }
     assert_eq!(
-        ann.form("/ui/terminal", "/ui/terminal", &format!("code={code}"))
-            .await
-            .status,
-        200
+        poll(&town, &terminal, &key, &begun).await.0,
+        202,
+        "looking lets nothing in"
     );
+    // A yes is about the terminal that was shown, and no other.
+    let other = begin(&town, &terminal, &TestKey::new()).await;
+    let other = looks(&ann, other["code"].as_str().unwrap()).await.text();
+    let swapped = format!("code={code}&{}", shown(&other).split_once('&').unwrap().1);
+    assert_eq!(ann.form("/ui/", "/ui/terminal", &swapped).await.status, 404);
+    assert_eq!(poll(&town, &terminal, &key, &begun).await.0, 202);
+    let mine = shown(&text);
+    assert_eq!(ann.form("/ui/", "/ui/terminal", &mine).await.status, 200);
 
     // Another key with the same ticket gets nothing, and does not spend it.
     assert_eq!(poll(&town, &terminal, &TestKey::new(), &begun).await.0, 410);

@@ -1,4 +1,4 @@
-//! Finds entries: by decision, agent, task, kind, reason and time.
+//! Finds entries: by decision, agent, task, user, kind, reason and time.
 //!
 //! A database of its own, written behind the log and without any fsync. It proves nothing and holds nothing that the
 //! log does not: delete `index.db` and it is built again. What it has not reached yet is searched entry by entry, so
@@ -12,7 +12,7 @@ mod table;
 pub(crate) use fresh::Fresh;
 pub(crate) use indexer::Indexer;
 pub(crate) use query::Facets;
-pub use query::{Found, Query};
+pub use query::{Found, Query, UserKey};
 
 use crate::error::{OpenError, ReadError};
 use crate::log::LogReader;

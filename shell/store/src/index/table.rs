@@ -1,6 +1,6 @@
 //! The index as tables.
 
-use super::query::{Facets, Query};
+use super::query::{Facets, Query, UserKey};
 use crate::backend::BackendError;
 use crate::directory::create_private;
 use identity::{Id, Kind, OrgScope};
@@ -12,7 +12,7 @@ use std::path::Path;
 use std::time::Duration;
 
 /// Raise it when the tables change: an index of another format is built again.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 /// Identifies a boot of this machine. What was written without fsync in an earlier one may be torn.
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 
@@ -20,11 +20,12 @@ const TABLES: &str = "
     CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID, STRICT;
     CREATE TABLE entries (
         idx INTEGER PRIMARY KEY, at INTEGER NOT NULL, kind TEXT NOT NULL,
-        org BLOB, agent BLOB, task BLOB, decision BLOB
+        org BLOB, agent BLOB, task BLOB, decision BLOB, user BLOB
     ) STRICT;
     CREATE TABLE reasons (reason TEXT NOT NULL, idx INTEGER NOT NULL, PRIMARY KEY (reason, idx)) WITHOUT ROWID, STRICT;
     CREATE INDEX by_agent ON entries (agent, idx) WHERE agent IS NOT NULL;
     CREATE INDEX by_task ON entries (task, idx) WHERE task IS NOT NULL;
+    CREATE INDEX by_user ON entries (user, agent, idx) WHERE user IS NOT NULL;
     CREATE INDEX by_decision ON entries (decision) WHERE decision IS NOT NULL;
     CREATE INDEX by_kind ON entries (kind, idx);
     CREATE INDEX by_time ON entries (at);
@@ -106,7 +107,8 @@ impl Table {
         let transaction = self.0.transaction()?;
         {
             let mut insert = transaction.prepare_cached(
-                "INSERT INTO entries (idx, at, kind, org, agent, task, decision) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+                "INSERT INTO entries (idx, at, kind, org, agent, task, decision, user)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
             )?;
             let mut why =
                 transaction.prepare_cached("INSERT OR IGNORE INTO reasons (reason, idx) VALUES (?1, ?2)")?;
@@ -117,8 +119,9 @@ impl Table {
                     it.agent.map(bits),
                     it.task.map(bits),
                     it.decision.map(bits),
+                    it.user.map(UserKey::bytes),
                 );
-                insert.execute((index, at, it.kind.as_str(), ids.0, ids.1, ids.2, ids.3))?;
+                insert.execute((index, at, it.kind.as_str(), ids.0, ids.1, ids.2, ids.3, ids.4))?;
                 for reason in &it.reasons {
                     why.execute((reason, index))?;
                 }
@@ -144,6 +147,9 @@ impl Table {
         }
         if let Some(task) = query.task {
             term("task = ?", bits(task).to_vec().into());
+        }
+        if let Some(user) = query.user {
+            term("user = ?", user.bytes().to_vec().into());
         }
         if let Some(decision) = query.decision {
             term("decision = ?", bits(decision).to_vec().into());

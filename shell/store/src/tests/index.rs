@@ -1,9 +1,9 @@
 //! Entries are found at once, indexed or not, and only by those who may.
 
 use super::*;
-use crate::Query;
-use audit::event::{Who, Why};
-use identity::{AgentId, DecisionId};
+use crate::{Query, UserKey};
+use audit::event::{CommitmentKey, Link, Who, Why};
+use identity::{Actor, ActorKind, AgentId, DecisionId, Secret};
 
 fn call(n: u64, of: OrgId) -> Event {
     let mut event = permit(n, Some(of));
@@ -16,6 +16,7 @@ fn call(n: u64, of: OrgId) -> Event {
         task: Some(TaskId::mint(NOW, LOG, n % 5)),
         ..Why::default()
     });
+    event.chain = vec![link(ActorKind::User, n % 7), link(ActorKind::AiAgent, n % 3)];
     if n.is_multiple_of(4) {
         event.kind = EventKind::TokenDenied;
         let decision = event.decision.as_mut().unwrap();
@@ -23,6 +24,16 @@ fn call(n: u64, of: OrgId) -> Event {
         decision.reasons = vec!["OUTSIDE_PURPOSE".into(), "TASK_SCOPE".into()];
     }
     event
+}
+
+/// The `n`th user or agent of an issuer.
+fn link(kind: ActorKind, n: u64) -> Link {
+    let actor = Actor {
+        kind,
+        issuer: "https://idp.example".into(),
+        id: n.to_string(),
+    };
+    Link::of(&actor, None, &CommitmentKey::new(Secret::new([7; 32])))
 }
 
 fn orgs() -> (OrgId, OrgId) {
@@ -86,6 +97,20 @@ fn every_question_has_the_same_answer_from_index_and_scan() {
         ..all.clone()
     };
     assert_eq!(numbers(&store, &task), every(|n| n % 5 == 2, 600, 200));
+    let of = |issuer: &str, link: &Link| Query {
+        agent: Some(AgentId::mint(NOW, LOG, 1)),
+        user: Some(UserKey::of(issuer, &link.id)),
+        before: Some(580),
+        limit: 9,
+        ..all.clone()
+    };
+    let user = link(ActorKind::User, 4);
+    let theirs = every(|n| n % 7 == 4 && n % 3 == 1 && n < 580, 600, 9);
+    assert_eq!(numbers(&store, &of("https://idp.example", &user)), theirs);
+    assert!(numbers(&store, &of("https://other.example", &user)).is_empty());
+    // An agent further on in the chain is nobody whom it was done for.
+    let agent = link(ActorKind::AiAgent, 1);
+    assert!(numbers(&store, &of("https://idp.example", &agent)).is_empty());
     let denied = Query {
         kind: Some(EventKind::TokenDenied),
         before: Some(500),
