@@ -244,7 +244,7 @@ fn letters(typed: &str) -> String {
 impl Seen {
     fn find(human: &HumanPlane, typed: &str) -> Result<Self, Refused> {
         let (code, now) = (letters(typed), human.now());
-        let waiting = human.terminals.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let waiting = human.terminals.by_code();
         let found = waiting.get(&code).filter(|it| it.waits(now));
         found
             .map(|it| Self {
