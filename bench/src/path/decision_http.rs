@@ -18,7 +18,7 @@ use crate::report::Measured;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use broker::inventory::publish_upstream;
-use broker::service::{SVID_SECS, Wanted, svid};
+use broker::service::{RENEWABLE_SECS, SVID_SECS, Wanted, svid};
 use broker::upstream::Manifest;
 use identity::{Name, OrgScope, UpstreamId};
 use rustls::pki_types::CertificateDer;
@@ -126,6 +126,7 @@ async fn service(place: &Place) -> Result<Identity, Fault> {
         name: &name,
         proven: &proven,
         ttl_secs: SVID_SECS,
+        renewable_secs: RENEWABLE_SECS,
     };
     let recorded = place
         .act(|world, draw| svid(world, &admin, &wanted, draw))

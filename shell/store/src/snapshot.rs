@@ -35,7 +35,7 @@ pub(crate) trait Content: Sized + Send {
 impl Content for World {
     const MAGIC: &'static [u8] = b"tabard world\n";
     // postcard is not self-describing: any other shape of a type is another format.
-    const FORMAT: u32 = 10;
+    const FORMAT: u32 = 11;
     const EXTENSION: &'static str = "world";
     fn number(&self) -> u64 {
         self.revision().0

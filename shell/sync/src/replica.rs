@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 /// Format of the World in a snapshot. Raised whenever its fields change.
-pub const SNAPSHOT_FORMAT: u32 = 10;
+pub const SNAPSHOT_FORMAT: u32 = 11;
 /// Without a heartbeat for this long the copy is stale, and what depends on it closes.
 pub const STALE_AFTER: Duration = Duration::from_secs(3);
 /// How often a server says that it is alive.

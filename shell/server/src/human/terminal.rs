@@ -61,7 +61,7 @@ struct Terminal {
 /// No members.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Nothing {}
+pub(crate) struct Nothing {}
 
 /// What the terminal shows, and what it looks with.
 #[derive(Debug, Serialize)]
@@ -77,7 +77,7 @@ pub(super) struct Begun {
 /// Which terminal looks.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Ticket {
+pub(crate) struct Ticket {
     ticket: String,
 }
 
