@@ -476,3 +476,32 @@ async fn an_oauth_client_waits_by_ciba_and_gets_a_token_for_that_request_alone()
     assert_eq!(own.get(&path).await.json()["task"]["status"], "expired");
     story.town.end().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_caller_that_was_revoked_waits_for_nothing() {
+    let story = Story::new().await;
+    let id = story.asks().await.unwrap().approval_id;
+    let parties = story.parties().await;
+    let begin = format!(
+        "{parties}&audience=till&scope=openid&login_hint=leads&authorization_details=\
+         [{{\"type\":\"agent_task\",\"actions\":[\"refund.create\"],\"approval\":\"{id}\"}}]"
+    );
+    let begun = story.posts("/oauth/bc-authorize", &begin).await;
+    assert_eq!(begun.status, 200, "{}", begun.text());
+    let request = begun.json()["auth_req_id"].as_str().unwrap().to_owned();
+    let place = &story.town.place;
+    let source = place.draw();
+    let world = place.installation().store.world();
+    let target = broker::world::Target::Instance(story.instance.id);
+    let revoked = broker::revoke::revoke(&world, &place.admin(), target, "", &mut source.draw());
+    drop(place.grant(revoked).await);
+    let again = story.posts("/oauth/bc-authorize", &begin).await.error();
+    assert_eq!(again, (400, "invalid_authorization_details".into()));
+    place.pass(11);
+    let poll = format!("grant_type=urn:openid:params:grant-type:ciba&auth_req_id={request}&{parties}");
+    let polled = story.posts("/oauth/token", &poll).await;
+    assert_eq!(polled.status, 400, "{}", polled.text());
+    assert_ne!(polled.error().1, "authorization_pending");
+    assert!(!polled.text().contains("access_token"));
+    story.town.end().await;
+}

@@ -384,16 +384,6 @@ async fn exchange(client: &Client, svid: &str) -> (u16, String) {
     sends(client, "/oauth/token", crate::instance::form(svid, "invoices")).await
 }
 
-/// CIBA, for an approval that there is not.
-async fn begins_to_wait(client: &Client, svid: &str) -> (u16, String) {
-    let approval = "apr_00000000000000000000000000";
-    let form = format!(
-        "subject_token={svid}&subject_token_type=urn:ietf:params:oauth:token-type:jwt&audience=invoices&scope=openid\
-         &login_hint=till&authorization_details=[{{\"type\":\"agent_task\",\"approval\":\"{approval}\"}}]"
-    );
-    sends(client, "/oauth/bc-authorize", form).await
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn the_servers_own_listener_answers_neither_nobody_nor_who_was_revoked() {
     let place = Place::new().await;
@@ -419,19 +409,16 @@ async fn the_servers_own_listener_answers_neither_nobody_nor_who_was_revoked() {
     let id = "spiffe://dev.tabard/acme/svc/edge".parse().unwrap();
     revoke(&place, Target::Service(id)).await;
     visit(edge.client(), unknown).await;
-    // An agent's certificate makes no service of it, before and after it was revoked.
+    // An agent's certificate makes no service of it, before and after it was revoked. Its CIBA is looked at where there is an
+    // approval to wait for: `approvals::a_caller_that_was_revoked_waits_for_nothing`.
     let instance = Instance::launch(&place).await;
     let agent = instance.mtls(&place).await;
     visit(&agent, unknown).await;
     let svid = instance.jwt_svid(&place, place.issuer()).await;
     assert_eq!(exchange(&agent, &svid).await, (200, String::new()));
-    // It is known who waits: only the approval is missing.
-    let details = "invalid_authorization_details".to_owned();
-    assert_eq!(begins_to_wait(&agent, &svid).await, (400, details));
     revoke(&place, Target::Instance(instance.id)).await;
     let nobody = (400, "invalid_request".to_owned());
     assert_eq!(exchange(&agent, &svid).await, nobody);
-    assert_eq!(begins_to_wait(&agent, &svid).await, nobody);
     visit(&agent, unknown).await;
     place.running.stop().await;
 }
