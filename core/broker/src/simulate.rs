@@ -39,12 +39,7 @@ pub fn decided(event: &Event) -> Result<Vec<Decided>, policy::NotFacts> {
     {
         return Ok(Vec::new());
     }
-    let rows = || {
-        decision
-            .facts
-            .iter()
-            .map(|fact| (fact.name.as_str(), &fact.value))
-    };
+    let rows = || decision.facts.iter().map(|fact| (&*fact.name, &fact.value));
     let own = Recorded::read(rows())?;
     let (actor, mut all) = (own.link().position, Vec::new());
     for position in 1..actor {

@@ -12,6 +12,7 @@ use crate::facts::{
 use crate::flow::{DataLabels, FlowFacts, Labels, Sink};
 use identity::{Assurance, Audience, Name, UnixTime};
 use serde_json::{Map, Value, json};
+use std::borrow::Cow;
 
 /// One fact.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -19,7 +20,7 @@ pub struct FactRow {
     /// Its kind, which says where it comes from.
     pub fact: Fact,
     /// Its name; arguments and counters carry their own.
-    pub name: String,
+    pub name: Cow<'static, str>,
     /// Its value.
     pub value: Value,
 }
@@ -99,7 +100,7 @@ impl Facts<'_> {
                 if let Stage::Call { arguments } = self.stage {
                     rows.extend(arguments.iter().map(|(name, value)| FactRow {
                         fact,
-                        name: format!("{}.{name}", fact.as_str()),
+                        name: format!("{}.{name}", fact.as_str()).into(),
                         value: json_of(*value),
                     }));
                 }
@@ -108,7 +109,7 @@ impl Facts<'_> {
             Fact::Counter => {
                 rows.extend(self.counters.iter().map(|(counter, count)| FactRow {
                     fact,
-                    name: format!("{}.{counter}", fact.as_str()),
+                    name: format!("{}.{counter}", fact.as_str()).into(),
                     value: (*count).into(),
                 }));
                 return;
@@ -134,7 +135,7 @@ impl Facts<'_> {
         if let Some(value) = value {
             rows.push(FactRow {
                 fact,
-                name: fact.as_str().to_owned(),
+                name: fact.as_str().into(),
                 value,
             });
         }
@@ -151,7 +152,7 @@ pub fn link_rows(actor: &[FactRow], link: &Facts<'_>, now: UnixTime) -> Vec<Fact
     let own = link.rows(now);
     let named = |row: &FactRow, value: Value| FactRow {
         fact: row.fact,
-        name: format!("{LINK}{position}.{}", row.name),
+        name: format!("{LINK}{position}.{}", row.name).into(),
         value,
     };
     let missing = actor

@@ -71,10 +71,10 @@ impl Labels {
     /// Takes in what else was seen. Labels only rise: joining never lowers one, in whichever order things were seen.
     pub fn join(&mut self, other: &Self) {
         self.sensitivity = self.sensitivity.max(other.sensitivity);
-        self.domains.extend(other.domains.iter().cloned());
+        add(&mut self.domains, &other.domains);
         self.readers.narrow(&other.readers);
-        self.taint.extend(other.taint.iter().cloned());
-        self.tenants.extend(other.tenants.iter().cloned());
+        add(&mut self.taint, &other.taint);
+        add(&mut self.tenants, &other.tenants);
     }
 
     /// Whether `self` is at least as high as `other` in every respect.
@@ -82,6 +82,15 @@ impl Labels {
         let mut joined = self.clone();
         joined.join(other);
         joined == *self
+    }
+}
+
+/// Mostly all are there already: then nothing is copied.
+fn add(names: &mut BTreeSet<Name>, others: &BTreeSet<Name>) {
+    for name in others {
+        if !names.contains(name) {
+            names.insert(name.clone());
+        }
     }
 }
 

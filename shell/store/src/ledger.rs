@@ -85,15 +85,20 @@ impl Ledger {
         let root = TrailKey(request.task.root().as_u128());
         let instance = TrailKey(request.instance.as_u128());
         self.lower(root, instance, request);
+        let mut trail = self.trail(root);
         let mut gathered = Gathered {
             trails: vec![root, instance],
-            trail: self.trail(root),
+            labels: std::mem::take(&mut trail.labels),
+            suspended: trail.suspended,
+            trail,
             ..Gathered::default()
         };
-        let process = self.trail(instance);
-        gathered.suspended = gathered.trail.suspended || process.suspended;
-        gathered.labels = gathered.trail.labels.clone();
-        gathered.labels.join(&process.labels);
+        self.with(instance.0, |shard| {
+            if let Some(process) = shard.trail(instance) {
+                gathered.suspended |= process.suspended;
+                gathered.labels.join(&process.labels);
+            }
+        });
         let mut reservation = Reservation {
             ledger: self.clone(),
             gathered,

@@ -4,6 +4,7 @@ use super::{Commitment, CommitmentKey, Extra, canonical};
 use identity::{Actor, ActorKind, DecisionId, Digest};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::borrow::Cow;
 
 /// One decision, with everything that is needed to make it again.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -105,7 +106,7 @@ pub struct Shadow {
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Fact {
     /// Its name in the contract's vocabulary.
-    pub name: String,
+    pub name: Cow<'static, str>,
     /// Where it comes from.
     pub provenance: Provenance,
     /// Its value; a [`Commitment`]'s text where it is personal.
@@ -118,7 +119,7 @@ pub struct Fact {
 
 impl Fact {
     /// A fact that names nobody.
-    pub fn new(name: impl Into<String>, value: impl Into<Value>, provenance: Provenance) -> Self {
+    pub fn new(name: impl Into<Cow<'static, str>>, value: impl Into<Value>, provenance: Provenance) -> Self {
         Self {
             name: name.into(),
             provenance,
@@ -128,7 +129,7 @@ impl Fact {
     }
     /// A fact about a person: only the commitment to it is kept. `what` names the kind of value, e.g. `email`.
     pub fn personal(
-        name: impl Into<String>,
+        name: impl Into<Cow<'static, str>>,
         what: &str,
         value: &str,
         provenance: Provenance,

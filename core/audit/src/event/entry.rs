@@ -15,8 +15,8 @@ use serde_json::Value;
 /// Longest entry in bytes. tlog-tiles allows 65,535 in an entry bundle; the rest is room for framing elsewhere.
 /// Larger evidence is referred to by its digest.
 pub const ENTRY_BYTES_MAX: usize = 60 * 1024;
-/// Room for most entries with their `writer`: a full exchange takes 1,300 bytes.
-const ENTRY_BYTES_USUAL: usize = 1536;
+/// Room for most entries with their `writer`: a decision of one link takes 3,000 bytes.
+const ENTRY_BYTES_USUAL: usize = 4096;
 /// Longest `writer` member: the names, and four integers of at most 20 digits.
 const WRITER_BYTES_MAX: usize = 160;
 /// The member the store appends. No member of an event sorts after it.
@@ -145,7 +145,7 @@ impl Draft {
             log.0
         );
         bytes.extend_from_slice(writer.as_bytes());
-        EntryBytes(bytes.into_boxed_slice())
+        EntryBytes(bytes)
     }
 }
 
@@ -177,7 +177,7 @@ fn replace(bytes: &mut [u8], from: &[u8], to: &[u8]) {
 
 /// The canonical bytes of an entry: what is hashed, stored and exported. Made only by [`Draft::seal`].
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct EntryBytes(Box<[u8]>);
+pub struct EntryBytes(Vec<u8>);
 
 impl EntryBytes {
     /// The bytes.

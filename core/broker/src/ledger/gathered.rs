@@ -16,7 +16,7 @@ pub struct Gathered {
     pub ends: Vec<TrailKey>,
     /// The trails that the request goes on: of the task at the root of the tree, and of the instance.
     pub trails: Vec<TrailKey>,
-    /// What the task did.
+    /// What the task did; what it saw is in `labels`.
     pub trail: Trail,
     /// What the task and the instance have seen.
     pub labels: Labels,

@@ -268,7 +268,7 @@ proptest! {
         for case in cases {
             case.with(None, |facts| {
                 let rows = facts.rows(case.now());
-                let rows = rows.iter().map(|row| (row.name.as_str(), &row.value));
+                let rows = rows.iter().map(|row| (&*row.name, &row.value));
                 let recorded = crate::Recorded::read(rows).unwrap();
                 for contract in [&then, &candidate] {
                     let again = recorded.with(|facts| decide(contract, facts, recorded.now()));

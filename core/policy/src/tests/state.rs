@@ -62,7 +62,7 @@ fn judged(
     let verdict = decide(&contract, &facts, NOW);
     // Whatever is decided can be decided again from the rows that an entry keeps.
     let rows = facts.rows(NOW);
-    let rows = rows.iter().map(|row| (row.name.as_str(), &row.value));
+    let rows = rows.iter().map(|row| (&*row.name, &row.value));
     let recorded = Recorded::read(rows).unwrap();
     assert_eq!(
         recorded.with(|facts| decide(&contract, facts, recorded.now())),
@@ -461,7 +461,7 @@ fn a_decision_point_that_does_not_answer_is_another_reason_than_one_that_says_no
             });
             // As an entry keeps it, and back.
             let rows = facts.rows(NOW);
-            let rows = rows.iter().map(|row| (row.name.as_str(), &row.value));
+            let rows = rows.iter().map(|row| (&*row.name, &row.value));
             let again = Recorded::read(rows).unwrap();
             again.with(|again| assert_eq!(again.user.unwrap().outside, outside));
         });
@@ -501,7 +501,7 @@ fn a_chain_is_allowed_only_if_every_link_is() {
         let mut rows = actor.rows(NOW);
         let more = crate::link_rows(&rows, before, NOW);
         rows.extend(more);
-        let rows = rows.iter().map(|row| (row.name.as_str(), &row.value));
+        let rows = rows.iter().map(|row| (&*row.name, &row.value));
         let link = Recorded::read_link(before.link.position, rows.clone()).unwrap();
         assert_eq!(
             link.with(|facts| decide(&clerk, facts, NOW)),

@@ -267,7 +267,7 @@ fn tell(
         .iter()
         .filter(|fact| !fact.name.starts_with(REASON_FACT))
         .map(|fact| FactLine {
-            name: fact.name.clone(),
+            name: fact.name.to_string(),
             value: fact.value.clone(),
             provenance: fact.provenance,
         });

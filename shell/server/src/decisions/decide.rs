@@ -300,14 +300,13 @@ impl Asked<'_> {
             Outcome::Granted(plan) => {
                 // Before it is answered: what comes back is in whatever the task does from here on. What rests on an
                 // approval is not permitted before that is spent, which its record does.
-                let seen = plan.proof().seen().clone();
                 let rests = plan.proof().approved().is_some();
                 if !rests {
-                    installation.ledger.see(&seen);
+                    installation.ledger.see(plan.proof().seen());
                 }
                 let evaluated = settled(installation, plan).await?;
                 if rests {
-                    installation.ledger.see(&seen);
+                    installation.ledger.see(evaluated.seen());
                 }
                 reservation.keep();
                 Ok(Answered::Permitted(Box::new(evaluated)))

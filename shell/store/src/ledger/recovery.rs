@@ -14,6 +14,7 @@ use broker::ledger::{Seen, Taken};
 use identity::UnixTime;
 use memchr::memmem;
 use serde::Deserialize;
+use serde_json::value::RawValue;
 use std::io;
 
 /// Entries asked for at once; the log gives fewer.
@@ -50,10 +51,10 @@ pub enum RecoverError {
 
 /// What recovery looks at in an entry.
 #[derive(Deserialize)]
-struct Told {
+struct Told<'a> {
     kind: EventKind,
-    #[serde(default)]
-    detail: serde_json::Value,
+    #[serde(borrow, default)]
+    detail: Option<&'a RawValue>,
 }
 
 /// The part of an entry's detail that is the Ledger's.
@@ -109,12 +110,15 @@ impl Ledger {
         if !is_there("\"taken\"") && !is_there("\"seen\"") {
             return Ok(());
         }
-        let told: Told = serde_json::from_slice(bytes)?;
+        let told: Told<'_> = serde_json::from_slice(bytes)?;
         // Others have something "seen" too, in words.
         if !told.kind.counts() {
             return Ok(());
         }
-        let deltas = Deltas::deserialize(told.detail)?;
+        let Some(detail) = told.detail else {
+            return Ok(());
+        };
+        let deltas: Deltas = serde_json::from_str(detail.get())?;
         for taken in &deltas.taken {
             self.replay(taken);
         }
