@@ -138,13 +138,11 @@ mod tests {
         #[test]
         fn of_a_line_two_keys_renew(steps in proptest::collection::vec((any::<prop::sample::Index>(), any::<bool>()), 1..60)) {
             let mut world = set(&World::default(), key("edge", 1, 1, 0));
-            let mut newest = 1_u8;
-            for (who, same) in steps {
+            for (newest, (who, same)) in (2_u8..).zip(steps) {
                 let able: Vec<_> = world.service_keys(OrgScope::Every).filter(|it| world.renews(it)).cloned().collect();
                 prop_assert!((1..=2).contains(&able.len()), "{able:?}");
                 prop_assert!(live(&world).len() <= 8);
                 let asks = able.get(who.index(able.len())).unwrap();
-                newest += 1;
                 let named = if same { *asks.key.as_bytes().first().unwrap() } else { newest };
                 world = set(&world, key("edge", named, 1, asks.turn + 1));
                 let now = world.service_key(OrgScope::Every, thumbprint(named)).unwrap();
