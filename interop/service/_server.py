@@ -48,6 +48,7 @@ class Server:
         self.folder = folder
         people, server = free_port(), free_port()
         self.url = f"https://localhost:{people}"
+        self.issuer = f"https://127.0.0.1:{server}"
         self.root = os.path.join(folder, "data", "root.pem")
         self.config = os.path.join(folder, "server.toml")
         with open(self.config, "w", encoding="ascii") as file:

@@ -3,8 +3,11 @@
 The agent calls Envoy as it would call the gateway: its own access token and a DPoP proof, no API key. Envoy asks the
 gateway (ext_authz over gRPC, mutual TLS with SVIDs), forwards what is permitted with the key that only the gateway
 knows, and answers what is refused with the gateway's words. The upstream is the demo's: without the key it says 401.
+
+Meanwhile the service renews its SVID, twice, with a new key each time: Envoy loads it from the folder without a restart.
 """
 
+import contextlib
 import json
 import os
 import re
@@ -13,8 +16,11 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from pathlib import Path
 from tempfile import TemporaryDirectory
+
+from cryptography import x509
 
 SKIPPED = 77
 CHECKS = os.environ.get("TABARD_INTEROP_EXT_AUTHZ", "")
@@ -80,10 +86,27 @@ def typed(name, **more):
     return {"@type": f"type.googleapis.com/envoy.{name}"} | more
 
 
-def config(port, svid, upstream):
+def secrets(folder, svid):
+    """What Envoy reads through SDS, from a file for each; both follow the folder."""
+
     def file(name):
         return {"filename": str(svid / name)}
 
+    watched = {"watched_directory": {"path": str(svid)}}
+    kinds = {
+        "edge": {"tls_certificate": {"certificate_chain": file("svid.pem"), "private_key": file("key.pem")} | watched},
+        "tabard": {"validation_context": {"trusted_ca": file("bundle.pem")} | watched},
+    }
+    configs = {}
+    for name, kind in kinds.items():
+        path = folder / f"{name}.json"
+        secret = typed("extensions.transport_sockets.tls.v3.Secret") | {"name": name} | kind
+        path.write_text(json.dumps({"resources": [secret]}))
+        configs[name] = {"name": name, "sds_config": {"path_config_source": {"path": str(path)}}}
+    return configs
+
+
+def config(port, admin, sds, upstream):
     tls = typed(
         "extensions.transport_sockets.tls.v3.UpstreamTlsContext",
         common_tls_context={
@@ -92,12 +115,14 @@ def config(port, svid, upstream):
                 "tls_minimum_protocol_version": "TLSv1_3",
                 "tls_maximum_protocol_version": "TLSv1_3",
             },
-            "tls_certificates": [{"certificate_chain": file("svid.pem"), "private_key": file("key.pem")}],
-            "validation_context": {
-                "trusted_ca": file("bundle.pem"),
-                "match_typed_subject_alt_names": [
-                    {"san_type": "URI", "matcher": {"prefix": "spiffe://dev.tabard/_tabard/gateway/"}}
-                ],
+            "tls_certificate_sds_secret_configs": [sds["edge"]],
+            "combined_validation_context": {
+                "default_validation_context": {
+                    "match_typed_subject_alt_names": [
+                        {"san_type": "URI", "matcher": {"prefix": "spiffe://dev.tabard/_tabard/gateway/"}}
+                    ],
+                },
+                "validation_context_sds_secret_config": sds["tabard"],
             },
         },
     )
@@ -128,6 +153,9 @@ def config(port, svid, upstream):
         ],
     )
     return {
+        "admin": {"address": address(f"127.0.0.1:{admin}")},
+        # Secrets from files are for a node with a name.
+        "node": {"id": "edge", "cluster": "edge"},
         "static_resources": {
             "listeners": [
                 {
@@ -161,6 +189,37 @@ def wait_until_it_listens(envoy, port, log):
     raise SystemExit(f"Envoy does not listen:\n{log.read_text()[-4000:]}")
 
 
+def serial(svid):
+    """The SVID's serial number as Envoy writes it."""
+    leaf = x509.load_pem_x509_certificate((svid / "svid.pem").read_bytes())
+    return f"{leaf.serial_number:x}"
+
+
+def wait_until_it_shows(admin, svid, log):
+    """Envoy has the SVID of the folder."""
+    end = time.monotonic() + READY_SECS
+    while time.monotonic() < end:
+        with contextlib.suppress(OSError):
+            with urllib.request.urlopen(f"http://127.0.0.1:{admin}/certs", timeout=5) as answer:
+                if serial(svid) in answer.read().decode():
+                    return
+        time.sleep(0.1)
+    raise SystemExit(f"Envoy does not have the renewed SVID:\n{log.read_text()[-4000:]}")
+
+
+def call_as_an_agent(port, log):
+    """One run of the agent; the decision that refused it what it may not do."""
+    agent = Path(__file__).with_name("_envoy_agent.py")
+    run = ["tabard", "run", "--as", "demo-billing", "--", sys.executable, str(agent), str(port)]
+    called = subprocess.run(run, capture_output=True, text=True, timeout=60)
+    sys.stderr.write(called.stderr)
+    assert called.returncode == 0, f"{called.stdout}\n{log.read_text()[-2000:]}"
+    decision = called.stdout.strip().splitlines()[-1]
+    why = tabard("explain", decision)
+    assert "ACTION_NOT_GRANTED" in why, why
+    return decision
+
+
 def main():
     if not CHECKS:
         skip("the live tabard dev answers no checks")
@@ -175,29 +234,30 @@ def main():
         svid.mkdir(mode=0o700)
         tabard("service", "svid", "edge", "--out", str(svid))
         assert (svid / "key.pem").stat().st_mode & 0o777 == 0o600
-        port, log = free_port(), folder / "envoy.log"
+        port, admin, log = free_port(), free_port(), folder / "envoy.log"
         file = folder / "envoy.json"
-        file.write_text(json.dumps(config(port, svid, re.sub("^https?://", "", known["base_url"]))))
+        upstream = re.sub("^https?://", "", known["base_url"])
+        file.write_text(json.dumps(config(port, admin, secrets(folder, svid), upstream)))
         command = [binary, "-c", str(file), "--concurrency", "1", "--use-dynamic-base-id", "--log-level", "warning"]
         with log.open("w") as out:
             envoy = subprocess.Popen(command, stdout=out, stderr=out)
         try:
             wait_until_it_listens(envoy, port, log)
-            agent = Path(__file__).with_name("_envoy_agent.py")
-            run = ["tabard", "run", "--as", "demo-billing", "--", sys.executable, str(agent), str(port)]
-            called = subprocess.run(run, capture_output=True, text=True, timeout=60)
-            sys.stderr.write(called.stderr)
-            assert called.returncode == 0, f"{called.stdout}\n{log.read_text()[-2000:]}"
-            decision = called.stdout.strip().splitlines()[-1]
-            why = tabard("explain", decision)
-            assert "ACTION_NOT_GRANTED" in why, why
+            wait_until_it_shows(admin, svid, log)
+            decision = call_as_an_agent(port, log)
+            for _ in range(2):
+                before = serial(svid)
+                tabard("service", "renew", "--dir", str(svid))
+                assert serial(svid) != before, "another SVID"
+                wait_until_it_shows(admin, svid, log)
+            decision = call_as_an_agent(port, log)
         finally:
             envoy.terminate()
             try:
                 envoy.wait(10)
             except subprocess.TimeoutExpired:
                 envoy.kill()
-    print(f"Envoy: permitted with a credential it was handed, refused as {decision}")
+    print(f"Envoy: permitted with a credential it was handed, refused as {decision}, with a renewed SVID")
 
 
 if __name__ == "__main__":

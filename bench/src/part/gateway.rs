@@ -12,7 +12,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use broker::world::{
     Agent, AgentState, ContractRecord, Instance, KeyClass, Opener, OpenerKind, Org,
-    PublicKey as PublishedKey, Task,
+    PublicKey as PublishedKey, ServiceKey, Task,
 };
 use broker::{Change, World};
 use credential::{
@@ -69,6 +69,8 @@ pub(crate) struct Checks {
 
 /// A declared host of the upstream, and what is asked for there.
 pub(crate) const HOST: &str = "invoices.demo";
+/// The service that asks.
+const EDGE: &str = "spiffe://bench.test/acme/svc/edge";
 pub(crate) const CHECKED_PATH: &str = "/tenants/acme-eu/invoices/4711";
 
 struct OneSecret;
@@ -107,7 +109,7 @@ impl Cast {
         })
     }
 
-    fn world(&self, upstream: SocketAddr, authority: &[u8]) -> Result<World, Fault> {
+    fn world(&self, upstream: SocketAddr, authority: &[u8], edge: &KeyPair) -> Result<World, Fault> {
         let (at, rev, org) = (self.at, Revision(1), self.org);
         let text = format!(
             "apiVersion: tabard/v1\nkind: Upstream\nmetadata: {{name: invoices}}\nbase_url: http://{upstream}\n\
@@ -116,6 +118,8 @@ impl Cast {
              tenant: {{path: tenant}}}}\n"
         );
         let upstream = manifest(&text)?.upstream(UpstreamId::mint(at, LOG, 5).at(rev), org, 1);
+        let request = CertificateParams::new(Vec::new())?.serialize_request(edge)?;
+        let edge_key = credential::csr::verify(request.der())?.thumbprint();
         let changes = vec![
             Change::Founded {
                 trust_domain: "bench.test".parse()?,
@@ -148,6 +152,17 @@ impl Cast {
                 kid: "root".into(),
                 class: KeyClass::X509Authority,
                 material: STANDARD.encode(authority),
+            }),
+            Change::ServiceKeySet(ServiceKey {
+                key: edge_key,
+                org,
+                service: "edge".parse()?,
+                spiffe_id: EDGE.parse()?,
+                svid_secs: 3600,
+                svid_ends_at: at.plus_secs(3600),
+                renewable_until: at,
+                line: edge_key,
+                turn: 0,
             }),
             Change::AgentRegistered(Agent {
                 id: self.agent,
@@ -269,6 +284,7 @@ pub(super) async fn run(mut orders: Orders) -> Result<(), Fault> {
     let own = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()])?;
     let caller = rcgen::generate_simple_self_signed(["caller.test".to_owned()])?;
     let authority = authority()?;
+    let edge = KeyPair::generate()?;
     let checks = TcpListener::bind("127.0.0.1:0").await?;
     let checks_at = checks.local_addr()?;
     let Standalone {
@@ -279,7 +295,7 @@ pub(super) async fn run(mut orders: Orders) -> Result<(), Fault> {
         &order.journal,
         ISSUER,
         format!("https://{address}"),
-        Arc::new(cast.world(order.upstream, authority.der())?),
+        Arc::new(cast.world(order.upstream, authority.der(), &edge)?),
         Arc::new(OneSecret),
     )?;
     let tls = from_callers(&own, caller.cert.der())?;
@@ -307,7 +323,7 @@ pub(super) async fn run(mut orders: Orders) -> Result<(), Fault> {
         },
         checks: Checks {
             address: checks_at,
-            service: service(&authority, own.cert.der())?,
+            service: service(&authority, own.cert.der(), &edge)?,
             principal: cast.spiffe.clone(),
         },
     })?;
@@ -328,13 +344,13 @@ fn authority() -> Result<CertifiedIssuer<'static, KeyPair>, Fault> {
 fn service(
     authority: &CertifiedIssuer<'static, KeyPair>,
     root: &CertificateDer<'_>,
+    key: &KeyPair,
 ) -> Result<Identity, Fault> {
-    let key = KeyPair::generate()?;
     let mut leaf = CertificateParams::new(Vec::new())?;
     leaf.distinguished_name = DistinguishedName::new();
     leaf.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-    leaf.subject_alt_names = vec![SanType::URI("spiffe://bench.test/acme/svc/edge".try_into()?)];
-    let leaf = leaf.signed_by(&key, authority)?;
+    leaf.subject_alt_names = vec![SanType::URI(EDGE.try_into()?)];
+    let leaf = leaf.signed_by(key, authority)?;
     Ok(Identity::new(root, &[leaf.der()], &key.serialize_der()))
 }
 

@@ -14,7 +14,7 @@ use crate::part::asker::{Order, Question};
 use crate::peer::Cerbos;
 use crate::place::{LAUNCHED, Place, manifest};
 use crate::report::Measured;
-use broker::service::{SVID_SECS, Wanted, svid};
+use broker::service::{RENEWABLE_SECS, SVID_SECS, Wanted, svid};
 use identity::{Name, OrgScope};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
@@ -110,6 +110,7 @@ async fn service(place: &Place) -> Result<Identity, Fault> {
         name: &name,
         proven: &proven,
         ttl_secs: SVID_SECS,
+        renewable_secs: RENEWABLE_SECS,
     };
     let recorded = place
         .act(|world, draw| svid(world, &admin, &wanted, draw))

@@ -211,12 +211,16 @@ fn issued(world: &World, draw: &mut Draw<'_>) -> Event {
 pub(crate) fn service_grant(
     spiffe_id: &SpiffeId,
     key: &PublicKey,
-    ttl_secs: u64,
+    expires_at: UnixTime,
     draw: &mut Draw<'_>,
 ) -> X509Grant {
+    let own = own(spiffe_id, key, Vec::new(), draw);
+    // One of a day begins less early: no certificate of ours lives longer.
+    let earliest = expires_at.minus_secs(crate::service::SVID_SECS_MAX);
     X509Grant {
-        expires_at: draw.now().plus_secs(ttl_secs),
-        ..own(spiffe_id, key, Vec::new(), draw)
+        valid_from: own.valid_from.max(earliest),
+        expires_at,
+        ..own
     }
 }
 

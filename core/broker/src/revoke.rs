@@ -4,13 +4,14 @@ use crate::admin::Administrator;
 use crate::draw::Draw;
 use crate::inventory::set_agent_state;
 use crate::plan::{Outcome, Plan};
+use crate::service::service_org;
 use crate::world::{AgentState, Change, Revocation, Role, Target, World};
 use audit::EventKind;
 use identity::{OrgId, OrgScope};
 use serde_json::Value;
 
 /// How long a revocation is remembered, in seconds: longer than any credential of ours lives (an X.509-SVID has an
-/// hour), with as much again for clocks and restarts.
+/// hour), with as much again for clocks and restarts. A service's may live for a day; its keys are forgotten at once.
 pub const MEMORY_SECS: u64 = 2 * 3600;
 
 /// Something was revoked. Its record's revision is the line: what was decided before it is dead.
@@ -65,7 +66,8 @@ pub fn revoke(
         | Target::Family(_)
         | Target::Instance(_)
         | Target::User(_)
-        | Target::Org(_) => None,
+        | Target::Org(_)
+        | Target::Service(_) => None,
     };
     let closes_task = match &target {
         Target::Task(id) => world.task(OrgScope::Every, *id).map(|task| (task.id, task.org)),
@@ -74,7 +76,8 @@ pub fn revoke(
         | Target::Family(_)
         | Target::Instance(_)
         | Target::User(_)
-        | Target::Org(_) => None,
+        | Target::Org(_)
+        | Target::Service(_) => None,
     };
     if let Some(agent) = &agent {
         event.who = Some(audit::event::Who {
@@ -120,6 +123,7 @@ fn org_of(world: &World, target: &Target) -> Option<OrgId> {
         Target::Instance(id) => world.instance(OrgScope::Every, *id).map(|instance| instance.org),
         Target::Task(id) => world.task(OrgScope::Every, *id).map(|task| task.org),
         Target::Org(id) => Some(*id),
+        Target::Service(id) => service_org(world, id),
         Target::Token(_) | Target::Family(_) | Target::User(_) => None,
     }
 }
@@ -133,5 +137,6 @@ fn value_of(target: &Target, draw: &Draw<'_>) -> String {
         Target::User(user) => draw.name(user).to_string(),
         Target::Task(id) => id.to_string(),
         Target::Org(id) => id.to_string(),
+        Target::Service(id) => id.to_string(),
     }
 }

@@ -187,6 +187,7 @@ impl Chore for Forgetting {
             .revocations(OrgScope::Every)
             .any(|(_, revoked)| revoked.forget_at <= now)
             || world.has_claims_over(now)
+            || world.has_service_keys_over(now)
             || world
                 .tasks(OrgScope::Every)
                 .any(|task| task.expires_at.plus_secs(TASK_MEMORY_SECS) <= now)

@@ -13,7 +13,7 @@ use crate::keys::{Kek, KeyError, Keys};
 use crate::problem::Problem;
 use crate::secrets::{PdpSecrets, UpstreamSecrets, WebhookSecrets};
 use crate::tls::{self, OwnCertificate};
-use crate::{approval, decisions, discovery, health, log, members, token};
+use crate::{members, surface};
 use axum::Router;
 use broker::inventory::Bootstrap;
 use broker::world::MemberRole;
@@ -206,13 +206,8 @@ pub struct NotAdmitted(String);
 
 /// Every surface of this crate that speaks HTTPS.
 fn routes(installation: &Arc<Installation>) -> Router {
-    Router::new()
-        .merge(discovery::routes())
-        .merge(token::routes())
-        .merge(decisions::routes())
-        .merge(approval::routes())
-        .merge(log::routes())
-        .merge(health::routes())
+    surface::issuer()
+        .into_router()
         .method_not_allowed_fallback(|| async { Problem::MethodNotAllowed })
         .with_state(installation.clone())
         .merge(members::routes(installation))

@@ -19,6 +19,8 @@ pub(crate) enum Exit {
     Pending = 4,
     /// Nobody answers.
     Unreachable = 6,
+    /// What it was to be done with has ended, or was revoked.
+    Over = 7,
 }
 
 impl From<Exit> for ExitCode {

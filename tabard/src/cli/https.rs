@@ -74,6 +74,11 @@ impl Https {
             .map_err(|error| failed(&error))?
             .with_root_certificates(roots)
             .with_no_client_auth();
+        Self::over(url, Arc::new(tls))
+    }
+
+    /// The same by whatever is trusted there.
+    pub(super) fn over(url: &str, tls: Arc<ClientConfig>) -> Result<Self, Failure> {
         let issuer = |why: &str| {
             Failure::new("ISSUER", format!("{url} is not a server's address"))
                 .because(why)
@@ -87,7 +92,7 @@ impl Https {
             base: url.trim_end_matches('/').to_owned(),
             host: uri.host().ok_or_else(|| issuer("it names no host"))?.to_owned(),
             port: uri.port_u16().unwrap_or(443),
-            tls: Arc::new(tls),
+            tls,
             runtime: runtime()?,
         })
     }

@@ -245,7 +245,7 @@ fn run(cli: &Cli, page: &Page) -> Result<Exit, Failure> {
         Command::Session(command) => login::session(command, &at()?, page),
         Command::JoinToken(command) => join_token::run(command, &at()?, page),
         Command::Member(command) => member::run(command, &at()?, page),
-        Command::Service(command) => service::run(command, &at()?, page),
+        Command::Service(command) => service::run(command, at, page),
         Command::Task(command) => task::run(command, &at()?, page),
         Command::Trust(command) => trust::run(command, &at()?, page),
         Command::Approval(command) => approval::run(command, &at()?, page),

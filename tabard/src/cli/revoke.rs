@@ -55,6 +55,8 @@ enum Dimension {
     User,
     /// All of one org
     Org,
+    /// Every SVID of one service
+    Service,
 }
 
 pub(super) fn resume(asked: &Resume, at: &Place, page: &Page) -> Result<Exit, Failure> {

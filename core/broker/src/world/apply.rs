@@ -1,7 +1,7 @@
 //! `World::apply`: pure and total. A Change that was committed always applies; what it names and does not find is
 //! left alone, because the decision to commit it was made on a World where it was there.
 
-use super::{Approval, Change, Founding, Principal, Revoked, World};
+use super::{Approval, Change, Founding, Principal, Revoked, Target, World};
 use identity::{AgentId, ApprovalId, InstanceId, Name, OrgId, OrgScope, Revision, TaskId, UnixTime};
 use std::sync::Arc;
 
@@ -64,6 +64,7 @@ impl World {
         keep(&mut part.trust_sources, |(of, _), _| *of == org);
         keep(&mut part.claimed, |(of, _, _), _| *of == org);
         keep(&mut part.judged, |(of, _, _), _| *of == org);
+        keep(&mut part.service_keys, |_, known| known.org == org);
         keep(&mut part.revocations, |_, revoked| {
             revoked.org.is_none_or(|of| of == org)
         });
@@ -312,6 +313,10 @@ impl World {
                 self.forget_judged(org, &issuer);
                 self.trust_sources.remove(&(org, issuer));
             }
+            Change::ServiceKeySet(next) => {
+                keep(&mut self.service_keys, |_, known| !known.is_left_behind(&next));
+                self.service_keys.insert(next.key, Arc::new(next));
+            }
             Change::InstanceOpened(instance) => {
                 self.running
                     .insert((instance.agent, instance.task, instance.id), ());
@@ -344,6 +349,17 @@ impl World {
                     org: revocation.org,
                     forget_at: revocation.forget_at,
                 };
+                // A service has no credential that says when it was decided: its keys are what is revoked.
+                match &revocation.target {
+                    Target::Service(id) => keep(&mut self.service_keys, |_, known| known.spiffe_id != *id),
+                    Target::Org(org) => keep(&mut self.service_keys, |_, known| known.org != *org),
+                    Target::Token(_)
+                    | Target::Family(_)
+                    | Target::Agent(_)
+                    | Target::Instance(_)
+                    | Target::User(_)
+                    | Target::Task(_) => {}
+                }
                 self.revocations.insert(revocation.target, revoked);
             }
             Change::RevocationsForgotten { until } => {
@@ -358,6 +374,7 @@ impl World {
                 keep(&mut self.proposals, |_, proposal| proposal.expires_at > until);
                 keep(&mut self.claimed, |_, claimed| claimed.forget_at > until);
                 keep(&mut self.judged, |_, judged| !judged.is_over(until));
+                keep(&mut self.service_keys, |_, known| known.svid_ends_at > until);
                 self.tasks
                     .retain(|_, task| task.expires_at.plus_secs(super::TASK_MEMORY_SECS) > until);
                 let (tasks, instances, agents) =

@@ -8,7 +8,7 @@ use super::approval::{Ended, Vote};
 use super::{
     Account, Agent, AgentState, Approval, Claimed, Consent, ContractRecord, Directory, Exception, Group,
     Instance, Invite, JoinToken, Judged, LaunchSpec, NodeRecord, Org, Passkey, Principal, Proposal,
-    PublicKey, Registration, Revocation, Session, Task, TrustSource, User, Webhook,
+    PublicKey, Registration, Revocation, ServiceKey, Session, Task, TrustSource, User, Webhook,
 };
 use crate::ledger::TrailKey;
 use crate::upstream::Upstream;
@@ -235,6 +235,8 @@ pub enum Change {
         /// `iss`.
         issuer: String,
     },
+    /// A service is known by this key from now on. One that renews leaves those before the last behind.
+    ServiceKeySet(ServiceKey),
     /// A process was attested and bound to an agent.
     InstanceOpened(Instance),
     /// It ended.
@@ -345,6 +347,7 @@ impl Change {
             | Self::UpstreamSecretRotated { .. }
             | Self::TaskOpened(_)
             | Self::TaskDeclassified { .. }
+            | Self::ServiceKeySet(_)
             | Self::InstanceOpened(_)
             | Self::Homed { .. }
             | Self::HomeLeft { .. }
@@ -372,6 +375,7 @@ impl Change {
             Self::ApprovalRequested(approval) => Some(approval.org),
             Self::GroupSet(group) => Some(group.org),
             Self::WebhookAdded(webhook) => Some(webhook.org),
+            Self::ServiceKeySet(key) => Some(key.org),
             Self::InstanceOpened(instance) => Some(instance.org),
             Self::AgentStateSet { org, .. }
             | Self::ApprovalVoted { org, .. }
@@ -505,6 +509,7 @@ impl Change {
             | Self::UserJudged(_)
             | Self::TrustSourceSet(_)
             | Self::TrustSourceRemoved { .. }
+            | Self::ServiceKeySet(_)
             | Self::InstanceClosed { .. }
             | Self::Homed { .. }
             | Self::HomeLeft { .. }

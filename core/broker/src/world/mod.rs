@@ -19,6 +19,7 @@ mod member;
 mod org;
 mod proposal;
 mod revocation;
+mod service_key;
 mod session;
 mod task;
 mod trust;
@@ -40,6 +41,7 @@ pub use member::{JoinToken, MemberRole, NodeRecord};
 pub use org::{Org, Principal, Role};
 pub use proposal::{Person, Proposal};
 pub use revocation::{Revocation, Target};
+pub use service_key::ServiceKey;
 pub use session::{Account, Invite, Passkey, Session, Surface, WayIn};
 pub use task::{Opener, OpenerKind, Task};
 pub use trust::{ClaimRights, DecisionPoint, TrustSource};
@@ -118,6 +120,7 @@ pub struct World {
     requests: Ordered<(TaskId, Digest), ApprovalId>,
     groups: Ordered<(OrgId, Name), Arc<Group>>,
     webhooks: Ordered<(OrgId, Name), Arc<Webhook>>,
+    service_keys: Ordered<Thumbprint, Arc<ServiceKey>>,
 }
 
 /// What an installation is from its first Change on.
@@ -450,6 +453,29 @@ impl World {
         self.webhooks
             .values()
             .filter(move |webhook| scope.holds(webhook.org))
+    }
+
+    /// What is known of a key of a service.
+    pub fn service_key(&self, scope: OrgScope, key: Thumbprint) -> Option<&Arc<ServiceKey>> {
+        self.service_keys.get(&key).filter(|known| scope.holds(known.org))
+    }
+    /// Whether a service may renew by that key: it is the newest of its line, or asked for it. What came before has served.
+    pub fn renews(&self, key: &ServiceKey) -> bool {
+        let line = self.service_keys.values().filter(|known| known.line == key.line);
+        let newest = line.map(|known| known.turn).max();
+        newest.is_some_and(|newest| newest <= key.turn.saturating_add(1))
+    }
+    /// Every key of a service in reach.
+    pub fn service_keys(&self, scope: OrgScope) -> impl Iterator<Item = &Arc<ServiceKey>> {
+        self.service_keys
+            .values()
+            .filter(move |known| scope.holds(known.org))
+    }
+    /// Whether any key of a service can be forgotten: its SVIDs are over.
+    pub fn has_service_keys_over(&self, until: UnixTime) -> bool {
+        self.service_keys
+            .values()
+            .any(|known| known.svid_ends_at <= until)
     }
 
     /// A live instance.

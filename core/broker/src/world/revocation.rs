@@ -1,6 +1,6 @@
 //! Revocation: everything of one kind and value that was decided before a Change dies with it.
 
-use identity::{AgentId, FamilyId, InstanceId, OrgId, TaskId, TokenId, UnixTime};
+use identity::{AgentId, FamilyId, InstanceId, OrgId, SpiffeId, TaskId, TokenId, UnixTime};
 use serde::{Deserialize, Serialize};
 
 /// What is revoked. A credential is hit when it carries the value and its `rev` is older than the revocation.
@@ -21,6 +21,8 @@ pub enum Target {
     Task(TaskId),
     /// All of one org.
     Org(OrgId),
+    /// Every SVID and key of one service.
+    Service(SpiffeId),
 }
 
 impl Target {
@@ -34,6 +36,7 @@ impl Target {
             Self::User(_) => "user",
             Self::Task(_) => "task",
             Self::Org(_) => "org",
+            Self::Service(_) => "service",
         }
     }
 }

@@ -14,7 +14,7 @@ use broker::service::Service;
 use broker::upstream::{Mapped, NotMapped, Upstream};
 use credential::{AccessTokenClaims, Binding};
 use http::{HeaderName, HeaderValue};
-use identity::{SpiffeId, UnixTime};
+use identity::{SpiffeId, Thumbprint, UnixTime};
 use policy::Reason;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -29,6 +29,8 @@ pub(super) struct Checks {
     pub(super) inner: Arc<Inner>,
     /// Whose connection it is.
     pub(super) caller: SpiffeId,
+    /// By which key.
+    pub(super) key: Thumbprint,
     /// When its SVID ends.
     pub(super) not_after: UnixTime,
     pub(super) from: IpAddr,
@@ -38,8 +40,8 @@ pub(super) struct Checks {
 impl Authorization for Checks {
     async fn check(&self, request: Request<CheckRequest>) -> Result<Response<CheckResponse>, Status> {
         let inner = &self.inner;
-        // By the World of now: a service that no upstream names any more may ask nothing.
-        let service = Service::of(&inner.view.load().world, &self.caller);
+        // By the World of now: a service that was revoked, or that no upstream names any more, may ask nothing.
+        let service = Service::of(&inner.view.load().world, &self.caller, self.key);
         let service = service.filter(|_| (inner.clock)() < self.not_after);
         let Some(service) = service else {
             inner.unidentified.count(self.from, "SERVICE_UNKNOWN");

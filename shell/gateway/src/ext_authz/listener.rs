@@ -109,6 +109,7 @@ async fn converse(
     let checks = Checks {
         inner: inner.clone(),
         caller: svid.spiffe_id().clone(),
+        key: svid.key(),
         not_after: svid.not_after(),
         from,
     };

@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use broker::Change;
 use broker::upstream::Upstream;
-use broker::world::{KeyClass, PublicKey, Target};
+use broker::world::{KeyClass, PublicKey, ServiceKey, Target};
 use credential::Binding;
 use hyper_util::rt::TokioIo;
 use identity::{OrgScope, Revision, Thumbprint};
@@ -134,7 +134,29 @@ impl Edge {
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.subject_alt_names = vec![uri(id)];
         let leaf = params.signed_by(&key, &self.authority).unwrap();
+        self.know(id, &key);
         (leaf.der().clone(), key)
+    }
+
+    /// Tells the gateway of a service's key, as it is told when an SVID was issued.
+    fn know(&self, id: &str, key: &KeyPair) {
+        let service = id.strip_prefix("spiffe://test.example/finance/svc/");
+        let Some(service) = service.and_then(|name| name.parse().ok()) else {
+            return;
+        };
+        let csr = CertificateParams::new(Vec::new()).unwrap().serialize_request(key);
+        let proven = credential::csr::verify(csr.unwrap().der()).unwrap();
+        self.fixture.change(Change::ServiceKeySet(ServiceKey {
+            key: proven.thumbprint(),
+            org: self.fixture.org,
+            service,
+            spiffe_id: id.parse().unwrap(),
+            svid_secs: 3600,
+            svid_ends_at: now().plus_secs(3600),
+            renewable_until: now(),
+            line: proven.thumbprint(),
+            turn: 0,
+        }));
     }
 
     async fn connect(
@@ -152,6 +174,8 @@ impl Edge {
             None => builder.with_no_client_auth(),
             Some(id) => {
                 let (leaf, key) = self.svid(id);
+                // The gateway follows.
+                tokio::time::sleep(std::time::Duration::from_millis(150)).await;
                 let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
                 builder.with_client_auth_cert(vec![leaf], key).unwrap()
             }
@@ -369,6 +393,18 @@ async fn only_a_service_is_answered_and_only_about_its_own() {
     );
     assert!(is_permitted(&ask(&mut envoy, http).await));
     assert_eq!((status, code.as_str()), (403, "UPSTREAM_UNDECLARED"));
+    // One that was revoked, on a connection that is open, and let in again by another key.
+    let mut stolen = edge.envoy().await;
+    edge.fixture.revoke(Target::Service(
+        "spiffe://test.example/finance/svc/edge".parse().unwrap(),
+    ));
+    tokio::time::sleep(std::time::Duration::from_millis(150)).await;
+    for old in [&mut stolen, &mut envoy] {
+        let status = old.check(check(edge.http("GET", PATH))).await.unwrap_err();
+        assert_eq!(status.code(), tonic::Code::Unauthenticated);
+    }
+    let mut envoy = edge.envoy().await;
+    assert!(is_permitted(&ask(&mut envoy, edge.http("GET", PATH)).await));
     // One that the manifest names no more, on a connection that is open.
     let world = edge.fixture.worlds.borrow().clone();
     let known = world

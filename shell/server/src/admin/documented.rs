@@ -2,6 +2,8 @@
 //! out, and that nothing else is taken. The answers are held by the tests that see answers (`tests/it/documented.rs`).
 
 use super::*;
+use crate::human::{passkeys, terminal};
+use crate::services::renew;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
@@ -37,10 +39,21 @@ const BODIES: &[(&str, Reader)] = &[
     ("proposals_publish", reads::<proposals::Looked>),
     ("registrations_add", reads::<registrations::Wanted>),
     ("revocations_revoke", reads::<revocations::Wanted>),
+    ("passkeys_add", reads::<passkeys::Made>),
+    ("passkeys_begin_enrolment", reads::<passkeys::Nothing>),
+    ("passkeys_begin_invited", reads::<passkeys::Code>),
+    ("passkeys_begin_login", reads::<passkeys::Nothing>),
+    ("passkeys_begin_verify", reads::<passkeys::Nothing>),
+    ("passkeys_enrol_invited", reads::<passkeys::Made>),
+    ("passkeys_log_in", reads::<passkeys::Shown>),
+    ("passkeys_verify", reads::<passkeys::Shown>),
+    ("services_renew", reads::<renew::Next>),
     ("services_svid", reads::<services::Requested>),
     ("simulate_simulate", reads::<simulate::Candidate>),
     ("tasks_declassify", reads::<tasks::Because>),
     ("tasks_open", reads::<tasks::Wanted>),
+    ("terminal_logins_begin", reads::<terminal::Nothing>),
+    ("terminal_logins_poll", reads::<terminal::Ticket>),
     ("trust_sources_add", reads::<trust_sources::Wanted>),
     ("trust_sources_remove", reads::<trust_sources::Named>),
     ("upstreams_apply", reads::<upstreams::Declaration>),
@@ -79,7 +92,8 @@ fn body_of<'d>(document: &'d Value, operation: &'d Value) -> Option<&'d Value> {
 /// The members that a type knows, as its refusal of another one lists them.
 fn members(read: Reader) -> BTreeSet<String> {
     let refusal = read(serde_json::json!({"?": null})).unwrap_err();
-    let (_, listed) = refusal.split_once("expected ").unwrap();
+    // Where there are none, it lists none.
+    let listed = refusal.split_once("expected ").map_or("", |(_, listed)| listed);
     listed.split('`').skip(1).step_by(2).map(str::to_owned).collect()
 }
 

@@ -178,6 +178,22 @@ impl Refused {
                 "It takes a person who is there, and a terminal or a process could be anybody's.".into(),
                 "Do it in a browser: /ui/proposals for a contract, /ui/exceptions for an exception.".into(),
             ),
+            Cause::Invalid {
+                code: "SERVICE_REVOKED" | "SERVICE_REMOVED" | "SERVICE_NOT_RENEWABLE" | "SERVICE_KEY_SPENT",
+                ..
+            } => (
+                StatusCode::FORBIDDEN,
+                "A service renews what an administrator let it have, and as long as they do.".into(),
+                "Ask an operator for a new SVID: tabard service svid NAME --out DIR".into(),
+            ),
+            Cause::Invalid {
+                code: "SERVICE_KEY_TAKEN",
+                ..
+            } => (
+                StatusCode::CONFLICT,
+                "A key says who asks: it cannot be two.".into(),
+                "Make a new key; a request that was sent before is of no use.".into(),
+            ),
             Cause::NotVerified => (
                 StatusCode::FORBIDDEN,
                 "What cannot be taken back easily takes a proof that you are there, not older than five minutes.".into(),

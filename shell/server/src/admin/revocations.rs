@@ -12,7 +12,7 @@ use axum::Json;
 use axum::extract::State;
 use broker::World;
 use broker::world::{Role, Target};
-use identity::OrgScope;
+use identity::{Name, OrgScope};
 use serde::{Deserialize, Serialize};
 use std::str::FromStr;
 use std::sync::Arc;
@@ -96,7 +96,8 @@ pub(super) async fn revoke(
         | Target::Instance(_)
         | Target::User(_)
         | Target::Task(_)
-        | Target::Org(_) => None,
+        | Target::Org(_)
+        | Target::Service(_) => None,
     };
     // Looked up before: the search must not delay the revocation's spreading, and nothing new is issued after it.
     let started = Instant::now();
@@ -155,10 +156,23 @@ fn target(world: &World, caller: &Caller, dimension: &str, value: &str) -> Resul
             let by_name = || value.parse().ok().and_then(|name| world.org_named(scope, &name));
             Target::Org(by_id.or_else(by_name).ok_or_else(unknown)?.id)
         }
+        "service" => {
+            let named = value.parse::<Name>().is_ok();
+            // A name says which service only where it is known whose.
+            let reach = if named {
+                OrgScope::Only(caller.org(world)?)
+            } else {
+                scope
+            };
+            let known = world
+                .service_keys(reach)
+                .find(|it| it.service.as_str() == value || it.spiffe_id.to_string() == value);
+            Target::Service(known.ok_or_else(unknown)?.spiffe_id.clone())
+        }
         _ => {
             return Err(Refused::bad_request(
                 format!("{dimension:?} cannot be revoked."),
-                "One of: agent, task, instance, token, family, user, org.",
+                "One of: agent, task, instance, token, family, user, org, service.",
             ));
         }
     };

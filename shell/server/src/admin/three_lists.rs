@@ -1,15 +1,17 @@
 //! What a revocation reaches: dead now, dead at the next check, alive until.
 //!
 //! The lists are made of the credentials that the log says were issued within the last hour and have not expired; none
-//! of ours lives longer. What a third party checks without asking us is said to live as long as it does: that it was
+//! of ours lives longer, but for a service's SVID, which may live for a day. What a third party checks without asking us is said to live as long as it does: that it was
 //! revoked is nothing they know.
 
 use super::Plane;
 use super::entries::{Recorded, newest};
 use super::refused::Refused;
 use crate::followers::Spread;
+use audit::EventKind;
 use audit::event::CredentialClass;
 use broker::World;
+use broker::service::SVID_SECS_MAX;
 use broker::world::{MemberRole, Target};
 use identity::{NodeId, OrgScope, UnixTime};
 use serde::Serialize;
@@ -88,6 +90,10 @@ pub(super) async fn handed_out(plane: &Arc<Plane>, target: &Target) -> Result<Ha
         Target::Agent(agent) => query.agent = Some(*agent),
         Target::Task(task) => query.task = Some(*task),
         Target::Org(org) => query.scope = OrgScope::Only(*org),
+        Target::Service(_) => {
+            query.kind = Some(EventKind::SvidIssued);
+            query.since = Some(now.minus_secs(SVID_SECS_MAX));
+        }
         Target::Token(_) | Target::Family(_) | Target::Instance(_) | Target::User(_) => {}
     }
     let found = newest(plane, query).await?;
@@ -106,6 +112,7 @@ fn credential(plane: &Plane, target: &Target, it: &Recorded, now: UnixTime) -> O
     let who = event.who.as_ref();
     let hit = match target {
         Target::Agent(_) | Target::Task(_) | Target::Org(_) => true,
+        Target::Service(id) => who.and_then(|who| who.spiffe_id.as_ref()) == Some(id),
         Target::Token(token) => issued.id.as_deref() == Some(token.to_string().as_str()),
         Target::Family(family) => issued.family == Some(*family),
         Target::Instance(instance) => who.and_then(|who| who.instance) == Some(*instance),

@@ -14,12 +14,11 @@ use super::{NotAsked, ask};
 use crate::connection::Peer;
 use crate::decisions::{Denial, Failed, Members, NoDenial, NotAQuestion, content, read};
 use crate::installation::Installation;
+use crate::surface::Routes;
 use audit::event::canonical_json;
-use axum::Router;
 use axum::body::Body;
 use axum::extract::{Extension, Path, State};
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::{get, post};
 use broker::World;
 use broker::approve::{Ask, Bound};
 use broker::service::Service;
@@ -38,10 +37,10 @@ const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const POLL_SECS: u64 = 5;
 
 /// `/access/v1/requests`.
-pub(crate) fn routes() -> Router<Arc<Installation>> {
-    Router::new()
-        .route(REQUESTS_PATH, post(begin))
-        .route(&format!("{REQUESTS_PATH}/{{id}}"), get(show))
+pub(crate) fn routes() -> Routes<Arc<Installation>> {
+    Routes::new()
+        .post(REQUESTS_PATH, begin)
+        .get(&format!("{REQUESTS_PATH}/{{id}}"), show)
 }
 
 /// Who asks.
@@ -56,7 +55,7 @@ impl Asking {
     fn of(installation: &Installation, world: &World, peer: &Peer) -> Option<Self> {
         let now = installation.clock.now();
         let svid = peer.svid(now)?;
-        if let Some(service) = Service::of(world, svid.spiffe_id()) {
+        if let Some(service) = Service::of(world, svid.spiffe_id(), svid.key()) {
             return Some(Self::Service(service));
         }
         let agent = world.agent_of(OrgScope::Every, svid.spiffe_id())?;

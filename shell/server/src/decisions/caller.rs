@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 /// A service, the policy enforcement point of its own resources.
 #[derive(Debug)]
-pub(super) struct Pep(pub(super) Service);
+pub(crate) struct Pep(pub(crate) Service);
 
 impl FromRequestParts<Arc<Installation>> for Pep {
     type Rejection = Failed;
@@ -19,7 +19,8 @@ impl FromRequestParts<Arc<Installation>> for Pep {
     async fn from_request_parts(parts: &mut Parts, installation: &Arc<Installation>) -> Result<Self, Failed> {
         let peer = parts.extensions.get::<Arc<Peer>>();
         let svid = peer.and_then(|peer| peer.svid(installation.clock.now()));
-        let service = svid.and_then(|svid| Service::of(&installation.store.world(), svid.spiffe_id()));
+        let service =
+            svid.and_then(|svid| Service::of(&installation.store.world(), svid.spiffe_id(), svid.key()));
         service.map(Self).ok_or_else(|| {
             if let Some(peer) = peer {
                 installation

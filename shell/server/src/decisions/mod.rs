@@ -22,16 +22,16 @@ mod question;
 mod search;
 mod subject;
 
+pub(crate) use caller::Pep;
 pub(crate) use denials::{Denial, Denials, NoDenial};
 pub(crate) use failed::Failed;
 pub(crate) use question::{Members, NotAQuestion, content, read};
 
 use crate::installation::Installation;
-use axum::Router;
+use crate::surface::Routes;
 use axum::extract::Request;
 use axum::middleware::{Next, from_fn};
 use axum::response::Response;
-use axum::routing::{get, post};
 use http::HeaderName;
 use std::sync::Arc;
 
@@ -48,15 +48,15 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const REQUEST_ID_BYTES_MAX: usize = 256;
 
 /// `/access/v1/…` and its metadata.
-pub(crate) fn routes() -> Router<Arc<Installation>> {
-    Router::new()
-        .route(EVALUATION_PATH, post(evaluation::answer))
-        .route(EVALUATIONS_PATH, post(evaluations::answer))
-        .route(SEARCH_SUBJECT_PATH, post(search::subject::answer))
-        .route(SEARCH_RESOURCE_PATH, post(search::resource::answer))
-        .route(SEARCH_ACTION_PATH, post(search::action::answer))
-        .route(METADATA_PATH, get(metadata::answer))
-        .layer(from_fn(request_id))
+pub(crate) fn routes() -> Routes<Arc<Installation>> {
+    Routes::new()
+        .post(EVALUATION_PATH, evaluation::answer)
+        .post(EVALUATIONS_PATH, evaluations::answer)
+        .post(SEARCH_SUBJECT_PATH, search::subject::answer)
+        .post(SEARCH_RESOURCE_PATH, search::resource::answer)
+        .post(SEARCH_ACTION_PATH, search::action::answer)
+        .get(METADATA_PATH, metadata::answer)
+        .around(|router| router.layer(from_fn(request_id)))
 }
 
 async fn request_id(request: Request, next: Next) -> Response {

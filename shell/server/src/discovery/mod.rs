@@ -5,8 +5,7 @@ mod jwks;
 mod metadata;
 
 use crate::installation::Installation;
-use axum::Router;
-use axum::routing::get;
+use crate::surface::Routes;
 use std::sync::Arc;
 
 /// Path of the key set.
@@ -16,12 +15,12 @@ pub(crate) const JWKS_PATH: &str = "/jwks.json";
 const KEYS_MAX_AGE_SECS: u64 = 300;
 
 /// `/.well-known/…` and `/jwks.json`.
-pub(crate) fn routes() -> Router<Arc<Installation>> {
-    Router::new()
-        .route("/.well-known/openid-configuration", get(metadata::answer))
-        .route("/.well-known/oauth-authorization-server", get(metadata::answer))
-        .route(JWKS_PATH, get(jwks::answer))
-        .route("/.well-known/spiffe-bundle", get(bundle::answer))
+pub(crate) fn routes() -> Routes<Arc<Installation>> {
+    Routes::new()
+        .get("/.well-known/openid-configuration", metadata::answer)
+        .get("/.well-known/oauth-authorization-server", metadata::answer)
+        .get(JWKS_PATH, jwks::answer)
+        .get("/.well-known/spiffe-bundle", bundle::answer)
 }
 
 /// Headers of a JSON document of public keys.

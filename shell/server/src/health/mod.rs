@@ -7,14 +7,13 @@ mod readyz;
 pub use metrics::{Ending, Metrics};
 
 use crate::installation::Installation;
-use axum::Router;
-use axum::routing::get;
+use crate::surface::Routes;
 use std::sync::Arc;
 
 /// `/healthz`, `/readyz`, `/metrics`.
-pub(crate) fn routes() -> Router<Arc<Installation>> {
-    Router::new()
-        .route("/healthz", get(healthz::answer))
-        .route("/readyz", get(readyz::answer))
-        .route("/metrics", get(metrics::answer))
+pub(crate) fn routes() -> Routes<Arc<Installation>> {
+    Routes::new()
+        .get("/healthz", healthz::answer)
+        .get("/readyz", readyz::answer)
+        .get("/metrics", metrics::answer)
 }

@@ -1,25 +1,20 @@
 //! The one style and the one script of the pages, inside the binary.
 
 use super::HumanPlane;
-use axum::Router;
+use crate::surface::Routes;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
 use http::header;
 use std::sync::Arc;
 
 const STYLE: &str = include_str!("assets/style.css");
 const SCRIPT: &str = include_str!("assets/passkey.js");
 
-pub(super) fn routes() -> Router<Arc<HumanPlane>> {
-    Router::new()
-        .route(
-            "/ui/style.css",
-            get(async || asset("text/css; charset=utf-8", STYLE)),
-        )
-        .route(
-            "/ui/passkey.js",
-            get(async || asset("text/javascript; charset=utf-8", SCRIPT)),
-        )
+pub(super) fn routes() -> Routes<Arc<HumanPlane>> {
+    Routes::new()
+        .get("/ui/style.css", async || asset("text/css; charset=utf-8", STYLE))
+        .get("/ui/passkey.js", async || {
+            asset("text/javascript; charset=utf-8", SCRIPT)
+        })
 }
 
 /// Asked for anew with each start of the server at the latest: a page and its script belong together.

@@ -21,11 +21,11 @@ mod me;
 mod oidc;
 mod others;
 mod page;
-mod passkeys;
+pub(crate) mod passkeys;
 pub(crate) mod proposals;
 mod sealed_flow;
 mod sessions;
-mod terminal;
+pub(crate) mod terminal;
 mod visit;
 mod whole;
 
@@ -39,10 +39,10 @@ use crate::config::People;
 use crate::connection;
 use crate::entropy::NoEntropy;
 use crate::installation::Installation;
+use crate::surface::Routes;
 use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::{get, post};
 use credential::webauthn::RelyingParty;
 use http::{StatusCode, header};
 use identity::{SessionId, UnixTime};
@@ -194,56 +194,60 @@ pub(crate) fn serve(
     )))
 }
 
-fn routes(human: &Arc<HumanPlane>) -> Router {
-    let pages = Router::new()
-        .route("/", get(home::front))
-        .route("/ui", get(home::front))
-        .route("/ui/", get(home::show))
-        .route("/ui/approvals", get(approvals::list))
-        .route("/ui/approvals/{id}", get(approvals::show))
-        .route("/ui/approvals/{id}/vote", post(approvals::say))
-        .route("/ui/approvals/{id}/withdraw", post(approvals::take_back))
-        .route("/ui/proposals", get(proposals::list))
-        .route("/ui/proposals/{hash}", get(proposals::show))
-        .route("/ui/proposals/{hash}/publish", post(proposals::publish))
-        .route("/ui/proposals/{hash}/withdraw", post(proposals::turn_down))
-        .route("/ui/exceptions", get(exceptions::show))
-        .route("/ui/exceptions/open", post(exceptions::open))
-        .route("/ui/exceptions/end", post(exceptions::end))
-        .route("/ui/login", get(login::show))
-        .route("/ui/login/passkey/begin", post(passkeys::begin_login))
-        .route("/ui/login/passkey", post(passkeys::finish_login))
-        .route("/ui/login/account", post(oidc::begin_login))
-        .route(oidc::RETURN, get(oidc::come_back))
-        .route(
-            &format!("{}{{provider}}", oidc::BACKCHANNEL),
-            post(oidc::logged_out),
-        )
-        .route("/ui/verify/account", post(oidc::begin_verify))
-        .route("/ui/invite/account", post(oidc::begin_invited))
-        .route("/ui/verify", get(login::show_verify))
-        .route("/ui/verify/passkey/begin", post(passkeys::begin_login))
-        .route("/ui/verify/passkey", post(passkeys::finish_verify))
-        .route("/ui/me", get(me::show))
-        .route("/ui/me/give", post(me::let_it))
-        .route("/ui/me/stop", post(me::stop_it))
-        .route("/ui/me/{org}/{agent}", get(me::history))
-        .route("/ui/terminal", get(terminal::show).post(terminal::let_in))
-        .route(terminal::BEGIN, post(terminal::begin))
-        .route(terminal::POLL, post(terminal::poll))
-        .route("/ui/logout", post(sessions::log_out))
-        .route("/ui/sessions", get(sessions::show))
-        .route("/ui/sessions/end", post(sessions::end))
-        .route("/ui/passkeys", get(passkeys::show))
-        .route("/ui/passkeys/begin", post(passkeys::begin_enrolment))
-        .route("/ui/passkeys/add", post(passkeys::add))
-        .route("/ui/passkeys/remove", post(passkeys::remove))
-        .route("/ui/invite", get(login::show_invite))
-        .route("/ui/invite/begin", post(passkeys::begin_invited))
-        .route("/ui/invite/passkey", post(passkeys::finish_invited))
+/// Every page, and what scripts and terminals ask besides the API.
+pub(crate) fn table() -> Routes<Arc<HumanPlane>> {
+    Routes::new()
+        .get("/", home::front)
+        .get("/ui", home::front)
+        .get("/ui/", home::show)
+        .get("/ui/approvals", approvals::list)
+        .get("/ui/approvals/{id}", approvals::show)
+        .post("/ui/approvals/{id}/vote", approvals::say)
+        .post("/ui/approvals/{id}/withdraw", approvals::take_back)
+        .get("/ui/proposals", proposals::list)
+        .get("/ui/proposals/{hash}", proposals::show)
+        .post("/ui/proposals/{hash}/publish", proposals::publish)
+        .post("/ui/proposals/{hash}/withdraw", proposals::turn_down)
+        .get("/ui/exceptions", exceptions::show)
+        .post("/ui/exceptions/open", exceptions::open)
+        .post("/ui/exceptions/end", exceptions::end)
+        .get("/ui/login", login::show)
+        .post("/ui/login/passkey/begin", passkeys::begin_login)
+        .post("/ui/login/passkey", passkeys::finish_login)
+        .post("/ui/login/account", oidc::begin_login)
+        .get(oidc::RETURN, oidc::come_back)
+        .post(&format!("{}{{provider}}", oidc::BACKCHANNEL), oidc::logged_out)
+        .post("/ui/verify/account", oidc::begin_verify)
+        .post("/ui/invite/account", oidc::begin_invited)
+        .get("/ui/verify", login::show_verify)
+        .post("/ui/verify/passkey/begin", passkeys::begin_login)
+        .post("/ui/verify/passkey", passkeys::finish_verify)
+        .get("/ui/me", me::show)
+        .post("/ui/me/give", me::let_it)
+        .post("/ui/me/stop", me::stop_it)
+        .get("/ui/me/{org}/{agent}", me::history)
+        .get("/ui/terminal", terminal::show)
+        .post("/ui/terminal", terminal::let_in)
+        .post(terminal::BEGIN, terminal::begin)
+        .post(terminal::POLL, terminal::poll)
+        .post("/ui/logout", sessions::log_out)
+        .get("/ui/sessions", sessions::show)
+        .post("/ui/sessions/end", sessions::end)
+        .get("/ui/passkeys", passkeys::show)
+        .post("/ui/passkeys/begin", passkeys::begin_enrolment)
+        .post("/ui/passkeys/add", passkeys::add)
+        .post("/ui/passkeys/remove", passkeys::remove)
+        .get("/ui/invite", login::show_invite)
+        .post("/ui/invite/begin", passkeys::begin_invited)
+        .post("/ui/invite/passkey", passkeys::finish_invited)
         .merge(assets::routes())
-        .with_state(human.clone());
-    pages
+}
+
+fn routes(human: &Arc<HumanPlane>) -> Router {
+    table()
+        .into_router()
+        .method_not_allowed_fallback(|| async { Refused::method() })
+        .with_state(human.clone())
         .merge(admin::routes(&human.admin))
         .fallback(home::nothing)
         .layer(from_fn_with_state(human.clone(), visit::admit))

@@ -52,7 +52,7 @@ impl Flow for Inviting {
 /// No members: a body there has to be, so that no form can send it.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Nothing {}
+pub(crate) struct Nothing {}
 
 /// What the browser asks a known passkey with.
 #[derive(Debug, Serialize)]
@@ -76,7 +76,7 @@ struct Making {
 /// An assertion, as the script sends it.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Shown {
+pub(crate) struct Shown {
     id: String,
     client_data: String,
     authenticator_data: String,
@@ -87,7 +87,7 @@ pub(super) struct Shown {
 /// A registration.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Made {
+pub(crate) struct Made {
     client_data: String,
     attestation_object: String,
     label: String,
@@ -96,7 +96,7 @@ pub(super) struct Made {
 /// The code of an invite.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Code {
+pub(crate) struct Code {
     code: String,
 }
 

@@ -88,7 +88,7 @@ impl Terminal {
 /// No members.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Nothing {}
+pub(crate) struct Nothing {}
 
 /// What the terminal shows, and what it looks with.
 #[derive(Debug, Serialize)]
@@ -104,7 +104,7 @@ pub(super) struct Begun {
 /// Which terminal looks.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Ticket {
+pub(crate) struct Ticket {
     ticket: String,
 }
 

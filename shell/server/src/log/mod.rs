@@ -5,13 +5,12 @@ mod checkpoint;
 mod tile;
 
 use crate::installation::Installation;
-use axum::Router;
-use axum::routing::get;
+use crate::surface::Routes;
 use std::sync::Arc;
 
 /// `/log/checkpoint`, `/log/tile/…`.
-pub(crate) fn routes() -> Router<Arc<Installation>> {
-    Router::new()
-        .route("/log/checkpoint", get(checkpoint::answer))
-        .route("/log/tile/{*path}", get(tile::answer))
+pub(crate) fn routes() -> Routes<Arc<Installation>> {
+    Routes::new()
+        .get("/log/checkpoint", checkpoint::answer)
+        .get("/log/tile/{*path}", tile::answer)
 }

@@ -24,16 +24,15 @@ pub(crate) use unidentified::Unidentified;
 pub(crate) use credential::token_exchange::TOKEN_EXCHANGE as TOKEN_EXCHANGE_GRANT;
 
 use crate::installation::Installation;
-use axum::Router;
-use axum::routing::post;
+use crate::surface::Routes;
 use std::sync::Arc;
 
 /// Path of the token endpoint.
 pub(crate) const TOKEN_PATH: &str = "/oauth/token";
 
 /// `/oauth/token`.
-pub(crate) fn routes() -> Router<Arc<Installation>> {
-    Router::new()
-        .route(TOKEN_PATH, post(endpoint::answer))
-        .route(ciba::AUTHORIZE_PATH, post(ciba::authorize))
+pub(crate) fn routes() -> Routes<Arc<Installation>> {
+    Routes::new()
+        .post(TOKEN_PATH, endpoint::answer)
+        .post(ciba::AUTHORIZE_PATH, ciba::authorize)
 }

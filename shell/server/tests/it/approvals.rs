@@ -587,3 +587,32 @@ async fn a_yes_is_taken_back_by_whoever_said_it_and_by_nobody_else_who_approves(
     assert_eq!(story.spends(&id).await.unwrap_err(), "APPROVAL_EXPIRED");
     story.town.end().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_caller_that_was_revoked_waits_for_nothing() {
+    let story = Story::new().await;
+    let id = story.asks().await.unwrap().approval_id;
+    let parties = story.parties().await;
+    let begin = format!(
+        "{parties}&audience=till&scope=openid&login_hint=leads&authorization_details=\
+         [{{\"type\":\"agent_task\",\"actions\":[\"refund.create\"],\"approval\":\"{id}\"}}]"
+    );
+    let begun = story.posts("/oauth/bc-authorize", &begin).await;
+    assert_eq!(begun.status, 200, "{}", begun.text());
+    let request = begun.json()["auth_req_id"].as_str().unwrap().to_owned();
+    let place = &story.town.place;
+    let source = place.draw();
+    let world = place.installation().store.world();
+    let target = broker::world::Target::Instance(story.instance.id);
+    let revoked = broker::revoke::revoke(&world, &place.admin(), target, "", &mut source.draw());
+    drop(place.grant(revoked).await);
+    let again = story.posts("/oauth/bc-authorize", &begin).await.error();
+    assert_eq!(again, (400, "invalid_authorization_details".into()));
+    place.pass(11);
+    let poll = format!("grant_type=urn:openid:params:grant-type:ciba&auth_req_id={request}&{parties}");
+    let polled = story.posts("/oauth/token", &poll).await;
+    assert_eq!(polled.status, 400, "{}", polled.text());
+    assert_ne!(polled.error().1, "authorization_pending");
+    assert!(!polled.text().contains("access_token"));
+    story.town.end().await;
+}

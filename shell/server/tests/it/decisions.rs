@@ -579,16 +579,17 @@ async fn a_search_leaves_nothing_behind_but_a_count() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_svid_of_a_service_is_issued_by_an_operator_for_a_service_that_there_is() {
-    use broker::service::{SVID_SECS_MAX, Wanted, svid};
+    use broker::service::{RENEWABLE_SECS, RENEWABLE_SECS_MAX, SVID_SECS_MAX, Wanted, svid};
     use broker::{Cause, Outcome};
     let scene = Scene::new().await;
     let key = crate::test_key::TestKey::new();
     let proven = credential::csr::verify(&key.csr()).unwrap();
     let world = scene.place.installation().store.world();
-    for (name, ttl_secs, code) in [
-        ("nobody", 60, "SERVICE_UNKNOWN"),
-        ("edge", 0, "SERVICE_TTL"),
-        ("edge", SVID_SECS_MAX + 1, "SERVICE_TTL"),
+    for (name, ttl_secs, renewable_secs, code) in [
+        ("nobody", 60, RENEWABLE_SECS, "SERVICE_UNKNOWN"),
+        ("edge", 0, RENEWABLE_SECS, "SERVICE_TTL"),
+        ("edge", SVID_SECS_MAX + 1, RENEWABLE_SECS, "SERVICE_TTL"),
+        ("edge", 60, RENEWABLE_SECS_MAX + 1, "SERVICE_RENEWABLE"),
     ] {
         let name = name.parse().unwrap();
         let wanted = Wanted {
@@ -596,6 +597,7 @@ async fn an_svid_of_a_service_is_issued_by_an_operator_for_a_service_that_there_
             name: &name,
             proven: &proven,
             ttl_secs,
+            renewable_secs,
         };
         let source = scene.place.draw();
         let Outcome::Refused(plan) = svid(&world, &scene.place.admin(), &wanted, &mut source.draw()) else {

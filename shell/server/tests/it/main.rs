@@ -36,6 +36,7 @@ mod place;
 mod proofs;
 mod provider;
 mod receiver;
+mod renewals;
 mod restarts;
 mod routes;
 mod sessions;

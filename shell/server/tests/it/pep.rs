@@ -3,7 +3,9 @@
 use crate::client::{Answer, Client};
 use crate::place::Place;
 use crate::test_key::TestKey;
-use broker::service::{SVID_SECS, Wanted, svid};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use broker::service::{RENEWABLE_SECS, SVID_SECS, Wanted, svid};
 use broker::upstream::Manifest;
 use http::{Method, Request};
 use http_body_util::Full;
@@ -14,11 +16,17 @@ use server::Credential;
 
 pub(crate) struct Pep {
     client: Client,
+    pub(crate) key: TestKey,
 }
 
 impl Pep {
     /// The service of that name of an org; an upstream has to name it.
     pub(crate) async fn of(place: &Place, org: OrgId, name: &str) -> Self {
+        Self::lasting(place, org, name, SVID_SECS, RENEWABLE_SECS).await
+    }
+
+    /// The same for so many seconds, and renewable for so many.
+    pub(crate) async fn lasting(place: &Place, org: OrgId, name: &str, ttl: u64, renewable: u64) -> Self {
         let key = TestKey::new();
         let proven = credential::csr::verify(&key.csr()).unwrap();
         let name: Name = name.parse().unwrap();
@@ -26,7 +34,8 @@ impl Pep {
             org,
             name: &name,
             proven: &proven,
-            ttl_secs: SVID_SECS,
+            ttl_secs: ttl,
+            renewable_secs: renewable,
         };
         let world = place.installation().store.world();
         let source = place.draw();
@@ -38,7 +47,45 @@ impl Pep {
         };
         Self {
             client: place.client.with_svid(chain, &key),
+            key,
         }
+    }
+
+    /// Renews for the key of a request.
+    pub(crate) async fn asks_to_renew(&self, csr: &[u8]) -> Answer {
+        let body = serde_json::json!({"csr": STANDARD.encode(csr)});
+        self.ask("/services/v1/svid", &body).await
+    }
+
+    /// The same where there may be no connection; the status of what was answered.
+    pub(crate) async fn tries_to_renew(&self, csr: &[u8]) -> Option<u16> {
+        let body = serde_json::json!({"csr": STANDARD.encode(csr)});
+        let request = Request::post("/services/v1/svid")
+            .header("host", "pdp")
+            .header("content-type", "application/json")
+            .body(Full::from(Bytes::from(body.to_string())));
+        let answer = self.client.send(request.unwrap()).await.ok()?;
+        Some(answer.status.as_u16())
+    }
+
+    /// Renews with a new key, as it would itself.
+    pub(crate) async fn renewed(&self, place: &Place) -> Self {
+        let key = TestKey::new();
+        let answer = self.asks_to_renew(&key.csr()).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        let chain = answer.json()["chain"].as_array().unwrap().clone();
+        let chain = chain
+            .iter()
+            .map(|der| STANDARD.decode(der.as_str().unwrap()).unwrap());
+        Self {
+            client: place.client.with_svid(chain.collect(), &key),
+            key,
+        }
+    }
+
+    /// Its connections.
+    pub(crate) const fn client(&self) -> &Client {
+        &self.client
     }
 
     pub(crate) async fn ask(&self, path: &str, question: &Value) -> Answer {

@@ -6,6 +6,7 @@ mod homes;
 mod installation;
 mod membership;
 mod process;
+mod services;
 mod serving;
 mod silence;
 mod upstream;
