@@ -480,6 +480,7 @@ async fn an_oauth_client_waits_by_ciba_and_gets_a_token_for_that_request_alone()
 #[tokio::test(flavor = "multi_thread")]
 async fn a_caller_that_was_revoked_waits_for_nothing() {
     let story = Story::new().await;
+    drop(story.approver("ann").await);
     let id = story.asks().await.unwrap().approval_id;
     let parties = story.parties().await;
     let begin = format!(
