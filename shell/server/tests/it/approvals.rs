@@ -591,6 +591,7 @@ async fn a_yes_is_taken_back_by_whoever_said_it_and_by_nobody_else_who_approves(
 #[tokio::test(flavor = "multi_thread")]
 async fn a_caller_that_was_revoked_waits_for_nothing() {
     let story = Story::new().await;
+    drop(story.approver("ann").await);
     let id = story.asks().await.unwrap().approval_id;
     let parties = story.parties().await;
     let begin = format!(
