@@ -52,7 +52,7 @@ impl Presence {
         }
     }
     /// Whether it suffices for what cannot be taken back easily: giving roles and ways in, publishing a contract or an
-    /// upstream, its secret, what runs as an agent, resuming one, trusted issuers and destinations, lowering labels,
+    /// upstream, its secret, the identity of a service, what runs as an agent, resuming one, trusted issuers and destinations, lowering labels,
     /// admitting a member. The kernel's word about a process on the server's
     /// own host does; a session has to be verified lately.
     pub const fn suffices_for_danger(self, now: UnixTime) -> bool {

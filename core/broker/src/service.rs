@@ -118,7 +118,8 @@ const TAKEN: (&str, &str) = (
 pub fn svid(world: &World, who: &Administrator, wanted: &Wanted<'_>, draw: &mut Draw<'_>) -> Outcome<Permit> {
     let role = Role::Operator;
     let Wanted { org, name, .. } = *wanted;
-    if let Err(refused) = who.check(role, Some(org), world, draw) {
+    // It gives an identity away.
+    if let Err(refused) = who.check_in_person(role, Some(org), world, draw) {
         return refused;
     }
     let invalid = |code, message| Cause::Invalid { code, message };

@@ -1,6 +1,9 @@
 //! Sessions of people: the ways in and what each is worth, and the attacks on them.
 
 use crate::people::Town;
+use crate::test_key::TestKey;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use broker::world::Role;
 use http::Method;
 use serde_json::json;
@@ -243,8 +246,10 @@ async fn what_cannot_be_taken_back_takes_a_proof_of_presence() {
         200
     );
     town.place.pass(301);
+    let csr = STANDARD.encode(TestKey::new().csr());
     for (method, path, body) in [
         (Method::POST, "/v1/principals", wanted.clone()),
+        (Method::POST, "/v1/services/edge/svid", json!({"csr": csr})),
         (Method::POST, "/v1/principals/x/invite", json!({})),
         (Method::DELETE, "/v1/principals/x", json!({})),
         (Method::POST, "/v1/join-tokens", json!({"role": "node"})),
