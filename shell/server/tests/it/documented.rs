@@ -26,9 +26,28 @@ const PASSED_OVER: [&str; 9] = [
 
 /// Panics unless the document says that `path` may answer so. Paths that it does not have are other surfaces'.
 pub(crate) fn hold(method: &Method, path: &str, status: u16, content_type: &str, body: &[u8]) {
-    let Some(operation) = operation(method, path) else {
-        return;
-    };
+    if let Some(operation) = operation(method, path)
+        && operation.get("servers").is_none()
+    {
+        judge(operation, method, path, status, content_type, body);
+    }
+}
+
+/// The same of the server's own listener, where its part of the document is served.
+pub(crate) fn hold_at_issuer(method: &Method, path: &str, status: u16, content_type: &str, body: &[u8]) {
+    if let Some(operation) = operation(method, path) {
+        judge(operation, method, path, status, content_type, body);
+    }
+}
+
+fn judge(
+    operation: &'static Value,
+    method: &Method,
+    path: &str,
+    status: u16,
+    content_type: &str,
+    body: &[u8],
+) {
     let responses = &operation["responses"];
     let response = responses.get(status.to_string()).unwrap_or(&responses["default"]);
     let response = resolved(response);

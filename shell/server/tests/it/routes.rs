@@ -343,7 +343,7 @@ async fn visit(client: &Client, mut wanted: impl FnMut(&Route, &Answer)) {
             .body(Full::from(Bytes::from(body)));
         let answer = client.send(request.unwrap()).await.unwrap();
         let kind = answer.header("content-type").to_owned();
-        documented::hold(&route.method, &path, answer.status.as_u16(), &kind, &answer.body);
+        documented::hold_at_issuer(&route.method, &path, answer.status.as_u16(), &kind, &answer.body);
         wanted(&route, &answer);
     }
 }
