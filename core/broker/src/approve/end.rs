@@ -16,8 +16,7 @@ use std::sync::Arc;
 /// Takes an approval, or a request for one, back. An operator may, and so may whoever said yes to it: stopping never takes
 /// the second person that letting pass takes.
 pub fn withdraw(world: &World, who: &Administrator, approval: &Approval, draw: &mut Draw<'_>) -> Outcome<()> {
-    let name = &who.principal().name;
-    let said_yes = approval.votes.iter().any(|vote| vote.yes && vote.by == *name);
+    let said_yes = approval.has_yes_of(&who.principal().name);
     let role = if said_yes && !who.may(Role::Operator, approval.org) {
         Role::Approver
     } else {

@@ -9,12 +9,6 @@ use crate::admin::Administrator;
 use crate::draw::Draw;
 use crate::plan::Outcome;
 use crate::world::{Approval, World};
-use identity::Name;
-
-/// Whether `name` said yes to it.
-pub(super) fn said_yes(approval: &Approval, name: &Name) -> bool {
-    approval.votes.iter().any(|vote| vote.yes && vote.by == *name)
-}
 
 /// Takes it back, by the vote of somebody who said yes before.
 pub(super) fn recant(

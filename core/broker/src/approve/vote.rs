@@ -1,7 +1,7 @@
 //! Vote: a human says yes or no to what they were shown.
 
 use super::ask::about;
-use super::recant::{recant, said_yes};
+use super::recant::recant;
 use super::{eligible, good};
 use crate::admin::{Administrator, Presence};
 use crate::draw::Draw;
@@ -90,7 +90,7 @@ pub fn vote(
         }
     }
     let name = &who.principal().name;
-    if !yes && said_yes(approval, name) {
+    if !yes && approval.has_yes_of(name) {
         return recant(world, who, approval, draw);
     }
     if approval.votes.iter().any(|vote| vote.by == *name) {

@@ -146,6 +146,10 @@ impl State {
 }
 
 impl Approval {
+    /// Whether that principal said yes to it.
+    pub fn has_yes_of(&self, principal: &Name) -> bool {
+        self.votes.iter().any(|vote| vote.yes && vote.by == *principal)
+    }
     /// Where it stands at `now`. A no is the end, whatever else was said.
     pub fn state(&self, now: UnixTime) -> State {
         if self.votes.iter().any(|vote| !vote.yes) {

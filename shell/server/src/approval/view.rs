@@ -232,10 +232,7 @@ pub(crate) fn may_vote(world: &World, approval: &Approval, principal: &Principal
 
 /// Whether `principal` may take it back: an operator, and whoever said yes.
 pub(crate) fn may_withdraw(approval: &Approval, principal: &Principal, now: UnixTime) -> bool {
-    let said_yes = approval
-        .votes
-        .iter()
-        .any(|vote| vote.yes && vote.by == principal.name);
+    let said_yes = approval.has_yes_of(&principal.name);
     matches!(approval.state(now), State::Pending | State::Approved)
         && principal.org.is_none_or(|org| org == approval.org)
         && (principal.may(Role::Operator) || said_yes && principal.may(Role::Approver))

@@ -93,6 +93,7 @@ const PAGES: [&str; 34] = [
     "GET /ui/terminal",
     "GET /ui/verify",
     "POST /ui/approvals/{id}/vote",
+    "POST /ui/approvals/{id}/withdraw",
     "POST /ui/exceptions/end",
     "POST /ui/exceptions/open",
     "POST /ui/invite/account",
