@@ -42,13 +42,15 @@ def register(name, executable):
 
 
 def follow(folder):
-    other = subprocess.Popen([programs["rotating-rust"], "rotation"]) if "rotating-rust" in programs else None
+    other = None
+    if "rotating-rust" in programs:
+        other = subprocess.Popen([programs["rotating-rust"], "rotation"], stdout=subprocess.PIPE, text=True)
+        # It has its first SVID, too, before the agent may live longer; it gives up by itself.
+        assert other.stdout.readline().startswith("first: "), "the Rust client got no SVID"
     with X509Source() as source:
         first = current(source)
         updates = []
         source.subscribe_for_updates(lambda: updates.append(time.monotonic()))
-        # The other client gets its first SVID, too, before the agent may live longer.
-        time.sleep(2)
         apply(folder, LONG)
         begun = time.monotonic()
         while current(source).leaf.serial_number == first.leaf.serial_number:

@@ -87,10 +87,12 @@ async fn workload_api() -> Outcome<String> {
     Ok(own.to_string())
 }
 
-/// The source follows a renewal: the same identity, another certificate that ends later.
+/// The source follows a renewal: the same identity, another certificate that ends later. It says when it has the first one.
+#[expect(clippy::print_stdout, reason = "a program that people run")]
 async fn rotation() -> Outcome<String> {
     let source = X509Source::new().await?;
     let first = source.svid()?;
+    println!("first: {}", first.spiffe_id());
     let mut updates = source.updated();
     let second = loop {
         let now = source.svid()?;
