@@ -22,7 +22,7 @@ use hyper::body::{Bytes, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use identity::{Name, Secret, UpstreamId};
+use identity::{Name, Revision, Secret, UpstreamId};
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -63,6 +63,8 @@ pub(super) struct Setting {
     closed: Name,
     has_flow: bool,
     worlds: watch::Sender<Arc<World>>,
+    /// What the gateway judges by.
+    judged_by: watch::Receiver<Revision>,
     gateway: SocketAddr,
     served: Arc<AtomicU64>,
     _feed: watch::Sender<FeedHealth>,
@@ -118,6 +120,7 @@ impl Setting {
             place.world(),
             Arc::new(NoSecrets),
         )?;
+        let judged_by = gateway.revision();
         drop(tokio::spawn(async move {
             gateway.serve(listener, None, std::future::pending()).await
         }));
@@ -130,6 +133,7 @@ impl Setting {
             closed,
             has_flow: variant.has_flow(),
             worlds,
+            judged_by,
             gateway: at,
             served,
             _feed: feed,
@@ -181,6 +185,9 @@ impl Setting {
             let revision = known.revision().next().max(world.revision());
             *known = Arc::new(world.apply(&changes, revision));
         });
+        let given = self.worlds.borrow().revision();
+        let mut judged_by = self.judged_by.clone();
+        judged_by.wait_for(|revision| *revision >= given).await?;
         Ok(Caller {
             setting: self,
             connection: Connection::open(self.gateway, None).await?,

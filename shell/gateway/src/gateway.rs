@@ -217,6 +217,11 @@ impl Gateway {
         self.inner.judge.ledger.clone()
     }
 
+    /// The revision of the World that it judges by.
+    pub fn revision(&self) -> watch::Receiver<Revision> {
+        self.inner.revision.subscribe()
+    }
+
     /// Its counters.
     pub fn metrics(&self) -> &Metrics {
         &self.inner.metrics
