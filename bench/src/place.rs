@@ -15,7 +15,6 @@ use policy::Contract;
 use server::clock::Clock;
 use server::keys::Kek;
 use server::{Config, Founder, Installation, Opening, Running, Server};
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -204,17 +203,7 @@ impl Place {
             purpose: "Reconciles invoices with payments.".into(),
             contract,
             expires_at: self.installation().clock.now().plus_secs(86_400),
-            launch: launched.then(|| LaunchTerms {
-                launchers: vec![UID],
-                argv: ArgvRule::Free,
-                executable: None,
-                cwd: None,
-                env_allow: Vec::new(),
-                env_set: BTreeMap::new(),
-                roots: Vec::new(),
-                isolate: false,
-                binds: Vec::new(),
-            }),
+            launch: launched.then(|| LaunchTerms::by(UID, ArgvRule::Free)),
         };
         let (admin, org) = (self.admin()?, self.org);
         drop(

@@ -190,6 +190,23 @@ pub struct LaunchTerms {
     pub binds: Vec<crate::world::VisiblePath>,
 }
 
+impl LaunchTerms {
+    /// Launches by one user of what `argv` says, with nothing else laid down.
+    pub fn by(launcher: u32, argv: crate::world::ArgvRule) -> Self {
+        Self {
+            launchers: vec![launcher],
+            argv,
+            executable: None,
+            cwd: None,
+            env_allow: Vec::new(),
+            env_set: std::collections::BTreeMap::new(),
+            roots: Vec::new(),
+            isolate: false,
+            binds: Vec::new(),
+        }
+    }
+}
+
 /// Registers an agent, or updates the one of that name: owner, purpose, contract, expiry, launch spec. Another contract
 /// than before takes what [`crate::succession`] asks for.
 pub fn apply_agent(

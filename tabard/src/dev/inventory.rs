@@ -75,11 +75,11 @@ pub(crate) async fn publish(installation: &Arc<Installation>, demo: &Demo) -> Re
     publisher.upstream(INVOICES, &demo.invoices).await?;
     publisher.upstream(PAYROLL, &demo.payroll).await?;
     let purpose = "Matches the invoices of the day against the payments that arrived.";
-    let free = terms(uid, ArgvRule::Free);
+    let free = LaunchTerms::by(uid, ArgvRule::Free);
     publisher.agent("demo-billing", purpose, billing, free).await?;
     let refunds = publisher.contract(REFUNDS).await?;
     let purpose = "Gives customers back what they paid by mistake.";
-    let free = terms(uid, ArgvRule::Free);
+    let free = LaunchTerms::by(uid, ArgvRule::Free);
     publisher.agent("demo-refunds", purpose, refunds, free).await?;
     publisher.approvers().await?;
     let command = publisher.reporter(&demo.folder, uid, reporter).await?;
@@ -271,7 +271,7 @@ impl Publisher<'_> {
                 .map_err(|error| error.to_string())
         };
         let argv = vec![python.display().to_string(), script.display().to_string()];
-        let mut launch = terms(uid, ArgvRule::Exact(argv.clone()));
+        let mut launch = LaunchTerms::by(uid, ArgvRule::Exact(argv.clone()));
         launch.executable =
             Some(node::launch::executable_digest(&python).map_err(|error| error.to_string())?);
         launch.roots = vec![MeasuredRoot {
@@ -300,20 +300,6 @@ impl Publisher<'_> {
         )
         .await?;
         Ok(Some(argv))
-    }
-}
-
-fn terms(uid: u32, argv: ArgvRule) -> LaunchTerms {
-    LaunchTerms {
-        launchers: vec![uid],
-        argv,
-        executable: None,
-        cwd: None,
-        env_allow: Vec::new(),
-        env_set: std::collections::BTreeMap::new(),
-        roots: Vec::new(),
-        isolate: false,
-        binds: Vec::new(),
     }
 }
 

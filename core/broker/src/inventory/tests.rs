@@ -3,7 +3,7 @@
 use super::*;
 use crate::admin::Presence;
 use crate::directory;
-use crate::succession::tests::{NOW, ORG, THERE, agent, at, granted, person, refused, text, world};
+use crate::succession::tests::{NOW, ORG, THERE, agent, at, granted, manifest, person, refused, text, world};
 use crate::task;
 use crate::upstream::Manifest;
 use crate::world::{Directory, Opener, OpenerKind, Task};
@@ -59,14 +59,7 @@ fn acts(presence: Presence) -> Vec<(&'static str, Result<(), &'static str>)> {
     let contract = world.agents(OrgScope::Only(ORG)).next().unwrap().contract;
     let author = person("ann", 1, Role::Author, presence);
     let operator = person("olga", 2, Role::Operator, presence);
-    let manifest = AgentManifest {
-        name: "payer".parse().unwrap(),
-        owner: "team".into(),
-        purpose: "Pays.".into(),
-        contract,
-        expires_at: NOW.plus_secs(86_400),
-        launch: None,
-    };
+    let manifest = manifest(contract);
     let registration = Registration {
         name: "cron".parse().unwrap(),
         org: ORG,

@@ -375,7 +375,7 @@ fn a_proposal_that_is_withdrawn_is_gone() {
     );
 }
 
-fn manifest(contract: Digest) -> AgentManifest {
+pub(crate) fn manifest(contract: Digest) -> AgentManifest {
     AgentManifest {
         name: "payer".parse().unwrap(),
         owner: "team".into(),

@@ -5,7 +5,7 @@ use super::Plane;
 use super::body::{Path, Strict};
 use super::caller::Caller;
 use super::refused::Refused;
-use crate::services::{Asked, Issued, issue};
+use crate::services::{Issued, issue, proven};
 use axum::Json;
 use axum::extract::State;
 use broker::service::{RENEWABLE_SECS, SVID_SECS, Wanted, svid};
@@ -31,13 +31,13 @@ pub(super) async fn first(
     Strict(wanted): Strict<Requested>,
 ) -> Result<Json<Issued>, Refused> {
     let installation = &plane.installation;
-    let asked = Asked::read(&wanted.csr)?;
+    let proven = proven(&wanted.csr)?;
     let org = caller.org(&installation.store.world())?;
-    let issued = issue(installation, org, &asked, |world, draw| {
+    let issued = issue(installation, org, &proven, |world, draw| {
         let wanted = Wanted {
             org,
             name: &name,
-            proven: &asked.proven,
+            proven: &proven,
             ttl_secs: wanted.ttl_secs.unwrap_or(SVID_SECS),
             renewable_secs: wanted.renewable_secs.unwrap_or(RENEWABLE_SECS),
         };

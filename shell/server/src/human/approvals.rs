@@ -2,7 +2,8 @@
 //!
 //! The page shows the bound request and what the World knows, in our words. What the agent says, and what it sends besides
 //! what anybody declared, stand in frames of their own, named as its own, after everything that is known; whatever it wrote
-//! is legible and escaped ([`others`]), so it cannot look like a part of the page. A vote carries the digest of what was shown: should anything differ, it is about nothing.
+//! is legible and escaped ([`others`]), so it cannot look like a part of the page. A vote carries the digest of what was
+//! shown: should anything differ, it is about nothing.
 
 use super::others::others;
 use super::{HumanPlane, Page, Posted, Visit};

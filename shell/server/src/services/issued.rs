@@ -17,24 +17,13 @@ use std::time::Duration;
 /// heard of it by then refuses until it has.
 const SPREAD: Duration = Duration::from_secs(1);
 
-/// What a request proved.
-#[derive(Debug)]
-pub(crate) struct Asked {
-    /// The key.
-    pub(crate) proven: ProvenKey,
-}
-
-impl Asked {
-    /// From PKCS#10 in DER, base64.
-    pub(crate) fn read(base64: &str) -> Result<Self, Refused> {
-        let request = STANDARD.decode(base64).map_err(|_| {
-            Refused::bad_request("The request is not base64.", "Send PKCS#10 in DER, as base64.")
-        })?;
-        let proven = csr::verify(&request).map_err(|error| {
-            Refused::bad_request(format!("{error}."), "Make a new key and a new request.")
-        })?;
-        Ok(Self { proven })
-    }
+/// The key that a request proves: PKCS#10 in DER, base64.
+pub(crate) fn proven(csr: &str) -> Result<ProvenKey, Refused> {
+    let request = STANDARD
+        .decode(csr)
+        .map_err(|_| Refused::bad_request("The request is not base64.", "Send PKCS#10 in DER, as base64."))?;
+    csr::verify(&request)
+        .map_err(|error| Refused::bad_request(format!("{error}."), "Make a new key and a new request."))
 }
 
 /// What was issued.
@@ -57,12 +46,12 @@ pub(crate) struct Issued {
 pub(crate) async fn issue(
     installation: &Installation,
     org: OrgId,
-    asked: &Asked,
+    proven: &ProvenKey,
     decide: impl Fn(&World, &mut Draw<'_>) -> Outcome<Permit>,
 ) -> Result<Issued, Refused> {
     let recorded = settle(installation, Some(org), decide).await?;
     let (revision, entry) = (recorded.revision(), recorded.entry().to_string());
-    let key = asked.proven.thumbprint();
+    let key = proven.thumbprint();
     let world = installation.store.world();
     let known = world.service_key(OrgScope::Only(org), key);
     let known = known.ok_or_else(|| Refused::unavailable("the service was revoked meanwhile"))?;

@@ -5,7 +5,7 @@
 mod issued;
 pub(crate) mod renew;
 
-pub(crate) use issued::{Asked, Issued, issue};
+pub(crate) use issued::{Issued, issue, proven};
 
 use crate::installation::Installation;
 use crate::surface::Routes;

@@ -3,7 +3,7 @@
 //! The connection proves the key of an SVID that has not ended, the request proves the key of the next one. Name, org,
 //! lifetime and end are no part of the request: they are those of the key that asks.
 
-use super::{Asked, Issued, issue};
+use super::{Issued, issue, proven};
 use crate::admin::body::Strict;
 use crate::admin::refused::Refused;
 use crate::decisions::{Failed, Pep};
@@ -29,9 +29,9 @@ pub(super) async fn answer(
     Strict(next): Strict<Next>,
 ) -> Result<([(header::HeaderName, HeaderValue); 1], Json<Issued>), Refused> {
     let Pep(service) = caller.map_err(|_| nobody())?;
-    let asked = Asked::read(&next.csr)?;
-    let issued = issue(&installation, service.org(), &asked, |world, draw| {
-        service::renew(world, &service, &asked.proven, draw)
+    let proven = proven(&next.csr)?;
+    let issued = issue(&installation, service.org(), &proven, |world, draw| {
+        service::renew(world, &service, &proven, draw)
     })
     .await?;
     let fresh = (header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

@@ -317,15 +317,5 @@ pub(crate) fn kek(path: &Path, data_dir: &Path) -> Kek {
 
 /// Launches by the tests' user, of whatever they like.
 pub(crate) fn any_launch() -> LaunchTerms {
-    LaunchTerms {
-        launchers: vec![UID],
-        argv: ArgvRule::Free,
-        executable: None,
-        cwd: None,
-        env_allow: Vec::new(),
-        env_set: std::collections::BTreeMap::new(),
-        roots: Vec::new(),
-        isolate: false,
-        binds: Vec::new(),
-    }
+    LaunchTerms::by(UID, ArgvRule::Free)
 }
